@@ -1,0 +1,145 @@
+/**
+ * What ingest and enrich agree on: the event, its envelope, the answers of
+ * `POST /events`. Nothing else is shared between the two programs.
+ */
+import { z } from "zod";
+import { parseTimeUs } from "./time.ts";
+
+/** The largest body that `POST /events` takes, in bytes. */
+export const MAX_BODY_BYTES = 16_000_000;
+/** The most events that ingest puts into one request. */
+export const MAX_BATCH_EVENTS = 1_000;
+/** The most bytes of events that ingest puts into one request. */
+export const MAX_BATCH_BYTES = 4_000_000;
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/**
+ * A JSON object passed through as it is. Not `z.record`: that copies every
+ * attribute and leaves out a key named `__proto__`, which is a name like any other.
+ */
+const jsonObject = z.custom<JsonObject>(
+  (value) =>
+    typeof value === "object" && value !== null && !Array.isArray(value),
+  "must be an object",
+);
+
+const time = z.string("must be a text").refine(
+  (text) => parseTimeUs(text) !== undefined,
+  "must be an ISO 8601 time with an offset, for example 2026-06-25T21:20:05.162552+00:00",
+);
+
+/** A state as Home Assistant says it; releases add fields, so others are let through. */
+export const stateSchema = z.looseObject({
+  entity_id: z.string(),
+  state: z.string(),
+  attributes: jsonObject,
+  last_changed: time.optional(),
+  last_updated: time.optional(),
+});
+export type State = z.infer<typeof stateSchema>;
+
+const entityId = z.string("must be a text").regex(
+  /^[^.]+\.[^.]+$/,
+  "must be <domain>.<object_id>",
+);
+
+/** The data of `state_changed`: `new_state` is null when the entity was removed. */
+export const stateChangedSchema = z.looseObject({
+  entity_id: entityId,
+  old_state: stateSchema.nullish(),
+  new_state: stateSchema.nullable(),
+});
+export type StateChanged = z.infer<typeof stateChangedSchema>;
+
+/** The data of `state_snapshot`, an event of ingest's own making. */
+export const stateSnapshotSchema = z.looseObject({
+  entity_id: entityId,
+  new_state: stateSchema,
+});
+
+/** The data of `entity_info`, an event of ingest's own making: what the registries say of an entity. */
+export const entityInfoSchema = z.looseObject({
+  entity_id: entityId,
+  name: z.string().nullish(),
+  area: z.string().nullish(),
+  floor: z.string().nullish(),
+  device: z.string().nullish(),
+  manufacturer: z.string().nullish(),
+  model: z.string().nullish(),
+  platform: z.string().nullish(),
+  entity_category: z.string().nullish(),
+  labels: z.array(z.string()).optional(),
+  unit: z.string().nullish(),
+  device_class: z.string().nullish(),
+  state_class: z.string().nullish(),
+  old_entity_id: z.string().nullish(),
+});
+export type EntityInfo = z.infer<typeof entityInfoSchema>;
+
+/** An event as Home Assistant fires it. */
+export const eventSchema = z.looseObject({
+  event_type: z.string("must be a text").min(1, "must not be empty"),
+  data: jsonObject,
+  time_fired: time,
+  origin: z.string("must be a text"),
+  context: z.looseObject({
+    id: z.string().nullish(),
+    parent_id: z.string().nullish(),
+    user_id: z.string().nullish(),
+  }).nullish(),
+});
+export type HassEvent = z.infer<typeof eventSchema>;
+
+/** The names that held when the event was spooled. */
+export const registryNamesSchema = z.object({
+  name: z.string().nullish(),
+  area: z.string().nullish(),
+  floor: z.string().nullish(),
+  device: z.string().nullish(),
+});
+export type RegistryNames = z.infer<typeof registryNamesSchema>;
+
+/** One line of `application/x-ndjson`. All but `event` is optional. */
+export const envelopeSchema = z.object({
+  event: eventSchema,
+  registry: registryNamesSchema.nullish(),
+  source: z.string().nullish(),
+  via: z.enum(["history", "snapshot", "registry", "statistics"]).nullish(),
+});
+export type Envelope = z.infer<typeof envelopeSchema>;
+
+/** The answer to many events. `index` counts lines from 0; `stored` counts events. */
+export const batchAnswerSchema = z.object({
+  status: z.enum(["success", "partial"]),
+  stored: z.int().nonnegative(),
+  skipped: z.record(z.string(), z.int().nonnegative()),
+  problems: z.array(z.object({
+    index: z.int().nonnegative(),
+    event_id: z.string().optional(),
+    reason: z.string(),
+  })),
+  pending: z.array(z.int().nonnegative()),
+});
+export type BatchAnswer = z.infer<typeof batchAnswerSchema>;
+
+/** The answer to one event. */
+export interface EventAnswer {
+  readonly status: "success";
+  readonly event_id: string;
+  readonly skipped?: string;
+}
+
+/** The answer to a request that failed as a whole. */
+export const failureSchema = z.object({
+  detail: z.string(),
+  cause: z.string().optional(),
+});
+export type Failure = z.infer<typeof failureSchema>;
+
+/** A zod error as one line: the field's path, then what it must be. */
+export function describeIssues(error: z.ZodError): string {
+  return error.issues.map(({ path, message }) =>
+    `${path.join(".") || "event"}: ${message}`
+  ).join("; ");
+}

@@ -1,0 +1,54 @@
+/** The port between enrich's receiver and whatever keeps the points. Adapters do not know each other. */
+
+/** A field of a point: a number is stored as a float, a text as a string. */
+export type FieldValue = number | string;
+
+/** One point, ready to be stored. Measurement, tags and time are its identity. */
+export interface StorePoint {
+  readonly measurement: string;
+  readonly tags: ReadonlyMap<string, string>;
+  readonly fields: ReadonlyMap<string, FieldValue>;
+  /** Nanoseconds since 1970. */
+  readonly timeNs: bigint;
+}
+
+/**
+ * What became of a point: `stored` is acknowledged by the store, `refused` will
+ * never be stored, `pending` was not reached in time.
+ */
+export type Verdict =
+  | { readonly kind: "stored" }
+  | { readonly kind: "refused"; readonly reason: string }
+  | { readonly kind: "pending" };
+
+/** The store could not be asked, or said that it cannot now. Nothing is known about the points. */
+export class StoreUnavailable extends Error {
+  override readonly name = "StoreUnavailable";
+  /** `retryAfterMs`: how long the store asked to be left alone. */
+  constructor(message: string, readonly retryAfterMs?: number) {
+    super(message);
+  }
+}
+
+/** What a store says about itself on the status page and in health. */
+export interface StoreStatus {
+  /** For people, without secrets: "InfluxDB 1 at http://127.0.0.1:8086, database home". */
+  readonly description: string;
+  /** What is wrong and what to do about it, or undefined while all is well. */
+  readonly problem: string | undefined;
+}
+
+export interface Store {
+  /**
+   * Stores the points and returns one verdict a point, in their order. Writing a
+   * point again changes nothing: its fields are united with what is there.
+   *
+   * Throws StoreUnavailable where nothing is known about any of the points.
+   */
+  write(
+    points: readonly StorePoint[],
+    signal: AbortSignal,
+  ): Promise<readonly Verdict[]>;
+  status(): StoreStatus;
+  close(): void;
+}

@@ -1,0 +1,86 @@
+/**
+ * Cuts the exact text of a value out of a JSON text. What Home Assistant said is
+ * kept byte for byte: `JSON.parse` would make `1.0` a `1` and lose digits beyond 2^53.
+ * The scanner only counts depth and strings; it takes for granted that the text is
+ * JSON, which the caller has learnt from `JSON.parse`.
+ */
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+function skipSpace(text: string, at: number): number {
+  while (at < text.length && text.charCodeAt(at) <= 0x20) at++;
+  return at;
+}
+
+/** The index behind the string that opens at `at`. */
+function stringEnd(text: string, at: number): number {
+  let end = at + 1;
+  for (;;) {
+    end = text.indexOf('"', end);
+    if (end === -1) return text.length;
+    let slashes = 0;
+    while (text.charCodeAt(end - 1 - slashes) === BACKSLASH) slashes++;
+    end++;
+    if (slashes % 2 === 0) return end;
+  }
+}
+
+/** The index behind the value that begins at `at`. */
+function valueEnd(text: string, at: number): number {
+  let depth = 0;
+  for (let i = at; i < text.length;) {
+    const code = text.charCodeAt(i);
+    if (code === QUOTE) {
+      i = stringEnd(text, i);
+      if (depth === 0) return i;
+      continue;
+    }
+    if (code === 0x7b || code === 0x5b) depth++;
+    else if (code === 0x7d || code === 0x5d) {
+      if (depth === 0) return i;
+      if (--depth === 0) return i + 1;
+    } else if (depth === 0 && (code === 0x2c || code <= 0x20)) return i;
+    i++;
+  }
+  return text.length;
+}
+
+/** The text of each element of a JSON array; a text that is no array is its own single element. */
+export function elementTexts(json: string): string[] {
+  let at = skipSpace(json, 0);
+  if (json[at] !== "[") return [json];
+  const elements: string[] = [];
+  at = skipSpace(json, at + 1);
+  while (at < json.length && json[at] !== "]") {
+    const end = valueEnd(json, at);
+    elements.push(json.slice(at, end));
+    at = skipSpace(json, end);
+    if (json[at] === ",") at = skipSpace(json, at + 1);
+    else break;
+  }
+  return elements;
+}
+
+/**
+ * The text of the member `name` of a JSON object, or undefined where it has none.
+ * Of a name that stands twice the last one counts, as in `JSON.parse`.
+ */
+export function memberText(json: string, name: string): string | undefined {
+  let at = skipSpace(json, 0);
+  if (json[at] !== "{") return undefined;
+  let found: string | undefined;
+  at = skipSpace(json, at + 1);
+  while (json.charCodeAt(at) === QUOTE) {
+    const keyEnd = stringEnd(json, at);
+    const raw = json.slice(at + 1, keyEnd - 1);
+    const key = raw.includes("\\") ? JSON.parse(`"${raw}"`) : raw;
+    at = skipSpace(json, skipSpace(json, keyEnd) + 1);
+    const end = valueEnd(json, at);
+    if (key === name) found = json.slice(at, end);
+    at = skipSpace(json, end);
+    if (json[at] !== ",") break;
+    at = skipSpace(json, at + 1);
+  }
+  return found;
+}

@@ -1,0 +1,74 @@
+/** When and how to try again: backoff, deadlines, what a status code means. Used by both programs. */
+import { setTimeout as delay } from "node:timers/promises";
+
+/** What to do about an HTTP status. */
+export type StatusMeaning =
+  | "done"
+  | "refused"
+  | "too large"
+  | "misconfigured"
+  | "again";
+
+/**
+ * What a status code of InfluxDB, or of enrich, means:
+ * `done` stored · `refused` some of it can never be stored, find out which ·
+ * `too large` split it · `misconfigured` hold everything, a person must mend a setting ·
+ * `again` try later.
+ *
+ * Only 204 (InfluxDB) and 200 (enrich) are success: 201 of InfluxDB 3 is a partial
+ * write, and a proxy's login page answers 200 where 204 was to be expected.
+ */
+export function meaningOf(status: number, success: 200 | 204): StatusMeaning {
+  if (status === success) return "done";
+  if (status === 201 || status === 400 || status === 422) return "refused";
+  if (status === 413) return "too large";
+  if (status === 401 || status === 403 || status === 404) {
+    return "misconfigured";
+  }
+  return "again";
+}
+
+/** Exponential backoff with full jitter (AWS, "Exponential Backoff And Jitter"): 0 … min(maxMs, baseMs·2^attempt). */
+export function backoffMs(
+  attempt: number,
+  { baseMs, maxMs, random = Math.random }: {
+    baseMs: number;
+    maxMs: number;
+    random?: () => number;
+  },
+): number {
+  return random() * Math.min(maxMs, baseMs * 2 ** Math.min(attempt, 30));
+}
+
+/** Milliseconds that a `Retry-After` header asks for (seconds or an HTTP date, RFC 9110 10.2.3), or undefined. */
+export function retryAfterMs(
+  header: string | null,
+  nowMs = Date.now(),
+): number | undefined {
+  if (header === null) return undefined;
+  if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1000;
+  const date = Date.parse(header);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
+}
+
+/** Waits; ends early, without an error, when the signal is aborted. */
+export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await delay(ms, undefined, { signal });
+  } catch {
+    // the signal's owner knows why
+  }
+}
+
+/** A signal that is aborted with `signal`, and after `ms` with a TimeoutError. */
+export function deadline(ms: number, signal?: AbortSignal): AbortSignal {
+  const timeout = AbortSignal.timeout(ms);
+  return signal ? AbortSignal.any([signal, timeout]) : timeout;
+}
+
+/** An error as one line for people, with the cause that fetch hides behind "fetch failed". */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : "";
+  return `${error.message}${cause}`;
+}
