@@ -49,6 +49,8 @@ export interface Store {
     points: readonly StorePoint[],
     signal: AbortSignal,
   ): Promise<readonly Verdict[]>;
+  /** Asks the store whether it would take points now, without storing any; the answer shows in `status()`. */
+  probe(signal: AbortSignal): Promise<void>;
   status(): StoreStatus;
   close(): void;
 }

@@ -1,0 +1,86 @@
+/** SQLite files as both programs want them: durable, held by one process, refused when too new. */
+import { DatabaseSync } from "node:sqlite";
+
+/** SQLite's result codes (sqlite.org/rescode.html) that somebody acts on. */
+const SQLITE_FULL = 13;
+const SQLITE_CORRUPT = 11;
+const SQLITE_NOTADB = 26;
+const SQLITE_BUSY = 5;
+
+function errcode(error: unknown): number | undefined {
+  return error instanceof Error && "errcode" in error &&
+      typeof error.errcode === "number"
+    ? error.errcode & 0xff
+    : undefined;
+}
+
+/** Whether SQLite said that the file, or the disk, is full. */
+export function isFull(error: unknown): boolean {
+  return errcode(error) === SQLITE_FULL;
+}
+
+/** Whether SQLite said that the file is damaged, or none of its own. */
+export function isCorrupt(error: unknown): boolean {
+  const code = errcode(error);
+  return code === SQLITE_CORRUPT || code === SQLITE_NOTADB ||
+    (error instanceof Error && /malformed|not a database/.test(error.message));
+}
+
+/**
+ * Opens (or makes) the file for this process alone. WAL with `synchronous=FULL`:
+ * a commit is on the disk when it returns.
+ *
+ * Format changes are additive, so unknown tables and columns are let be; `userVersion`
+ * rises only for a break, and a file of a higher one is refused.
+ *
+ * Throws an Error with a hint where another process holds the file or the file is too new.
+ */
+export function openDatabase(
+  path: string,
+  { userVersion, schema }: { userVersion: number; schema: string },
+): DatabaseSync {
+  const db = new DatabaseSync(path, { timeout: 1_000 });
+  try {
+    // the exclusive lock is taken by the first access to the file, which is the change of journal_mode
+    db.exec(
+      "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+    );
+    db.exec("BEGIN IMMEDIATE; COMMIT;");
+    const found = Number(db.prepare("PRAGMA user_version").get()?.user_version);
+    if (found > userVersion) {
+      throw new Error(
+        `Cannot open ${path}: its format is version ${found}, this program reads up to ${userVersion}; ` +
+          "run the newer release that wrote it, or give this one another DATA_DIR",
+      );
+    }
+    db.exec(schema);
+    db.exec(`PRAGMA user_version=${userVersion}`);
+    return db;
+  } catch (error) {
+    db.close();
+    if (
+      errcode(error) === SQLITE_BUSY ||
+      (error instanceof Error && /locked/.test(error.message))
+    ) {
+      throw new Error(
+        `Cannot open ${path}: another process holds it; two programs at once need two DATA_DIRs`,
+        { cause: error },
+      );
+    }
+    throw error;
+  }
+}
+
+/** Runs `work` in one transaction: all of it is committed, or, where it throws, none. */
+export function transaction<T>(db: DatabaseSync, work: () => T): T {
+  db.exec("BEGIN IMMEDIATE");
+  try {
+    const result = work();
+    db.exec("COMMIT");
+    return result;
+  } catch (error) {
+    // SQLite has rolled back by itself after some errors (a full disk, for example)
+    if (db.isTransaction) db.exec("ROLLBACK");
+    throw error;
+  }
+}
