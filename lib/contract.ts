@@ -19,8 +19,7 @@ export type JsonObject = Readonly<Record<string, unknown>>;
  * attribute and leaves out a key named `__proto__`, which is a name like any other.
  */
 const jsonObject = z.custom<JsonObject>(
-  (value) =>
-    typeof value === "object" && value !== null && !Array.isArray(value),
+  (value) => typeof value === "object" && value !== null && !Array.isArray(value),
   "must be an object",
 );
 
@@ -139,7 +138,7 @@ export type Failure = z.infer<typeof failureSchema>;
 
 /** A zod error as one line: the field's path, then what it must be. */
 export function describeIssues(error: z.ZodError): string {
-  return error.issues.map(({ path, message }) =>
-    `${path.join(".") || "event"}: ${message}`
-  ).join("; ");
+  return error.issues.map(({ path, message }) => `${path.join(".") || "event"}: ${message}`).join(
+    "; ",
+  );
 }

@@ -1,0 +1,367 @@
+/**
+ * The environment, and an `.env` where there is one, as typed settings. Every problem is told
+ * at once and by name, before anything is opened. No other module reads the environment.
+ */
+import { distance } from "fastest-levenshtein";
+import { parseEnv } from "node:util";
+import { z } from "zod";
+import { LOG_FORMATS, LOG_LEVELS } from "./log.ts";
+import { describeError } from "./retry.ts";
+import { findSecret, givenSecret, type Secret, type SecretName, SECRETS } from "./secret.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The configuration is wrong: one sentence a problem. Exit status 2. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  constructor(readonly problems: readonly string[], readonly warnings: readonly string[] = []) {
+    super(problems.join("\n"));
+  }
+}
+
+export interface Configured<T> {
+  readonly settings: T;
+  /** Sentences about variables that look like settings but are none. */
+  readonly warnings: readonly string[];
+}
+
+function urlOf(schemes: readonly string[], example: string) {
+  return z.string().transform((text, context) => {
+    const problem = (message: string) => {
+      context.addIssue({ code: "custom", message, input: text });
+      return z.NEVER;
+    };
+    const wish = `must begin with ${
+      schemes.map((s) => `${s}//`).join(" or ")
+    }, for example ${example}`;
+    const url = URL.parse(text);
+    if (!url || !schemes.includes(url.protocol)) return problem(wish);
+    if (url.username || url.password) {
+      return problem("must not carry a user name or password");
+    }
+    if (url.search || url.hash) {
+      return problem("must not carry a query or fragment");
+    }
+    return url.href.replace(/\/+$/, "");
+  });
+}
+
+function numberOf(
+  { min, max, whole = true }: { min: number; max: number; whole?: boolean },
+) {
+  const wish = `must be a ${whole ? "whole " : ""}number from ${min} to ${max}`;
+  return z.string().regex(whole ? /^\d+$/ : /^\d+(\.\d+)?$/, wish).transform(
+    Number,
+  )
+    .refine((value) => value >= min && value <= max, wish);
+}
+
+const port = numberOf({ min: 0, max: 65_535 });
+const host = z.string().regex(
+  /^[\w.:-]+$/,
+  "must be a host name or an address",
+);
+
+const shared = {
+  DATA_DIR: z.string().default("./data").describe(
+    "Folder of the outbox and of the local store",
+  ),
+  LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`)
+    .default("info")
+    .describe("The least level that is logged"),
+  LOG_FORMAT: z.enum(LOG_FORMATS, `must be one of ${LOG_FORMATS.join(", ")}`)
+    .default("text")
+    .describe("text for people, json for machines"),
+};
+
+const ingestSchema = z.object({
+  ...shared,
+  HASS_URL: urlOf(
+    ["http:", "https:", "ws:", "wss:"],
+    "http://192.168.1.10:8123",
+  ).optional()
+    .describe("Home Assistant's address; a path prefix is kept"),
+  SOURCE: z.string().optional().describe(
+    "Names the house: tag source of every point",
+  ),
+  INGEST_HOST: host.default("127.0.0.1").describe(
+    "Address that ingest listens on",
+  ),
+  INGEST_PORT: port.default(8001).describe("Port that ingest listens on"),
+  OUTBOX_MAX_MB: numberOf({ min: 8, max: 1_000_000 }).default(1024)
+    .describe("The most that the outbox may take on the disk, in MB"),
+  ENRICHMENT_SERVICE_URL: urlOf(["http:", "https:"], "http://127.0.0.1:8002")
+    .default("http://127.0.0.1:8002")
+    .describe("Address of enrich"),
+});
+
+const VERSIONS = { "1": 1, "2": 2, "3": 3 } as const;
+
+const enrichSchema = z.object({
+  ...shared,
+  ENRICH_HOST: host.default("127.0.0.1").describe(
+    "Address that enrich listens on",
+  ),
+  ENRICH_PORT: port.default(8002).describe("Port that enrich listens on"),
+  SCHEMA: z.enum(["tidy"], "must be tidy").default("tidy").describe(
+    "How events become points",
+  ),
+  ATTRIBUTES: z.enum(
+    ["standard", "all", "none"],
+    "must be one of standard, all, none",
+  ).default("standard")
+    .describe("Which attributes of a state are stored"),
+  LOCAL_STORE_DAYS: numberOf({ min: 1, max: 36_500 }).default(30)
+    .describe("How long the local store keeps a point, in days"),
+  INFLUXDB_URL: urlOf(["http:", "https:"], "http://127.0.0.1:8086").optional()
+    .describe("InfluxDB's address; without it events go to the local store"),
+  INFLUXDB_VERSION: z.enum(["1", "2", "3"], "must be 1, 2 or 3").transform((n) => VERSIONS[n])
+    .optional()
+    .describe("1 with INFLUXDB_DATABASE, 2 with INFLUXDB_BUCKET, unless set"),
+  INFLUXDB_ORG: z.string().optional().describe(
+    "Organisation of the bucket (2.x)",
+  ),
+  INFLUXDB_BUCKET: z.string().optional().describe("Bucket (2.x)"),
+  INFLUXDB_DATABASE: z.string().optional().describe("Database (1.x, 3)"),
+  INFLUXDB_USERNAME: z.string().optional().describe("User (1.x)"),
+});
+
+const KNOWN_NAMES = [
+  ...Object.keys(ingestSchema.shape),
+  ...Object.keys(enrichSchema.shape),
+  ...SECRETS.flatMap((name) => [name, `${name}_FILE`]),
+];
+
+/** Prefixes that are ours: whatever else begins so is taken for a slip of the pen. */
+const OUR_PREFIX = /^(HASS|INGEST|ENRICH|ENRICHMENT|OUTBOX|INFLUXDB|LOCAL_STORE)_/;
+
+function warningsOf(env: Environment): string[] {
+  return Object.keys(env).filter((name) => !KNOWN_NAMES.includes(name)).flatMap(
+    (name) => {
+      const nearest = KNOWN_NAMES.reduce((a, b) => distance(name, b) < distance(name, a) ? b : a);
+      const alike = distance(name, nearest) <= (name.length > 5 ? 2 : 0);
+      return alike || OUR_PREFIX.test(name)
+        ? [`${name} is no setting and is ignored; did you mean ${nearest}?`]
+        : [];
+    },
+  );
+}
+
+/** Collects what one program's settings are made of, and everything that is wrong with them. */
+class Reader {
+  readonly problems: string[] = [];
+  readonly #env: Environment;
+
+  constructor(env: Environment) {
+    // a variable that is set to nothing, as in an .env that was copied and not filled in, is not set
+    this.#env = Object.fromEntries(
+      Object.entries(env).filter(([, value]) => value?.trim()),
+    );
+  }
+
+  parse<T extends z.ZodType>(schema: T): z.output<T> | undefined {
+    const result = schema.safeParse(this.#env);
+    if (result.success) return result.data;
+    for (const { path, message } of result.error.issues) {
+      const name = String(path[0]);
+      this.problems.push(
+        `${name} is "${this.#env[name] ?? ""}": it ${message}`,
+      );
+    }
+  }
+
+  secret(name: SecretName): Secret | undefined {
+    try {
+      return findSecret(name, this.#env);
+    } catch (error) {
+      this.problems.push(describeError(error));
+    }
+  }
+
+  finish<T>(settings: T | undefined): Configured<T> {
+    const warnings = warningsOf(this.#env);
+    if (this.problems.length > 0 || settings === undefined) {
+      throw new ConfigError(this.problems, warnings);
+    }
+    return { settings, warnings };
+  }
+}
+
+/** Whether the host is this machine only. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" ||
+    /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+function listening(
+  reader: Reader,
+  hostName: string,
+  host: string | undefined,
+  serviceToken: Secret | undefined,
+) {
+  if (host !== undefined && !isLoopback(host) && !serviceToken) {
+    reader.problems.push(
+      `${hostName} is "${host}", which others can reach: set SERVICE_TOKEN, the same for both programs`,
+    );
+  }
+}
+
+export type IngestSettings = NonNullable<ReturnType<typeof readIngest>>;
+export type EnrichSettings = NonNullable<ReturnType<typeof readEnrich>>;
+
+function readIngest(reader: Reader, env: Environment) {
+  // in an app (add-on) the Supervisor names itself and hands out a token
+  const supervised = !env.HASS_URL && env.SUPERVISOR_TOKEN ? env.SUPERVISOR_TOKEN : undefined;
+  const parsed = reader.parse(ingestSchema);
+  const hassToken = supervised
+    ? givenSecret("HASS_TOKEN", supervised)
+    : reader.secret("HASS_TOKEN");
+  const serviceToken = reader.secret("SERVICE_TOKEN");
+  const hassUrl = parsed?.HASS_URL ??
+    (supervised ? "http://supervisor/core" : undefined);
+  if (parsed && !hassUrl) {
+    reader.problems.push(
+      "HASS_URL is not set: it must name Home Assistant, for example http://192.168.1.10:8123",
+    );
+  }
+  if (
+    !hassToken && !reader.problems.some((problem) => /HASS_TOKEN/.test(problem))
+  ) {
+    reader.problems.push(
+      "HASS_TOKEN is not set: make a long-lived access token in Home Assistant, " +
+        "under your profile (bottom left), Security, and set it, or HASS_TOKEN_FILE",
+    );
+  }
+  listening(reader, "INGEST_HOST", parsed?.INGEST_HOST, serviceToken);
+  if (!parsed || !hassUrl || !hassToken) return undefined;
+  return {
+    dataDir: parsed.DATA_DIR,
+    logLevel: parsed.LOG_LEVEL,
+    logFormat: parsed.LOG_FORMAT,
+    hassUrl,
+    hassToken,
+    serviceToken,
+    source: parsed.SOURCE,
+    host: parsed.INGEST_HOST,
+    port: parsed.INGEST_PORT,
+    outboxMaxBytes: parsed.OUTBOX_MAX_MB * 1_000_000,
+    enrichmentServiceUrl: parsed.ENRICHMENT_SERVICE_URL,
+  };
+}
+
+function readEnrich(reader: Reader) {
+  const parsed = reader.parse(enrichSchema);
+  const serviceToken = reader.secret("SERVICE_TOKEN");
+  const token = reader.secret("INFLUXDB_TOKEN");
+  const password = reader.secret("INFLUXDB_PASSWORD");
+  if (!parsed) return undefined;
+  listening(reader, "ENRICH_HOST", parsed.ENRICH_HOST, serviceToken);
+  return {
+    dataDir: parsed.DATA_DIR,
+    logLevel: parsed.LOG_LEVEL,
+    logFormat: parsed.LOG_FORMAT,
+    serviceToken,
+    host: parsed.ENRICH_HOST,
+    port: parsed.ENRICH_PORT,
+    attributes: parsed.ATTRIBUTES,
+    localStoreDays: parsed.LOCAL_STORE_DAYS,
+    influxdb: influxdbOf(reader, parsed, token, password),
+  };
+}
+
+function influxdbOf(
+  { problems }: Reader,
+  parsed: z.output<typeof enrichSchema>,
+  token: Secret | undefined,
+  password: Secret | undefined,
+) {
+  const {
+    INFLUXDB_URL: url,
+    INFLUXDB_DATABASE: database,
+    INFLUXDB_BUCKET: bucket,
+  } = parsed;
+  const { INFLUXDB_ORG: org, INFLUXDB_USERNAME: username } = parsed;
+  if (!url) {
+    const left = Object.entries({
+      INFLUXDB_DATABASE: database,
+      INFLUXDB_BUCKET: bucket,
+    }).find(([, value]) => value);
+    if (left) {
+      problems.push(
+        `INFLUXDB_URL is not set although ${left[0]} is: set both or neither`,
+      );
+    }
+    return undefined;
+  }
+  const guess = database && !bucket ? 1 : bucket && !database ? 2 : undefined;
+  const version = parsed.INFLUXDB_VERSION ?? guess;
+  if (!version) {
+    problems.push(
+      database
+        ? "INFLUXDB_DATABASE and INFLUXDB_BUCKET are both set: leave one out, or set INFLUXDB_VERSION"
+        : "INFLUXDB_URL is set without INFLUXDB_DATABASE (1.x) or INFLUXDB_BUCKET (2.x): set one of them",
+    );
+    return undefined;
+  }
+  const needed = version === 1
+    ? { INFLUXDB_DATABASE: database }
+    : version === 2
+    ? { INFLUXDB_BUCKET: bucket, INFLUXDB_ORG: org, INFLUXDB_TOKEN: token }
+    : { INFLUXDB_DATABASE: database ?? bucket, INFLUXDB_TOKEN: token };
+  for (const [name, value] of Object.entries(needed)) {
+    if (!value) {
+      problems.push(`${name} is not set: InfluxDB ${version} needs it`);
+    }
+  }
+  if (version === 1 && Boolean(username) !== Boolean(password)) {
+    problems.push(
+      "INFLUXDB_USERNAME and INFLUXDB_PASSWORD go together: set both or neither",
+    );
+  }
+  return { url, version, database, bucket, org, username, token, password };
+}
+
+/** Ingest's settings. Throws ConfigError with every problem. */
+export function ingestSettings(env: Environment): Configured<IngestSettings> {
+  const reader = new Reader(env);
+  return reader.finish(readIngest(reader, env));
+}
+
+/** Enrich's settings. Throws ConfigError with every problem. */
+export function enrichSettings(env: Environment): Configured<EnrichSettings> {
+  const reader = new Reader(env);
+  return reader.finish(readEnrich(reader));
+}
+
+/** The settings of a program for its `--help`, out of the schemas that parse them. */
+export function settingsHelp(program: "ingest" | "enrich"): string {
+  const schema = program === "ingest" ? ingestSchema : enrichSchema;
+  const secrets = program === "ingest"
+    ? { HASS_TOKEN: "Long-lived access token of Home Assistant" }
+    : { INFLUXDB_TOKEN: "Token (2.x, 3)", INFLUXDB_PASSWORD: "Password (1.x)" };
+  const rows = [
+    ...Object.entries(schema.shape).map(([name, setting]): [string, string] => {
+      const { success, data } = z.safeParse(setting, undefined);
+      const standard = success && data !== undefined ? ` (${data})` : "";
+      return [name, `${setting.description ?? ""}${standard}`];
+    }),
+    ...Object.entries({ ...secrets, SERVICE_TOKEN: "Shared by the two programs" })
+      .map(([name, help]): [string, string] => [name, `${help}; or ${name}_FILE`]),
+  ];
+  return rows.map(([name, help]) => `  ${name.padEnd(24)} ${help}`).join("\n");
+}
+
+/** The variables of this process, over those of an `.env` in the working directory, where there is one. */
+export function readEnvironment(): Environment {
+  let fromFile: Environment = {};
+  try {
+    fromFile = parseEnv(Deno.readTextFileSync(".env"));
+  } catch (error) {
+    const absent = error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.NotCapable;
+    if (!absent) {
+      throw new ConfigError([`.env cannot be read: ${describeError(error)}`]);
+    }
+  }
+  return { ...fromFile, ...Deno.env.toObject() };
+}

@@ -1,0 +1,82 @@
+/** Logging: text for people, JSON for machines, and never a secret. */
+import {
+  configure,
+  dispose,
+  getJsonLinesFormatter,
+  getLogger as getCategoryLogger,
+  getTextFormatter,
+  type Logger,
+  type LogLevel,
+} from "@logtape/logtape";
+import { JWT_PATTERN, redactByPattern } from "@logtape/redaction";
+
+export type { Logger };
+
+export const LOG_LEVELS = [
+  "debug",
+  "info",
+  "warning",
+  "error",
+] as const satisfies readonly LogLevel[];
+export const LOG_FORMATS = ["text", "json"] as const;
+
+const secrets = new Set<string>();
+
+/** From now on this value is hidden wherever `redact` looks. Texts below four characters would hide half the log. */
+export function rememberSecret(value: string): void {
+  if (value.length >= 4) secrets.add(value);
+}
+
+/** The text with every known secret, bearer token and `token=` of a URL hidden. */
+export function redact(text: string): string {
+  let hidden = text;
+  for (const secret of secrets) hidden = hidden.replaceAll(secret, "***");
+  return hidden
+    .replace(/\b(Bearer|Token|Basic) +[\w.~+/=-]{8,}/gi, "$1 ***")
+    .replace(/([?&][\w-]*token=)[^&\s"']+/gi, "$1***")
+    .replace(/(\/\/)[^/\s:@]+:[^/\s@]+@/g, "$1***@");
+}
+
+/**
+ * Sends the log of this process to standard error.
+ * @param level the least level that is written
+ * @param format `text` for people, `json` (one object a line) for machines
+ */
+export async function startLog(
+  { level, format }: { level: LogLevel; format: (typeof LOG_FORMATS)[number] },
+): Promise<void> {
+  const plain = format === "json"
+    ? getJsonLinesFormatter({ message: "rendered" })
+    : getTextFormatter({
+      timestamp: "rfc3339",
+      level: "full",
+      category: " ",
+      value: "bare",
+      format: ({ timestamp, level, category, message }) =>
+        `${timestamp} ${level.padEnd(7)} ${category}: ${message}`,
+    });
+  const formatter = redactByPattern(plain, [JWT_PATTERN]);
+  const encoder = new TextEncoder();
+  await configure({
+    reset: true,
+    sinks: {
+      stderr: (record) => void Deno.stderr.writeSync(encoder.encode(redact(formatter(record)))),
+    },
+    loggers: [
+      { category: [], sinks: ["stderr"], lowestLevel: level },
+      {
+        category: ["logtape", "meta"],
+        sinks: ["stderr"],
+        lowestLevel: "warning",
+      },
+    ],
+  });
+}
+
+/** Ends the log: nothing is written any more. */
+export const stopLog = dispose;
+
+/** The logger of a part of a program, for example `getLogger("ingest", "delivery")`. */
+export function getLogger(...category: [string, ...string[]]): Logger {
+  return getCategoryLogger(category);
+}
