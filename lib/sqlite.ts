@@ -14,9 +14,10 @@ function errcode(error: unknown): number | undefined {
     : undefined;
 }
 
-/** Whether SQLite said that the file, or the disk, is full. */
+/** Whether SQLite said that the file, or the disk, is full. `exec`, so a COMMIT too, gives no errcode. */
 export function isFull(error: unknown): boolean {
-  return errcode(error) === SQLITE_FULL;
+  return errcode(error) === SQLITE_FULL ||
+    (error instanceof Error && /database or disk is full/.test(error.message));
 }
 
 /** Whether SQLite said that the file is damaged, or none of its own. */
