@@ -1,0 +1,331 @@
+/**
+ * The outbox: one SQLite file that holds every event from its arrival until enrich has answered
+ * for it. What arrives within some 20 ms is committed together; only then does it count as captured.
+ *
+ * The equation `received = delivered + skipped + dead-lettered + dropped + queued` holds at every
+ * moment: its counters stand in the same file and change in the transaction that moves the event.
+ */
+import { Buffer } from "node:buffer";
+import { existsSync, renameSync, statfsSync } from "node:fs";
+import { dirname } from "node:path";
+import type { DatabaseSync } from "node:sqlite";
+import { z } from "zod";
+import { isCorrupt, isFull, openDatabase, transaction } from "../sqlite.ts";
+
+const USER_VERSION = 1;
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, line TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS dead_letter (
+    seq INTEGER PRIMARY KEY, line TEXT NOT NULL, reason TEXT NOT NULL, refused_at TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+`;
+
+/** Pages that the write-ahead log may take before it is folded into the file. */
+const WAL_PAGES = 1_000;
+/** A buffer of this many characters is committed at once, so that no transaction outgrows the log. */
+const FLUSH_CHARS = 2_000_000;
+/** Spooling resumes when the outbox is this full. */
+const RESUME_BELOW = 0.8;
+/** How often the free space of the file system is looked at. */
+const LIMIT_INTERVAL_MS = 10_000;
+
+const spooledLine = z.object({ event: z.object({ time_fired: z.string() }) });
+
+export interface OutboxOptions {
+  readonly path: string;
+  /** The most that the file may take, in bytes; dead letters count. */
+  readonly maxBytes: number;
+  /** How long events wait for others to be committed with, in milliseconds. */
+  readonly commitIntervalMs?: number;
+  /** Told when a commit fails for another reason than a full file: capture cannot go on. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export interface OutboxRow {
+  readonly seq: number;
+  readonly line: string;
+}
+
+/** What enrich has answered for: rows that leave the outbox, all in one transaction. */
+export interface Settlement {
+  /** Rows that are stored or skipped. */
+  readonly done: readonly number[];
+  /** How many of them are stored. */
+  readonly delivered: number;
+  /** How many of them were left out, by reason. */
+  readonly skipped: Readonly<Record<string, number>>;
+  /** Rows that can never be stored. */
+  readonly problems: readonly { readonly seq: number; readonly reason: string }[];
+}
+
+/** The last committed set of the equation's counters. */
+export interface OutboxCounters {
+  readonly received: number;
+  readonly delivered: number;
+  readonly skipped: ReadonlyMap<string, number>;
+  readonly dropped: ReadonlyMap<string, number>;
+  readonly deadLettered: number;
+  readonly queued: number;
+}
+
+export class Outbox implements Disposable {
+  readonly #db: DatabaseSync;
+  readonly #options: OutboxOptions;
+  /** The committed counters, by name: `received`, `skipped:filter`, … */
+  readonly #counters = new Map<string, number>();
+  #buffer: string[] = [];
+  #bufferChars = 0;
+  #commitTimer: ReturnType<typeof setTimeout> | undefined;
+  #changed = Promise.withResolvers<void>();
+  #refusedUncounted = 0;
+  #full = false;
+  #limitCheckedMs = -Infinity;
+
+  /**
+   * Opens or makes the file. A damaged one is set aside beside it, see `setAside`.
+   * Throws where another process holds it or a newer release wrote it.
+   */
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+    this.#db = openDatabase(options.path, { userVersion: USER_VERSION, schema: SCHEMA });
+    this.#db.exec(`PRAGMA wal_autocheckpoint=${WAL_PAGES}; PRAGMA journal_size_limit=0;`);
+    for (const { name, value } of this.#db.prepare("SELECT name, value FROM counter").all()) {
+      this.#counters.set(String(name), Number(value));
+    }
+    // these rows must be there before the file is full, so that a refusal can still be counted
+    this.#transact({ received: 0, queued: 0, "dropped:outbox_full": 0 }, () => {});
+    this.#limit();
+  }
+
+  /** Takes one line, to be committed within `commitIntervalMs`. While the outbox is full it is counted as dropped. */
+  add(line: string): void {
+    this.#buffer.push(line);
+    this.#bufferChars += line.length;
+    if (this.#bufferChars >= FLUSH_CHARS) this.flush();
+    else this.#commitTimer ??= setTimeout(() => this.flush(), this.#options.commitIntervalMs ?? 20);
+  }
+
+  /** Commits what was added. Failures other than a full file go to `onFailure`. */
+  flush(): void {
+    clearTimeout(this.#commitTimer);
+    this.#commitTimer = undefined;
+    if (this.#buffer.length === 0) return;
+    const lines = this.#buffer;
+    this.#buffer = [];
+    this.#bufferChars = 0;
+    try {
+      this.append(lines);
+    } catch (error) {
+      this.#options.onFailure(error);
+    }
+  }
+
+  /** Commits lines, and a value of `meta` with them. Throws where SQLite fails for another reason than a full file. */
+  append(lines: readonly string[], meta?: { readonly key: string; readonly value: string }): void {
+    const n = lines.length;
+    if (this.#stillFull()) return this.#refuse(n);
+    try {
+      const insert = this.#db.prepare("INSERT INTO outbox (line) VALUES (?)");
+      this.#transact({ received: n, queued: n }, () => {
+        for (const line of lines) insert.run(line);
+        if (meta) this.#setMeta(meta.key, meta.value);
+      });
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      this.#full = true;
+      return this.#refuse(n);
+    }
+  }
+
+  /** Rows in order, the first one always, then as many as fit. */
+  peek(
+    { maxEvents, maxBytes, without }: {
+      maxEvents: number;
+      maxBytes: number;
+      without?: ReadonlySet<number>;
+    },
+  ): OutboxRow[] {
+    const rows: OutboxRow[] = [];
+    let bytes = 0;
+    const query = this.#db.prepare("SELECT seq, line FROM outbox ORDER BY seq LIMIT ?");
+    for (const { seq, line } of query.iterate(maxEvents + (without?.size ?? 0))) {
+      const row = { seq: Number(seq), line: String(line) };
+      if (without?.has(row.seq)) continue;
+      bytes += Buffer.byteLength(row.line);
+      if (rows.length > 0 && (bytes > maxBytes || rows.length >= maxEvents)) break;
+      rows.push(row);
+    }
+    return rows;
+  }
+
+  /** The row of that number, or none where it has left the outbox. */
+  row(seq: number): OutboxRow[] {
+    return this.#db.prepare("SELECT line FROM outbox WHERE seq = ?").all(seq)
+      .map(({ line }) => ({ seq, line: String(line) }));
+  }
+
+  /** Resolves at the next commit that moves events, or when the signal is aborted. */
+  async changed(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const abort = () => resolve();
+    signal.addEventListener("abort", abort, { once: true });
+    await Promise.race([this.#changed.promise, promise]);
+    signal.removeEventListener("abort", abort);
+  }
+
+  /** Lets go of what enrich has answered for. */
+  settle({ done, delivered, skipped, problems }: Settlement): void {
+    const remove = this.#db.prepare("DELETE FROM outbox WHERE seq = ?");
+    const bury = this.#db.prepare(
+      "INSERT INTO dead_letter (seq, line, reason, refused_at) SELECT seq, line, ?, ? FROM outbox WHERE seq = ?",
+    );
+    const changes: Record<string, number> = {
+      delivered,
+      dead_lettered: problems.length,
+      queued: -(done.length + problems.length),
+    };
+    for (const [reason, count] of Object.entries(skipped)) changes[`skipped:${reason}`] = count;
+    this.#transact(changes, () => {
+      for (const { seq, reason } of problems) {
+        bury.run(reason, new Date().toISOString(), seq);
+        remove.run(seq);
+      }
+      for (const seq of done) remove.run(seq);
+    });
+  }
+
+  counters(): OutboxCounters {
+    const value = (name: string) => this.#counters.get(name) ?? 0;
+    const family = (prefix: string) =>
+      new Map(
+        [...this.#counters].filter(([name]) => name.startsWith(prefix))
+          .map(([name, count]): [string, number] => [name.slice(prefix.length), count]),
+      );
+    return {
+      received: value("received"),
+      delivered: value("delivered"),
+      skipped: family("skipped:"),
+      dropped: family("dropped:"),
+      deadLettered: value("dead_lettered"),
+      queued: value("queued"),
+    };
+  }
+
+  /** Dead letters by reason, the most frequent first. */
+  deadLetterReasons(limit = 10): { reason: string; count: number }[] {
+    return this.#db.prepare(
+      "SELECT reason, count(*) AS n FROM dead_letter GROUP BY reason ORDER BY n DESC LIMIT ?",
+    ).all(limit).map(({ reason, n }) => ({ reason: String(reason), count: Number(n) }));
+  }
+
+  /** When the event that has waited longest was fired, by Home Assistant's clock. */
+  oldestTimeFired(): string | undefined {
+    const row = this.#db.prepare("SELECT line FROM outbox ORDER BY seq LIMIT 1").get();
+    const line = spooledLine.safeParse(
+      row === undefined ? undefined : JSON.parse(String(row.line)),
+    );
+    return line.success ? line.data.event.time_fired : undefined;
+  }
+
+  /** Whether events are being refused because the file, or the disk, is full. */
+  get full(): boolean {
+    return this.#full;
+  }
+
+  /** The part of the allowed size that is in use, 0 … 1. */
+  get fullness(): number {
+    const pages = this.#pragma("page_count") - this.#pragma("freelist_count");
+    return pages / this.#pragma("max_page_count");
+  }
+
+  meta(key: string): string | undefined {
+    const row = this.#db.prepare("SELECT value FROM meta WHERE key = ?").get(key);
+    return row === undefined ? undefined : String(row.value);
+  }
+
+  /** Commits what was added and closes the file. */
+  [Symbol.dispose](): void {
+    this.flush();
+    this.#db.close();
+  }
+
+  #setMeta(key: string, value: string): void {
+    this.#db.prepare("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)").run(key, value);
+  }
+
+  #pragma(name: string): number {
+    return Number(Object.values(this.#db.prepare(`PRAGMA ${name}`).get() ?? {})[0]);
+  }
+
+  /** One transaction that moves events and changes the counters; the copy in memory follows the commit. */
+  #transact(changes: Readonly<Record<string, number>>, work: () => void): void {
+    const next = Object.entries(changes)
+      .filter(([name, change]) => change !== 0 || !this.#counters.has(name))
+      .map(([name, change]): [string, number] => [
+        name,
+        (this.#counters.get(name) ?? 0) + change,
+      ]);
+    const write = this.#db.prepare("INSERT OR REPLACE INTO counter (name, value) VALUES (?, ?)");
+    transaction(this.#db, () => {
+      work();
+      for (const [name, value] of next) write.run(name, value);
+    });
+    for (const [name, value] of next) this.#counters.set(name, value);
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+
+  /** Counts refused events. On a disk that is truly full not even that can be written: it is made up for later. */
+  #refuse(n: number): void {
+    this.#refusedUncounted += n;
+    try {
+      const refused = this.#refusedUncounted;
+      this.#transact({ received: refused, "dropped:outbox_full": refused }, () => {});
+      this.#refusedUncounted = 0;
+    } catch (error) {
+      if (!isFull(error)) throw error;
+    }
+  }
+
+  #stillFull(): boolean {
+    if (performance.now() - this.#limitCheckedMs > LIMIT_INTERVAL_MS) this.#limit();
+    if (this.#full && this.fullness < RESUME_BELOW) this.#full = false;
+    return this.#full;
+  }
+
+  /**
+   * Caps the file below what the file system has free, less a reserve: on a disk that is truly
+   * full SQLite refuses even DELETE, and the outbox would never drain.
+   */
+  #limit(): void {
+    this.#limitCheckedMs = performance.now();
+    const pageBytes = this.#pragma("page_size");
+    const { bavail, blocks, bsize } = statfsSync(dirname(this.#options.path));
+    const reserveBytes = Math.min(100_000_000, (blocks * bsize) / 20);
+    const heldBytes = this.#pragma("page_count") * pageBytes;
+    const spaceBytes = heldBytes + bavail * bsize - reserveBytes;
+    const walBytes = WAL_PAGES * pageBytes;
+    const maxBytes = Math.min(this.#options.maxBytes, spaceBytes) - walBytes;
+    this.#db.exec(`PRAGMA max_page_count=${Math.max(1, Math.floor(maxBytes / pageBytes))}`);
+  }
+}
+
+/**
+ * Opens the outbox; a damaged file is renamed, with its log, to `<path>.damaged-<time>` for a
+ * person to look into, and a new one begun. Returns the name it was set aside under, if so.
+ */
+export function openOutbox(options: OutboxOptions): { outbox: Outbox; setAside?: string } {
+  try {
+    return { outbox: new Outbox(options) };
+  } catch (error) {
+    if (!isCorrupt(error)) throw error;
+    const setAside = `${options.path}.damaged-${new Date().toISOString().replaceAll(":", "")}`;
+    for (const suffix of ["", "-wal", "-shm"]) {
+      if (existsSync(options.path + suffix)) renameSync(options.path + suffix, setAside + suffix);
+    }
+    return { outbox: new Outbox(options), setAside };
+  }
+}
