@@ -1,0 +1,230 @@
+/** The commands of the WebSocket API that the simulation knows. */
+import { parseTimeUs } from "../../lib/time.ts";
+import { type Client, errorText } from "./client.ts";
+import type { Clock } from "./clock.ts";
+import type { Recorder } from "./recorder.ts";
+import { type Registries, REGISTRY_KINDS, type RegistryKind } from "./registries.ts";
+import { type Json, type Schema, schemaProblem } from "./schema.ts";
+import type { StateMachine } from "./states.ts";
+
+/** What commands ask. */
+export interface Core {
+  readonly states: StateMachine;
+  readonly registries: Registries;
+  readonly recorder: Recorder;
+  readonly clock: Clock;
+  /** How late `subscribe_events` is answered. */
+  readonly subscribeDelayMs: number;
+  configText(): string;
+}
+
+interface Command {
+  readonly schema: Schema;
+  readonly adminOnly?: boolean;
+  readonly run: (call: Call) => void;
+}
+
+interface Call {
+  readonly core: Core;
+  readonly client: Client;
+  readonly id: number;
+  readonly message: Json;
+}
+
+// homeassistant/auth/permissions/events.py
+const SUBSCRIBE_ALLOWLIST = new Set<unknown>([
+  "area_registry_updated",
+  "category_registry_updated",
+  "component_loaded",
+  "core_config_updated",
+  "device_registry_updated",
+  "entity_registry_updated",
+  "floor_registry_updated",
+  "label_registry_updated",
+  "lovelace_updated",
+  "panels_updated",
+  "recorder_5min_statistics_generated",
+  "recorder_hourly_statistics_generated",
+  "repairs_issue_registry_updated",
+  "service_registered",
+  "service_removed",
+  "shopping_list_updated",
+  "state_changed",
+  "themes_updated",
+]);
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  supported_features: {
+    schema: { features: "dict" },
+    run: ({ client, id, message }) => {
+      client.coalesce = Object.hasOwn(
+        Object(message.features),
+        "coalesce_messages",
+      );
+      client.send(resultText(id, "null"));
+    },
+  },
+  ping: {
+    schema: {},
+    run: ({ client, id }) => client.send(`{"id":${id},"type":"pong"}`),
+  },
+  get_config: {
+    schema: {},
+    run: ({ core, client, id }) => client.send(resultText(id, core.configText())),
+  },
+  get_states: {
+    schema: {},
+    run: ({ core, client, id }) => {
+      const texts = core.states.all().map((state) => state.text);
+      client.send(resultText(id, `[${texts.join(",")}]`));
+    },
+  },
+  subscribe_events: { schema: { event_type: "str?" }, run: subscribeEvents },
+  unsubscribe_events: {
+    schema: { subscription: "int" },
+    run: ({ client, id, message }) =>
+      client.send(
+        client.subscriptions.delete(Number(message.subscription))
+          ? resultText(id, "null")
+          : errorText(id, "not_found", "Subscription not found."),
+      ),
+  },
+  call_service: {
+    schema: {
+      domain: "str",
+      service: "str",
+      service_data: "dict?",
+      target: "dict?",
+      return_response: "bool?",
+    },
+    run: ({ client, id, message: { domain, service } }) =>
+      client.send(
+        errorText(
+          id,
+          "not_found",
+          `Service ${domain}.${service} not found.`,
+          {
+            translation_key: "service_not_found",
+            translation_placeholders: { domain, service },
+            translation_domain: "homeassistant",
+          },
+        ),
+      ),
+  },
+  "config/auth/list": {
+    schema: {},
+    adminOnly: true,
+    run: ({ client, id }) => client.send(resultText(id, "[]")),
+  },
+  "history/history_during_period": {
+    schema: {
+      start_time: "str",
+      end_time: "str?",
+      entity_ids: "list of str",
+      include_start_time_state: "bool?",
+      significant_changes_only: "bool?",
+      minimal_response: "bool?",
+      no_attributes: "bool?",
+    },
+    run: historyDuringPeriod,
+  },
+  ...Object.fromEntries(
+    REGISTRY_KINDS.map((kind): [string, Command] => [
+      `config/${kind}_registry/list`,
+      {
+        schema: {},
+        run: ({ core, client, id }) => client.send(listText(id, kind, core.registries.list(kind))),
+      },
+    ]),
+  ),
+};
+
+/** Carries out a command; false where it is unknown. */
+export function executeCommand(
+  core: Core,
+  client: Client,
+  id: number,
+  message: Json,
+): boolean {
+  const type = String(message.type);
+  if (!Object.hasOwn(COMMANDS, type)) return false;
+  const { schema, adminOnly = false, run } = COMMANDS[type];
+  const problem = schemaProblem(message, schema);
+  if (problem !== undefined) {
+    client.send(errorText(id, "invalid_format", problem));
+  } else if (adminOnly && !client.user?.isAdmin) sendUnauthorized(client, id);
+  else run({ core, client, id, message });
+  return true;
+}
+
+function subscribeEvents({ core, client, id, message }: Call): void {
+  const { event_type: eventType } = message;
+  if (!client.user?.isAdmin && !SUBSCRIBE_ALLOWLIST.has(eventType)) {
+    return sendUnauthorized(client, id);
+  }
+  const subscribe = () => {
+    client.subscriptions.set(
+      id,
+      eventType === undefined ? undefined : String(eventType),
+    );
+    client.send(resultText(id, "null"));
+  };
+  if (core.subscribeDelayMs === 0) subscribe();
+  else client.later(core.subscribeDelayMs, subscribe);
+}
+
+function historyDuringPeriod({ core, client, id, message }: Call): void {
+  const start = parseSeconds(message.start_time);
+  if (start === undefined) {
+    return client.send(
+      errorText(id, "invalid_start_time", "Invalid start_time"),
+    );
+  }
+  const end = message.end_time === undefined ? Infinity : parseSeconds(message.end_time);
+  if (end === undefined) {
+    return client.send(errorText(id, "invalid_end_time", "Invalid end_time"));
+  }
+  const entityIds = Array.isArray(message.entity_ids) ? message.entity_ids.map(String) : [];
+  const nowSeconds = core.clock.seconds;
+  // one bad id spoils them all, but only where there is a past to look into
+  if (start <= nowSeconds && !entityIds.every(isEntityId)) {
+    return client.send(
+      errorText(id, "invalid_entity_ids", "Invalid entity_ids"),
+    );
+  }
+  const answer = core.recorder.history({
+    start,
+    end,
+    entityIds,
+    includeStartTimeState: message.include_start_time_state !== false,
+    significantChangesOnly: message.significant_changes_only !== false,
+    minimalResponse: message.minimal_response === true,
+    noAttributes: message.no_attributes === true,
+  }, nowSeconds);
+  client.send(resultText(id, answer));
+}
+
+function sendUnauthorized(client: Client, id: number): void {
+  client.send(errorText(id, "unauthorized", "Unauthorized"));
+}
+
+function resultText(id: number, result: string): string {
+  return `{"id":${id},"type":"result","success":true,"result":${result}}`;
+}
+
+// the two long lists are put together from cached pieces, and so have spaces
+function listText(id: number, kind: RegistryKind, list: string): string {
+  return kind === "device" || kind === "entity"
+    ? `{"id":${id},"type": "result","success":true,"result": ${list}}`
+    : resultText(id, list);
+}
+
+function parseSeconds(text: unknown): number | undefined {
+  const us = parseTimeUs(String(text)) ?? parseTimeUs(`${text}+00:00`);
+  return us === undefined ? undefined : us / 1e6;
+}
+
+/** Whether Home Assistant takes the text for an entity id. */
+export function isEntityId(text: string): boolean {
+  return /^(?!.+__)(?!_)[\da-z_]+(?<!_)\.(?!_)[\da-z_]+(?<!_)$/.test(text);
+}
