@@ -1,0 +1,207 @@
+/**
+ * Capture: keeps one connection to Home Assistant and spools every event, with the names that hold
+ * at that moment, into the outbox before anything else. Never waits for anybody while it reads.
+ */
+import type { RegistryNames } from "../contract.ts";
+import { getLogger } from "../log.ts";
+import { backoffMs, describeError, sleep } from "../retry.ts";
+import type { Secret } from "../secret.ts";
+import { parseTimeUs } from "../time.ts";
+import {
+  CommandFailed,
+  Connection,
+  CONNECTION_TIMES,
+  type ConnectionTimes,
+  TokenRefused,
+} from "./connection.ts";
+import { HassClock } from "./hass_clock.ts";
+import type { Outbox } from "./outbox.ts";
+import { type EventHead, isRegistryEvent, REGISTRY_EVENTS, webSocketUrl } from "./protocol.ts";
+import { RegistryRefresh } from "./registry_refresh.ts";
+
+/** How long is waited for what, in milliseconds; injected so that tests need not wait. */
+export interface CaptureTimes extends ConnectionTimes {
+  /** While Home Assistant starts, a subscription can take more than 10 s. */
+  readonly subscribeDeadlineMs: number;
+  /** A refused token counts as a failed login, and enough of those get the address banned. */
+  readonly refusedWaitMs: number;
+  readonly backoffBaseMs: number;
+  readonly backoffMaxMs: number;
+  /** Waits grow until a subscription has held this long. */
+  readonly stableMs: number;
+}
+
+export const CAPTURE_TIMES: CaptureTimes = {
+  ...CONNECTION_TIMES,
+  subscribeDeadlineMs: 60_000,
+  refusedWaitMs: 60_000,
+  backoffBaseMs: 1_000,
+  backoffMaxMs: 30_000,
+  stableMs: 30_000,
+};
+
+const log = getLogger("ingest", "capture");
+
+export interface CaptureOptions {
+  readonly hassUrl: string;
+  readonly hassToken: Secret;
+  /** Names the house, where there are several. */
+  readonly source?: string;
+  readonly outbox: Outbox;
+  readonly times?: CaptureTimes;
+}
+
+export type CaptureState =
+  | { readonly kind: "connecting" }
+  | { readonly kind: "capturing"; readonly haVersion: string; readonly events: "all" | "states" }
+  | { readonly kind: "token refused"; readonly reason: string }
+  | { readonly kind: "disconnected"; readonly reason: string };
+
+type Lost = Extract<CaptureState, { readonly reason: string }>;
+
+export class Capture {
+  readonly #options: CaptureOptions;
+  readonly #times: CaptureTimes;
+  readonly #clock = new HassClock();
+  readonly #registry: RegistryRefresh;
+  #state: CaptureState = { kind: "connecting" };
+  #malformed = 0;
+  #connections = 0;
+  #lastEventMs: number | undefined;
+
+  constructor(options: CaptureOptions) {
+    this.#options = options;
+    this.#times = options.times ?? CAPTURE_TIMES;
+    this.#registry = new RegistryRefresh(
+      options.outbox,
+      this.#clock,
+      (event, via) => this.#line(event, undefined, via),
+    );
+  }
+
+  get state(): CaptureState {
+    return this.#state;
+  }
+
+  /** Messages that could not be read; outside the equation, for they never became events. */
+  get malformed(): number {
+    return this.#malformed;
+  }
+
+  get connections(): number {
+    return this.#connections;
+  }
+
+  /** Milliseconds since the last event, or undefined before the first. */
+  get silenceMs(): number | undefined {
+    return this.#lastEventMs === undefined ? undefined : performance.now() - this.#lastEventMs;
+  }
+
+  /** How many entities the last registry names. */
+  get namedEntities(): number {
+    return this.#registry.registry.size;
+  }
+
+  /** Captures until the signal is aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { backoffBaseMs: baseMs, backoffMaxMs: maxMs, refusedWaitMs, stableMs } = this.#times;
+    let attempt = 0;
+    while (!signal.aborted) {
+      const startedMs = performance.now();
+      const lost = await this.#capture(signal).catch((error): Lost => ({
+        kind: error instanceof TokenRefused ? "token refused" : "disconnected",
+        reason: describeError(error),
+      }));
+      if (signal.aborted) return;
+      if (performance.now() - startedMs > stableMs) attempt = 0;
+      this.#lost(lost);
+      const refused = lost.kind === "token refused";
+      await sleep(refused ? refusedWaitMs : backoffMs(attempt++, { baseMs, maxMs }), signal);
+    }
+  }
+
+  #lost(lost: Lost): void {
+    const before = this.#state;
+    this.#state = lost;
+    if ("reason" in before && before.reason === lost.reason) return;
+    log.warn("Not capturing: {reason}", { reason: lost.reason });
+  }
+
+  /** One connection, from opening to end. */
+  async #capture(signal: AbortSignal): Promise<Lost> {
+    const { connection, haVersion } = await Connection.open({
+      url: webSocketUrl(this.#options.hassUrl),
+      token: this.#options.hassToken(),
+      signal,
+      times: this.#times,
+      handlers: {
+        onEvent: ({ event }, text) => this.#onEvent(connection, event, text),
+        onMalformed: (reason) => {
+          this.#malformed++;
+          log.warn("Cannot read a message of Home Assistant: {reason}", { reason });
+        },
+      },
+    });
+    try {
+      await connection.command("supported_features", { features: { coalesce_messages: 1 } });
+      // at the very first start names come first: what happens meanwhile is a gap like any other
+      if (this.#registry.registry.size === 0) await this.#registry.fetch(connection);
+      const events = await subscribe(connection, this.#times.subscribeDeadlineMs);
+      this.#connections++;
+      this.#state = { kind: "capturing", haVersion, events };
+      log.info("Capturing {events} of Home Assistant {haVersion} at {url}", {
+        events: events === "all" ? "all events" : "states and registry changes",
+        haVersion,
+        url: this.#options.hassUrl,
+      });
+      this.#registry.schedule(connection, 0);
+      return { kind: "disconnected", reason: await connection.closed };
+    } finally {
+      connection.close("done with");
+      this.#options.outbox.flush();
+    }
+  }
+
+  #onEvent(connection: Connection, event: EventHead, text: string): void {
+    const { event_type, time_fired, data } = event;
+    const state = data.new_state ?? data.old_state;
+    const friendlyName = state?.attributes?.friendly_name;
+    const names = this.#registry.registry.namesOf({
+      entityId: data.entity_id,
+      deviceId: data.device_id,
+      friendlyName: typeof friendlyName === "string" ? friendlyName : undefined,
+    });
+    this.#options.outbox.add(this.#line(text, names));
+    this.#lastEventMs = performance.now();
+    const timeUs = parseTimeUs(time_fired);
+    if (timeUs !== undefined) this.#clock.hear(timeUs);
+    if (isRegistryEvent(event_type)) this.#registry.schedule(connection);
+  }
+
+  /** The envelope of an event, its text as it came. */
+  #line(text: string, registry: RegistryNames | undefined, via?: "registry"): string {
+    const { source } = this.#options;
+    // a line break in JSON can only stand between tokens, and would tear the line in two
+    const event = /[\r\n]/.test(text) ? text.replace(/[\r\n]+/g, " ") : text;
+    const rest = JSON.stringify({ registry, source, via }).slice(1);
+    return rest === "}" ? `{"event":${event}}` : `{"event":${event},${rest}`;
+  }
+}
+
+/** Subscribes to all events, or, where the token is no administrator's, to those that it may have. */
+async function subscribe(connection: Connection, deadlineMs: number): Promise<"all" | "states"> {
+  try {
+    await connection.command("subscribe_events", {}, deadlineMs);
+    return "all";
+  } catch (error) {
+    if (!(error instanceof CommandFailed && error.code === "unauthorized")) throw error;
+    log.warn(
+      "HASS_TOKEN is no administrator's: only states and registry changes are captured, " +
+        "no other events; make the token as an administrator to have all",
+    );
+    for (const event_type of ["state_changed", ...REGISTRY_EVENTS]) {
+      await connection.command("subscribe_events", { event_type }, deadlineMs);
+    }
+    return "states";
+  }
+}

@@ -1,0 +1,153 @@
+/** What ingest says about itself: health with what to do, metrics, status. Every number has a source. */
+import type { IngestSettings } from "../config.ts";
+import { Metrics } from "../metrics.ts";
+import { VERSION } from "../program.ts";
+import type { HealthReason } from "../server.ts";
+import type { Capture } from "./capture.ts";
+import type { Delivery } from "./delivery.ts";
+import type { Outbox } from "./outbox.ts";
+
+export interface IngestParts {
+  readonly outbox: Outbox;
+  readonly capture: Capture;
+  readonly delivery: Delivery;
+  readonly settings: IngestSettings;
+}
+
+/** Why events are not captured or not delivered; empty where both are. */
+export function ingestHealth({ outbox, capture, delivery, settings }: IngestParts): HealthReason[] {
+  const reasons: HealthReason[] = [];
+  const { state } = capture;
+  if (state.kind === "token refused") {
+    reasons.push({
+      reason: `Home Assistant refused HASS_TOKEN: ${state.reason}`,
+      action: "make a new long-lived access token under your profile, Security, and set it",
+    });
+  } else if (state.kind !== "capturing") {
+    reasons.push({
+      reason: state.kind === "connecting"
+        ? "Home Assistant has not answered yet"
+        : `Home Assistant is not connected: ${state.reason}`,
+      action: `see that Home Assistant runs and that HASS_URL (${settings.hassUrl}) reaches it`,
+    });
+  }
+  if (delivery.problem) {
+    reasons.push({
+      reason: `Events wait in the outbox: enrich ${delivery.problem.reason}`,
+      action: `see ${settings.enrichmentServiceUrl}/health, nothing is lost meanwhile`,
+    });
+  }
+  if (outbox.full) {
+    reasons.push({
+      reason: "The outbox is full, events are refused",
+      action:
+        "mend what keeps events from being delivered, or raise OUTBOX_MAX_MB or free the disk",
+    });
+  }
+  return reasons;
+}
+
+/** The metrics' text, read at each call. The equation's counters are the last committed set. */
+export function ingestMetrics({ outbox, capture, delivery }: IngestParts): () => string {
+  const metrics = new Metrics("ingest");
+  let counters = outbox.counters();
+  metrics.counter(
+    "events_received_total",
+    "Events committed to the outbox, or refused while it was full.",
+    () => {
+      // all of one scrape come from one set, or the equation would not hold between two of them
+      counters = outbox.counters();
+      return counters.received;
+    },
+  );
+  metrics.counter(
+    "events_delivered_total",
+    "Events that enrich has stored.",
+    () => counters.delivered,
+  );
+  metrics.counter(
+    "events_skipped_total",
+    "Events that enrich has left out, by reason.",
+    () => counters.skipped,
+    "reason",
+  );
+  metrics.counter(
+    "events_dropped_total",
+    "Events given up, by reason.",
+    () => counters.dropped,
+    "reason",
+  );
+  metrics.gauge(
+    "events_dead_lettered",
+    "Events that can never be stored as they are, kept for a person to look at.",
+    () => counters.deadLettered,
+  );
+  metrics.gauge("events_queued", "Events that wait in the outbox.", () => counters.queued);
+  metrics.gauge(
+    "outbox_fullness_ratio",
+    "Part of the allowed size of the outbox in use.",
+    () => outbox.fullness,
+  );
+  metrics.counter(
+    "frames_malformed_total",
+    "Messages of Home Assistant that could not be read.",
+    () => capture.malformed,
+  );
+  metrics.counter(
+    "connections_total",
+    "Connections to Home Assistant that captured.",
+    () => capture.connections,
+  );
+  metrics.gauge(
+    "capturing",
+    "1 while events are captured.",
+    () => capture.state.kind === "capturing" ? 1 : 0,
+  );
+  metrics.gauge(
+    "delivering",
+    "0 while enrich or the store takes no events.",
+    () => delivery.problem ? 0 : 1,
+  );
+  return () => metrics.text();
+}
+
+export function ingestStatus({ outbox, capture, delivery, settings }: IngestParts) {
+  const { received, delivered, skipped, dropped, deadLettered, queued } = outbox.counters();
+  return {
+    program: "ingest",
+    version: VERSION,
+    home_assistant: {
+      url: settings.hassUrl,
+      ...capture.state,
+      connections: capture.connections,
+      last_event_ms_ago: rounded(capture.silenceMs),
+      named_entities: capture.namedEntities,
+      malformed_messages: capture.malformed,
+    },
+    events: {
+      received,
+      delivered,
+      skipped: Object.fromEntries(skipped),
+      dropped: Object.fromEntries(dropped),
+      dead_lettered: deadLettered,
+      queued,
+    },
+    outbox: {
+      full: outbox.full,
+      fullness: Number(outbox.fullness.toFixed(4)),
+      oldest_event: outbox.oldestTimeFired(),
+      dead_letter_reasons: outbox.deadLetterReasons(),
+    },
+    delivery: {
+      enrich: settings.enrichmentServiceUrl,
+      problem: delivery.problem?.reason,
+      problem_for_ms: rounded(delivery.problem?.forMs),
+      last_answer_took_ms: rounded(delivery.lastAnswerMs),
+      next_batch_events: delivery.batchLimit,
+    },
+  };
+}
+
+function rounded(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.round(ms);
+}
