@@ -1,0 +1,81 @@
+/** A point as one line of InfluxDB's line protocol: the library's `Point` behind guards for its traps. */
+import { Point } from "@influxdata/influxdb-client";
+import { Buffer } from "node:buffer";
+import type { FieldValue, StorePoint } from "./store.ts";
+
+/** InfluxDB refuses a longer text field, and the whole point with it. */
+const MAX_TEXT_BYTES = 1_048_576;
+/** InfluxDB, models/time.go: what lies between these fits its int64 of nanoseconds. */
+const MIN_TIME_NS = -9_223_372_036_854_775_806n;
+const MAX_TIME_NS = 9_223_372_036_854_775_806n;
+
+/** A backslash here would escape what follows it, or the line's own next character. */
+const OPEN_BACKSLASH = /\\(?=[,= "]|$)/g;
+
+/**
+ * The line of a point, its time in nanoseconds. What line protocol cannot say is written as near
+ * to it as can be: a backslash before a character that needs one, or at the end of a name, gets a
+ * `_` behind it, a `#` that would make the line a comment gets one before it, a tag or field
+ * `time` becomes `time_`, line breaks and NUL in names become `\n` and `\0` (InfluxDB's parser skips
+ * NUL as white space). Tags without a value are left out.
+ *
+ * Throws an Error whose message names the part that cannot be written: no field, a name that is
+ * empty, `__proto__` or used twice, a number that is not finite, a text above 1 MiB, a time
+ * beyond the year 2262.
+ */
+export function toLine({ measurement, tags, fields, timeNs }: StorePoint): string {
+  if (measurement === "") throw new Error("The measurement has no name: it must not be empty");
+  if (timeNs < MIN_TIME_NS || timeNs > MAX_TIME_NS) {
+    throw new Error(`time is ${timeNs} ns: it must lie between the years 1677 and 2262`);
+  }
+  const point = new Point(measurementOf(measurement)).timestamp(String(timeNs));
+  const tagKeys = new Set<string>();
+  for (const [name, value] of tags) {
+    if (value === "") continue;
+    point.tag(keyOf("Tag", name, tagKeys), writable(value));
+  }
+  const fieldKeys = new Set<string>();
+  for (const [name, value] of fields) {
+    addField(point, keyOf("Field", name, fieldKeys), value);
+  }
+  const line = point.toLineProtocol();
+  if (line === undefined) throw new Error("The point has no fields: it must have at least one");
+  return line;
+}
+
+function measurementOf(name: string): string {
+  return writable(name.startsWith("#") ? `_${name}` : name);
+}
+
+function writable(name: string): string {
+  const text = name.includes("\0") ? name.replaceAll("\0", "\\0") : name;
+  return text.includes("\\") ? text.replace(OPEN_BACKSLASH, "\\_") : text;
+}
+
+/** The name as it is written. `Point` keeps names in plain objects, where `__proto__` gets lost. */
+function keyOf(kind: "Tag" | "Field", name: string, taken: Set<string>): string {
+  if (name === "") throw new Error(`${kind} without a name: it must not be empty`);
+  if (name === "__proto__") throw new Error(`${kind} "__proto__" cannot be written: rename it`);
+  const key = name === "time" ? "time_" : writable(name);
+  // the library writes line breaks and tabs like this; so two names can become one
+  const written = key.replaceAll("\n", "\\n").replaceAll("\r", "\\r").replaceAll("\t", "\\t");
+  if (taken.has(written)) {
+    throw new Error(`${kind} ${JSON.stringify(name)} would be written under the name of another`);
+  }
+  taken.add(written);
+  return key;
+}
+
+function addField(point: Point, key: string, value: FieldValue): void {
+  if (typeof value === "number") {
+    if (!Number.isFinite(value)) {
+      throw new Error(`Field ${JSON.stringify(key)} is ${value}: it must be a finite number`);
+    }
+    point.floatField(key, value);
+    return;
+  }
+  if (value.length > MAX_TEXT_BYTES / 3 && Buffer.byteLength(value) > MAX_TEXT_BYTES) {
+    throw new Error(`Field ${JSON.stringify(key)} is too large: it must not exceed 1 MiB`);
+  }
+  point.stringField(key, value);
+}

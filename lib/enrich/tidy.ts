@@ -1,0 +1,98 @@
+/**
+ * SCHEMA=tidy: every event becomes exactly one point. One measurement a domain for states,
+ * `entities` for what the registries say, `events` for all the rest.
+ */
+import { z } from "zod";
+import {
+  describeIssues,
+  entityInfoSchema,
+  type Envelope,
+  type HassEvent,
+  stateChangedSchema,
+  stateSnapshotSchema,
+} from "../contract.ts";
+import { parseTimeUs } from "../time.ts";
+import type { AttributeMode, LeftOut } from "./attributes.ts";
+import { nanosecondsOf } from "./event_id.ts";
+import { entityPoint, eventPoint } from "./event_point.ts";
+import { statePoint } from "./state_point.ts";
+import type { StorePoint } from "./store.ts";
+
+export interface TidyOptions {
+  readonly attributes: AttributeMode;
+}
+
+export interface TidyResult {
+  readonly point: StorePoint;
+  /** How many values of the event were left out, by reason. */
+  readonly leftOut: ReadonlyMap<string, number>;
+}
+
+/** The event can never be stored: its data is not what its type promises. */
+export class EventProblem extends Error {
+  override readonly name = "EventProblem";
+}
+
+// with `data` around it, an issue's path names the field as the event has it
+const stateChangedEvent = z.object({ data: stateChangedSchema });
+const stateSnapshotEvent = z.object({ data: stateSnapshotSchema });
+const entityInfoEvent = z.object({ data: entityInfoSchema });
+
+/**
+ * The point of an event. `eventText` is the event's own text as Home Assistant sent it: it
+ * tells the events of one microsecond apart.
+ *
+ * Throws EventProblem, whose message names the field, where the data breaks its type's shape.
+ */
+export function tidyPoint(
+  envelope: Envelope,
+  eventText: string,
+  { attributes }: TidyOptions,
+): TidyResult {
+  const leftOut: LeftOut = new Map();
+  return { point: pointOf(envelope, eventText, attributes, leftOut), leftOut };
+}
+
+function pointOf(
+  envelope: Envelope,
+  eventText: string,
+  mode: AttributeMode,
+  leftOut: LeftOut,
+): StorePoint {
+  const { event } = envelope;
+  switch (event.event_type) {
+    case "state_changed": {
+      const { entity_id: entityId, new_state: newState, old_state: oldState = null } =
+        parsed(stateChangedEvent, event).data;
+      const timeUs = usOf(newState?.last_updated ?? event.time_fired);
+      return statePoint(envelope, { entityId, newState, oldState, timeUs }, mode, leftOut);
+    }
+    case "state_snapshot": {
+      const { entity_id: entityId, new_state: newState } = parsed(stateSnapshotEvent, event).data;
+      const timeUs = usOf(event.time_fired);
+      return statePoint(envelope, { entityId, newState, oldState: null, timeUs }, mode, leftOut);
+    }
+    case "entity_info": {
+      const info = parsed(entityInfoEvent, event).data;
+      return entityPoint(info, envelope, ownTimeNs(event, eventText));
+    }
+    default:
+      return eventPoint(envelope, mode, leftOut, ownTimeNs(event, eventText));
+  }
+}
+
+function parsed<T>(schema: z.ZodType<T>, event: HassEvent): T {
+  const result = schema.safeParse(event);
+  if (!result.success) throw new EventProblem(describeIssues(result.error));
+  return result.data;
+}
+
+function usOf(time: string): number {
+  const timeUs = parseTimeUs(time);
+  if (timeUs === undefined) throw new EventProblem("time_fired: must be an ISO 8601 time");
+  return timeUs;
+}
+
+function ownTimeNs(event: HassEvent, eventText: string): bigint {
+  return BigInt(usOf(event.time_fired)) * 1000n + BigInt(nanosecondsOf(eventText));
+}
