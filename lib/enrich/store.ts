@@ -13,11 +13,12 @@ export interface StorePoint {
 }
 
 /**
- * What became of a point: `stored` is acknowledged by the store, `refused` will
- * never be stored, `pending` was not reached in time.
+ * What became of a point: `stored` is acknowledged by the store, `skipped` is what the store
+ * is set not to keep, `refused` will never be stored, `pending` was not reached in time.
  */
 export type Verdict =
   | { readonly kind: "stored" }
+  | { readonly kind: "skipped"; readonly reason: "retention" }
   | { readonly kind: "refused"; readonly reason: string }
   | { readonly kind: "pending" };
 

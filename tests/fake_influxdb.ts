@@ -1,0 +1,264 @@
+/**
+ * An InfluxDB on a real socket that answers word for word as 1.6.7 and 2.7.12 do, keeps the
+ * points for reading back, and fails on command.
+ */
+import { Buffer } from "node:buffer";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
+import { gunzipSync } from "node:zlib";
+import { FakeStore, type ReceivedPoint } from "./fake_influxdb_store.ts";
+
+export type { ReceivedPoint } from "./fake_influxdb_store.ts";
+
+export interface ReceivedRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** As text, inflated. */
+  readonly body: string;
+  /** Bytes on the wire. */
+  readonly size: number;
+}
+
+export interface ScriptedAnswer {
+  readonly status: number;
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The body begins, and never ends. */
+  readonly unfinished?: boolean;
+}
+
+/**
+ * What goes wrong: `hang` never answers, `reset` cuts the connection before anything is stored,
+ * `lose reply` after it, `login page` is a proxy's 200.
+ */
+export type Trouble = "hang" | "reset" | "lose reply" | "login page" | ScriptedAnswer;
+
+export interface FakeInfluxDbOptions {
+  readonly version: 1 | 2;
+  /** Version 2. */
+  readonly token?: string;
+  readonly org?: string;
+  readonly bucket?: string;
+  /** Version 1; without a username everybody may write. */
+  readonly username?: string;
+  readonly password?: string;
+  readonly database?: string;
+  /** Above it 413; 25 MB in version 1, none in version 2 (where a proxy may have one). */
+  readonly maxBodyBytes?: number;
+  readonly retentionMs?: number;
+}
+
+const CODES: Readonly<Record<number, string>> = {
+  400: "invalid",
+  401: "unauthorized",
+  403: "forbidden",
+  404: "not found",
+  422: "unprocessable entity",
+  500: "internal error",
+};
+
+export class FakeInfluxDb implements AsyncDisposable {
+  readonly requests: ReceivedRequest[] = [];
+  /** What goes wrong with a request, the index counting from 0; nothing does until it is set. */
+  trouble: (request: ReceivedRequest, index: number) => Trouble | undefined = () => undefined;
+  /** Every answer comes this late. */
+  delayMs = 0;
+  /** Whether whoever asks is known, but not allowed to write: 403. */
+  forbids = false;
+  /** Points of which every one meets a type conflict, besides the real ones. */
+  refuses: (point: ReceivedPoint) => boolean = () => false;
+  readonly #options: FakeInfluxDbOptions;
+  readonly #store: FakeStore;
+  #server: Server | undefined;
+  #port = 0;
+  #stopped = new AbortController();
+  #arrived = Promise.withResolvers<void>();
+
+  private constructor(options: FakeInfluxDbOptions) {
+    this.#options = { org: "home", bucket: "home", database: "home", token: "token", ...options };
+    this.#store = new FakeStore(options.version, options.retentionMs);
+  }
+
+  static async start(options: FakeInfluxDbOptions): Promise<FakeInfluxDb> {
+    const fake = new FakeInfluxDb(options);
+    await fake.restart();
+    return fake;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** All points, each with the union of the fields that it was ever given. */
+  get points(): readonly ReceivedPoint[] {
+    return [...this.#store.points.values()];
+  }
+
+  /** Waits until so many requests have come in. */
+  async requested(count: number): Promise<void> {
+    while (this.requests.length < count) await this.#arrived.promise;
+  }
+
+  /** Listens again, on the port it had; the points are still there. */
+  async restart(): Promise<void> {
+    this.#stopped = new AbortController();
+    this.#server = createServer((request, response) => {
+      this.#serve(request, response).catch((error) => {
+        if (!this.#stopped.signal.aborted) throw error;
+      });
+    });
+    this.#server.listen(this.#port, "127.0.0.1");
+    await once(this.#server, "listening");
+    const address = this.#server.address();
+    if (address === null || typeof address === "string") throw new Error("No port");
+    this.#port = address.port;
+  }
+
+  /** Drops every connection and refuses new ones. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    const server = this.#server;
+    this.#server = undefined;
+    if (!server) return;
+    const closed = once(server, "close");
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of incoming) chunks.push(Buffer.from(chunk));
+    const raw = Buffer.concat(chunks);
+    const { pathname, searchParams } = new URL(incoming.url ?? "/", this.url);
+    let inflated: Buffer | undefined = raw;
+    if (incoming.headers["content-encoding"] === "gzip") {
+      try {
+        inflated = gunzipSync(raw);
+      } catch {
+        inflated = undefined;
+      }
+    }
+    const request: ReceivedRequest = {
+      method: incoming.method ?? "",
+      path: pathname,
+      query: searchParams,
+      headers: incoming.headers,
+      body: (inflated ?? raw).toString(),
+      size: raw.length,
+    };
+    const trouble = this.trouble(request, this.requests.push(request) - 1);
+    this.#arrived.resolve();
+    this.#arrived = Promise.withResolvers();
+    if (this.delayMs > 0) {
+      await delay(this.delayMs, undefined, { signal: this.#stopped.signal });
+    }
+    if (trouble === "hang") return;
+    if (trouble === "reset") return void incoming.socket.destroy();
+    let answer: ScriptedAnswer;
+    if (trouble === "login page") {
+      answer = {
+        status: 200,
+        body: "<!doctype html><title>Sign in</title>",
+        headers: { "content-type": "text/html" },
+      };
+    } else if (typeof trouble === "object") answer = trouble;
+    else answer = this.#answer(request, inflated === undefined);
+    if (trouble === "lose reply") return void incoming.socket.destroy();
+    response.writeHead(answer.status, answer.headers);
+    if (answer.unfinished) response.write(answer.body);
+    else response.end(answer.body);
+  }
+
+  #answer(request: ReceivedRequest, badGzip: boolean): ScriptedAnswer {
+    const { version, maxBodyBytes = version === 1 ? 25_000_000 : Infinity } = this.#options;
+    if (
+      request.method !== "POST" || request.path !== (version === 1 ? "/write" : "/api/v2/write")
+    ) {
+      return {
+        status: 404,
+        body: "404 page not found\n",
+        headers: { "content-type": "text/plain" },
+      };
+    }
+    const refusal = version === 1 ? this.#door1(request) : this.#door2(request);
+    if (refusal) return refusal;
+    if (request.size > maxBodyBytes) {
+      return version === 1 ? this.#error(413, "Request Entity Too Large") : {
+        status: 413,
+        body: "<html><head><title>413 Request Entity Too Large</title></head></html>",
+        headers: { "content-type": "text/html" },
+      };
+    }
+    if (badGzip) {
+      return version === 1
+        ? this.#error(400, "gzip: invalid header")
+        : this.#error(500, "internal error");
+    }
+    const failure = this.#store.take(request.body, this.refuses);
+    return failure ? this.#error(failure.status, failure.message) : { status: 204 };
+  }
+
+  #door1({ headers, query }: ReceivedRequest): ScriptedAnswer | undefined {
+    const { username, password, database } = this.#options;
+    const [scheme, credentials = ""] = String(headers.authorization ?? "").split(" ");
+    if (query.get("db") === null) return this.#error(400, "database is required");
+    if (username !== undefined) {
+      if (scheme !== "Basic") {
+        return this.#error(401, "unable to parse authentication credentials");
+      }
+      if (Buffer.from(credentials, "base64").toString() !== `${username}:${password}`) {
+        return this.#error(401, "authorization failed");
+      }
+    }
+    if (query.get("db") !== database) {
+      return this.#error(404, `database not found: "${query.get("db")}"`);
+    }
+    if (this.forbids) {
+      const who = `"${username}" user is not authorized to write to database "${database}"`;
+      return this.#error(403, who);
+    }
+  }
+
+  #door2({ headers, query }: ReceivedRequest): ScriptedAnswer | undefined {
+    const { token, org, bucket } = this.#options;
+    if (headers.authorization !== `Token ${token}`) return this.#error(401, "unauthorized access");
+    if (query.get("org") !== org) {
+      return this.#error(404, `organization name "${query.get("org")}" not found`);
+    }
+    if (query.get("bucket") !== bucket) {
+      return this.#error(404, `bucket "${query.get("bucket")}" not found`);
+    }
+    if (this.forbids) return this.#error(403, "insufficient permissions for write");
+  }
+
+  #error(status: number, message: string): ScriptedAnswer {
+    const code = CODES[status] ?? "";
+    return this.#options.version === 1
+      ? {
+        status,
+        body: `${JSON.stringify({ error: message })}\n`,
+        headers: {
+          "content-type": "application/json",
+          "x-influxdb-build": "OSS",
+          "x-influxdb-error": message.replace(/[^\x20-\x7e]/g, " ").slice(0, 1_000),
+          "x-influxdb-version": "1.6.7~rc0",
+        },
+      }
+      : {
+        status,
+        body: JSON.stringify({ code, message }),
+        headers: {
+          "content-type": "application/json; charset=utf-8",
+          "x-platform-error-code": code,
+        },
+      };
+  }
+}
