@@ -1,0 +1,98 @@
+/** enrich: gives events their meaning and stores them in InfluxDB, or in the local store where none is set. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { type EnrichSettings, enrichSettings, settingsHelp } from "./lib/config.ts";
+import { InfluxDb } from "./lib/enrich/influxdb.ts";
+import { LocalStore } from "./lib/enrich/local_store.ts";
+import { Receiver } from "./lib/enrich/receiver.ts";
+import { enrichHealth, enrichMetrics, enrichStatus } from "./lib/enrich/report.ts";
+import { StoreUnavailable } from "./lib/enrich/store.ts";
+import { getLogger } from "./lib/log.ts";
+import { runProgram, STOP_MS } from "./lib/program.ts";
+import { deadline, sleep } from "./lib/retry.ts";
+import { createApp, listen } from "./lib/server.ts";
+
+/** How often the store is asked whether it would take points, while none come. */
+const PROBE_INTERVAL_MS = 30_000;
+const PROBE_DEADLINE_MS = 10_000;
+const PRUNE_INTERVAL_MS = 3_600_000;
+
+function openStore({ influxdb, dataDir, localStoreDays }: EnrichSettings): InfluxDb | LocalStore {
+  if (influxdb) return new InfluxDb({ ...influxdb, username: () => influxdb.username });
+  mkdirSync(dataDir, { recursive: true });
+  return new LocalStore(join(dataDir, "store.sqlite"), { days: localStoreDays });
+}
+
+/** A store that cannot delete what is old says so in health; the next round tries again. */
+async function prune(store: LocalStore, signal: AbortSignal): Promise<void> {
+  try {
+    const points = await store.prune(Date.now(), signal);
+    if (points > 0) {
+      getLogger("enrich").info("Deleted {points} points past LOCAL_STORE_DAYS", { points });
+    }
+  } catch (error) {
+    if (!(error instanceof StoreUnavailable)) throw error;
+  }
+}
+
+/** Receives and stores until the signal is aborted. `onListening` is told the address once it is known. */
+export async function enrich(
+  settings: EnrichSettings,
+  signal: AbortSignal,
+  onListening: (url: string) => void = () => {},
+): Promise<void> {
+  const log = getLogger("enrich");
+  const store = openStore(settings);
+  try {
+    const receiver = new Receiver({ store, attributes: settings.attributes });
+    const parts = { store, receiver, settings };
+    const app = createApp({
+      name: "enrich",
+      serviceToken: settings.serviceToken,
+      health: () => enrichHealth(parts),
+      metrics: enrichMetrics(parts),
+      status: () => enrichStatus(parts),
+    });
+    receiver.addTo(app);
+    const server = listen(app, { ...settings, setting: "ENRICH_HOST and ENRICH_PORT" });
+    onListening(server.url);
+    log.info("Listening on {url}, storing in {store}", {
+      url: server.url,
+      store: store.status().description,
+    });
+    let problem: string | undefined;
+    let prunedMs = -Infinity;
+    while (!signal.aborted) {
+      await store.probe(deadline(PROBE_DEADLINE_MS, signal));
+      if (store instanceof LocalStore && performance.now() - prunedMs > PRUNE_INTERVAL_MS) {
+        await prune(store, signal);
+        prunedMs = performance.now();
+      }
+      const now = store.status().problem;
+      if (now !== problem && !signal.aborted) {
+        if (now) log.warn("Cannot store: {problem}", { problem: now });
+        else log.info("Storing again");
+        problem = now;
+      }
+      await sleep(PROBE_INTERVAL_MS, signal);
+    }
+    await Promise.race([server.close(), sleep(STOP_MS, new AbortController().signal)]);
+  } finally {
+    store.close();
+  }
+}
+
+if (import.meta.main) {
+  const help = `enrich: gives Home Assistant's events their meaning and stores them.
+
+Usage: enrich [--help] [--version]
+
+Settings, from the environment or an .env in the working directory:
+${settingsHelp("enrich")}`;
+  Deno.exit(
+    await runProgram(
+      { name: "enrich", help, readSettings: enrichSettings, run: enrich },
+      Deno.args,
+    ),
+  );
+}

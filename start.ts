@@ -1,0 +1,240 @@
+/**
+ * Starts ingest and enrich side by side, for `deno task dev` and `deno task start`, and tells what
+ * is connected to what and how the flow does. Names the permissions of each program; only this
+ * runner may run Deno.
+ *
+ * `start.ts [--simulate] [ingest] [enrich]`: `--simulate` stands a simulated house in where
+ * HASS_URL is not set; without names both programs are started.
+ */
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { z } from "zod";
+import { type Environment, readEnvironment } from "./lib/config.ts";
+import { deadline, sleep } from "./lib/retry.ts";
+import { findSecret } from "./lib/secret.ts";
+
+const SIMULATED_URL = "http://127.0.0.1:18123";
+/** A program that stops has 3 s to drain, and some to end. */
+const END_MS = 10_000;
+const POLL_MS = 1_000;
+
+const statusSchema = z.object({
+  home_assistant: z.object({ kind: z.string(), reason: z.string().optional() }).optional(),
+  delivery: z.object({ problem: z.string().optional() }).optional(),
+  store: z.object({ description: z.string(), problem: z.string().optional() }).optional(),
+  events: z.object({
+    received: z.number(),
+    delivered: z.number().optional(),
+    queued: z.number().optional(),
+  }),
+});
+
+const colours = Deno.stdout.isTerminal() && !Deno.noColor;
+const say = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
+const bold = (text: string) => colours ? `\x1b[1m${text}\x1b[0m` : text;
+
+/** Folders and files that a program must read, out of the settings that name them. */
+function readable(env: Environment, dataDir: string): string {
+  const files = Object.entries(env).flatMap(([name, value]) =>
+    value && (/^(HASS|SERVICE|INFLUXDB)_\w+_FILE$/.test(name) || name === "CREDENTIALS_DIRECTORY")
+      // the folder, so that a file that is replaced can still be read
+      ? [name.endsWith("_FILE") ? dirname(value) : value]
+      : []
+  );
+  return [".env", dataDir, ...files].join(",");
+}
+
+interface Running {
+  readonly name: string;
+  readonly process: Deno.ChildProcess;
+}
+
+function run(name: string, script: string, flags: readonly string[], env: Environment): Running {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-prompt", ...flags, script],
+    env: Object.fromEntries(
+      Object.entries(env).flatMap(([key, value]) => value ? [[key, value]] : []),
+    ),
+    stdin: "null",
+  }).spawn();
+  return { name, process };
+}
+
+function runProgram(name: string, dataDir: string, env: Environment): Running {
+  const flags = [
+    "--allow-net",
+    "--allow-env",
+    "--allow-sys=statfs",
+    `--allow-read=${readable(env, dataDir)}`,
+    `--allow-write=${dataDir}`,
+  ];
+  return run(name, `${name}.ts`, flags, env);
+}
+
+type Status = z.infer<typeof statusSchema>;
+
+async function statusOf(
+  url: string,
+  env: Environment,
+  signal: AbortSignal,
+): Promise<Status | undefined> {
+  try {
+    const headers = new Headers();
+    const token = findSecret("SERVICE_TOKEN", env);
+    if (token) headers.set("authorization", `Bearer ${token()}`);
+    const response = await fetch(`${url}/status`, {
+      headers,
+      signal: deadline(POLL_MS * 5, signal),
+    });
+    return statusSchema.parse(await response.json());
+  } catch {
+    return undefined; // not up yet, or going down
+  }
+}
+
+/** One sentence about the flow; it changes only when the state of the flow does. */
+function flowOf(ingest: Status | undefined, enrich: Status | undefined): string {
+  if (!enrich) return "enrich is starting";
+  if (!ingest) return "ingest is starting";
+  const { home_assistant: hass, delivery } = ingest;
+  if (hass?.kind !== "capturing") {
+    return `not capturing: Home Assistant ${hass?.reason ?? "has not answered yet"}`;
+  }
+  if (delivery?.problem) {
+    return `capturing, but events wait in the outbox: enrich ${delivery.problem}`;
+  }
+  if (enrich.store?.problem) {
+    return `capturing, but the store takes nothing: ${enrich.store.problem}`;
+  }
+  return ingest.events.delivered === 0 ? "capturing" : "flowing: captured, delivered, stored";
+}
+
+async function watch(env: Environment, urls: Addresses, signal: AbortSignal): Promise<void> {
+  let last = "";
+  let described = "";
+  while (!signal.aborted) {
+    const [ingest, enrich] = await Promise.all([
+      statusOf(urls.ingest, env, signal),
+      statusOf(urls.enrich, env, signal),
+    ]);
+    const description = enrich?.store?.description ?? described;
+    if (description !== described) {
+      described = description;
+      say(
+        env.INFLUXDB_URL
+          ? `Storing in ${described}`
+          : `No InfluxDB configured: events go to ${described}`,
+      );
+    }
+    const flow = flowOf(ingest, enrich);
+    if (flow !== last && !signal.aborted) {
+      const events = ingest
+        ? ` (${ingest.events.received} captured, ${ingest.events.delivered ?? 0} stored)`
+        : "";
+      say(`${new Date().toLocaleTimeString("en-GB")} ${bold(flow)}${events}`);
+    }
+    last = flow;
+    await sleep(POLL_MS, signal);
+  }
+}
+
+interface Addresses {
+  readonly ingest: string;
+  readonly enrich: string;
+}
+
+/** Ends the programs one after the other, capture first, so that what it holds can still be stored. */
+async function end(running: readonly Running[]): Promise<void> {
+  for (const { process } of running.toReversed()) {
+    const timer = setTimeout(() => kill(process, "SIGKILL"), END_MS);
+    kill(process, "SIGTERM");
+    await process.status;
+    clearTimeout(timer);
+  }
+}
+
+function kill(process: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    process.kill(signal);
+  } catch {
+    // it has ended by itself
+  }
+}
+
+async function main(): Promise<number> {
+  const { values: { simulate }, positionals } = parseArgs({
+    args: Deno.args,
+    options: { simulate: { type: "boolean", default: false } },
+    allowPositionals: true,
+  });
+  const names = positionals.length > 0 ? positionals : ["enrich", "ingest"];
+  let env: Environment = { LOG_LEVEL: "warning", ...readEnvironment() };
+  const simulated = simulate && !env.HASS_URL;
+  if (simulated) {
+    env = {
+      ...env,
+      HASS_URL: SIMULATED_URL,
+      HASS_TOKEN: "simulated",
+      HASS_TOKEN_FILE: undefined,
+      SOURCE: env.SOURCE ?? "simulated",
+      // a simulated house's events have no business among a real one's
+      DATA_DIR: join(env.DATA_DIR ?? "data", "simulated"),
+    };
+  }
+  if (names.includes("ingest") && !env.HASS_URL && !env.SUPERVISOR_TOKEN) {
+    say(WELCOME);
+    return 2;
+  }
+  const dataDir = env.DATA_DIR ?? "data";
+  const urls = {
+    ingest: `http://127.0.0.1:${env.INGEST_PORT ?? 8001}`,
+    enrich: `http://127.0.0.1:${env.ENRICH_PORT ?? 8002}`,
+  };
+  const stopping = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => stopping.abort());
+  }
+  const running: Running[] = [];
+  if (simulated) {
+    const flags = [`--allow-net=${new URL(SIMULATED_URL).host}`];
+    running.push(run("the simulated house", "tests/simulator/main.ts", flags, env));
+  }
+  for (const name of names) running.push(runProgram(name, dataDir, env));
+  if (names.includes("ingest")) {
+    say(
+      `Home Assistant  ${env.HASS_URL}${
+        simulated ? "  (a simulated house: HASS_URL is not set)" : ""
+      }`,
+    );
+  }
+  for (const name of names) {
+    say(`${name.padEnd(15)} ${name === "ingest" ? urls.ingest : urls.enrich}`);
+  }
+  const ended = Promise.race(
+    running.map(async ({ name, process }) => ({ name, status: await process.status })),
+  );
+  const aborted = new Promise<undefined>((resolve) =>
+    stopping.signal.addEventListener("abort", () => resolve(undefined))
+  );
+  const watching = names.length > 1 ? watch(env, urls, stopping.signal) : Promise.resolve();
+  const first = await Promise.race([ended, aborted]);
+  const asked = stopping.signal.aborted;
+  if (first && !asked) say(`${first.name} has ended with status ${first.status.code}`);
+  stopping.abort();
+  await end(running);
+  await watching;
+  if (asked) say("Stopped");
+  return asked ? 0 : first?.status.code || 1;
+}
+
+const WELCOME =
+  `HASS_URL is not set. To keep what your house says, set, in the environment or in a file .env here:
+
+  HASS_URL=http://192.168.1.10:8123     the address of your Home Assistant
+  HASS_TOKEN=...                        a long-lived access token: in Home Assistant open your
+                                        profile (bottom left), Security, and create one at the end
+
+Optional: INFLUXDB_URL and the like, see .env.example. Without InfluxDB events go to a local file.
+To see it work with a simulated house first: deno task dev`;
+
+if (import.meta.main) Deno.exit(await main());
