@@ -65,6 +65,13 @@ Deno.test("Outbox commits what was added together, once the interval is over", a
   assert.equal(outbox.counters().received, 2);
 });
 
+Deno.test("Outbox does not wait for the interval once much has come", () => {
+  using folder = new TemporaryFolder();
+  using outbox = open(folder.file("outbox.sqlite"));
+  for (let i = 0; i < 3; i++) outbox.add("x".repeat(1_000_000));
+  assert.equal(outbox.counters().received, 2);
+});
+
 Deno.test("Outbox gives as many rows as fit, and the first one always", () => {
   using folder = new TemporaryFolder();
   using outbox = open(folder.file("outbox.sqlite"));
@@ -166,14 +173,18 @@ Deno.test("Outbox that is full refuses and counts, drains, and takes events agai
   const { received, queued, dropped } = outbox.counters();
   assert.equal(dropped.get("outbox_full"), 100);
   assert.equal(received, queued + 100);
-  outbox.append(lines);
-  assert.equal(outbox.counters().dropped.get("outbox_full"), 200, "still full");
+  outbox.append(["a short one, which would still fit"]);
+  assert.equal(
+    outbox.counters().dropped.get("outbox_full"),
+    101,
+    "it is full until it has drained",
+  );
   assert.ok(Deno.statSync(folder.file("outbox.sqlite")).size <= 8_000_000);
   const rows = outbox.peek({ ...ALL, maxEvents: Math.ceil(queued / 2) });
   outbox.settle(done(rows));
   outbox.append(lines);
   assert.equal(outbox.full, false);
-  assert.equal(outbox.counters().dropped.get("outbox_full"), 200);
+  assert.equal(outbox.counters().dropped.get("outbox_full"), 101);
   assertEquation(outbox.counters());
 });
 
