@@ -4,7 +4,7 @@
  */
 import type { RegistryNames } from "../contract.ts";
 import { getLogger } from "../log.ts";
-import { backoffMs, describeError, sleep } from "../retry.ts";
+import { describeError, sleep } from "../retry.ts";
 import type { Secret } from "../secret.ts";
 import { parseTimeUs } from "../time.ts";
 import {
@@ -25,6 +25,7 @@ export interface CaptureTimes extends ConnectionTimes {
   readonly subscribeDeadlineMs: number;
   /** A refused token counts as a failed login, and enough of those get the address banned. */
   readonly refusedWaitMs: number;
+  /** The longest wait at first; it grows with the time away, so that little is missed at the end. */
   readonly backoffBaseMs: number;
   readonly backoffMaxMs: number;
   /** Waits grow until a subscription has held this long. */
@@ -104,8 +105,8 @@ export class Capture {
 
   /** Captures until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    const { backoffBaseMs: baseMs, backoffMaxMs: maxMs, refusedWaitMs, stableMs } = this.#times;
-    let attempt = 0;
+    const { refusedWaitMs, stableMs } = this.#times;
+    let awaySinceMs = performance.now();
     while (!signal.aborted) {
       const startedMs = performance.now();
       const lost = await this.#capture(signal).catch((error): Lost => ({
@@ -113,11 +114,18 @@ export class Capture {
         reason: describeError(error),
       }));
       if (signal.aborted) return;
-      if (performance.now() - startedMs > stableMs) attempt = 0;
+      const nowMs = performance.now();
+      if (nowMs - startedMs > stableMs) awaySinceMs = nowMs;
       this.#lost(lost);
       const refused = lost.kind === "token refused";
-      await sleep(refused ? refusedWaitMs : backoffMs(attempt++, { baseMs, maxMs }), signal);
+      await sleep(refused ? refusedWaitMs : this.#waitMs(nowMs - awaySinceMs), signal);
     }
+  }
+
+  /** A quarter of the time away at the most, with full jitter: a restart costs few seconds more. */
+  #waitMs(awayMs: number): number {
+    const { backoffBaseMs, backoffMaxMs } = this.#times;
+    return Math.random() * Math.min(backoffMaxMs, Math.max(backoffBaseMs, awayMs / 4));
   }
 
   #lost(lost: Lost): void {

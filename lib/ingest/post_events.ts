@@ -36,7 +36,9 @@ export function postEventsTo(serviceUrl: string, serviceToken: Secret | undefine
       return outcomeOf(response, await response.text(), lines.length);
     } catch (error) {
       const late = error instanceof DOMException && error.name === "TimeoutError";
-      const reason = late ? `no answer within ${deadlineMs / 1000} s` : describeError(error);
+      const reason = late
+        ? `gave no answer within ${deadlineMs / 1000} s`
+        : `could not be reached: ${describeError(error)}`;
       return { kind: "failed", meaning: "again", reason };
     }
   };

@@ -1,0 +1,226 @@
+/** A real Home Assistant core on 127.0.0.1, without network and without the browser part. */
+import { z } from "zod";
+import { freePort } from "./free_port.ts";
+import { HassSocket } from "./hass_socket.ts";
+import { onboard } from "./onboarding.ts";
+import { Process, run } from "./process.ts";
+import { note } from "./real_test_case.ts";
+import { until } from "../until.ts";
+
+const here = `${import.meta.dirname}/home-assistant`;
+const KNOWN_VERSIONS = ["2024.3.3", "2025.4.4"] as const;
+/** install.sh's exit status where the Python is missing. */
+const PYTHON_MISSING = 3;
+/** homeassistant.restart ends the process with this status, for its supervisor to start it again. */
+const RESTART_EXIT_CODE = 100;
+const START_LIMIT_MS = 240_000;
+
+export type HomeAssistantVersion = typeof KNOWN_VERSIONS[number];
+
+/**
+ * The versions that can be started here, installed where they are not yet. Says which
+ * are left out. Throws where none is left: a test that tests nothing must not pass.
+ */
+export async function availableVersions(): Promise<HomeAssistantVersion[]> {
+  const available: HomeAssistantVersion[] = [];
+  for (const version of KNOWN_VERSIONS) {
+    const { code, stderr } = await run([`${here}/install.sh`, version]);
+    if (code === 0) available.push(version);
+    else if (code === PYTHON_MISSING) note(`left out: ${stderr.trim()}`);
+    else throw new Error(`Cannot install Home Assistant ${version}: ${stderr}`);
+  }
+  if (available.length === 0) {
+    throw new Error(
+      "Cannot test against a real Home Assistant: Python 3.11 or 3.13 must be installed",
+    );
+  }
+  return available;
+}
+
+/** The newest version that can be started here. */
+export async function newestVersion(): Promise<HomeAssistantVersion> {
+  const newest = (await availableVersions()).at(-1);
+  if (newest === undefined) throw new Error("Cannot be: availableVersions threw");
+  return newest;
+}
+
+export interface HomeAssistantOptions {
+  readonly version: HomeAssistantVersion;
+  /** The configuration folder; a new one that is removed at the end where it is not given. */
+  readonly dir?: string;
+  /** Appended to configuration.yaml. */
+  readonly extraYaml?: string;
+  /** Without the `demo` integration, whose 100 entities have devices, but also a life of their own. */
+  readonly minimal?: boolean;
+}
+
+export interface State {
+  readonly state: string;
+  readonly attributes?: Readonly<Record<string, unknown>>;
+  readonly force_update?: boolean;
+}
+
+export class HomeAssistant implements AsyncDisposable {
+  #process: Process;
+
+  private constructor(
+    readonly url: string,
+    /** A long-lived token of an administrator. */
+    readonly token: string,
+    readonly dir: string,
+    private readonly start: () => Process,
+    private readonly cleanUp: () => Promise<void>,
+    process: Process,
+  ) {
+    this.#process = process;
+  }
+
+  /** Installs it where needed, starts it, makes the first user, and returns when it is RUNNING. */
+  static async start(
+    { version, dir: givenDir, extraYaml = "", minimal = false }: HomeAssistantOptions,
+  ): Promise<HomeAssistant> {
+    const installed = await run([`${here}/install.sh`, version]);
+    if (installed.code !== 0) throw new Error(installed.stderr);
+    const venv = installed.stdout.trim();
+    const port = freePort();
+    const url = `http://127.0.0.1:${port}`;
+    const dir = givenDir ?? await Deno.makeTempDir({ prefix: "hass-" });
+    const template = await Deno.readTextFile(`${here}/configuration.yaml`);
+    await Deno.writeTextFile(
+      `${dir}/configuration.yaml`,
+      [
+        template.replace("server_port: 8123", `server_port: ${port}`),
+        minimal ? "" : "demo:\n",
+        extraYaml,
+      ].join(""),
+    );
+    await run(["cp", "-r", `${here}/custom_components`, dir]);
+    const start = () =>
+      new Process(`Home Assistant ${version}`, [
+        `${venv}/bin/hass`,
+        "--skip-pip",
+        "-c",
+        dir,
+      ]);
+    const cleanUp = async () => {
+      if (givenDir === undefined) await Deno.remove(dir, { recursive: true });
+    };
+    const process = start();
+    try {
+      const token = await onboard(url, () => process.running, START_LIMIT_MS);
+      const hass = new HomeAssistant(url, token, dir, start, cleanUp, process);
+      await hass.#untilRunning();
+      return hass;
+    } catch (error) {
+      await process.kill();
+      await cleanUp();
+      throw error;
+    }
+  }
+
+  /** POST (or another method) to the REST API; returns the answer's JSON. Throws on any but 2xx. */
+  async rest(path: string, body?: unknown, method = "POST"): Promise<unknown> {
+    const response = await fetch(`${this.url}/api/${path}`, {
+      method,
+      headers: {
+        Authorization: `Bearer ${this.token}`,
+        "Content-Type": "application/json",
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    if (!response.ok) {
+      throw new Error(`${method} /api/${path}: ${response.status} ${text}`);
+    }
+    return JSON.parse(text);
+  }
+
+  async setState(entityId: string, state: State): Promise<void> {
+    await this.rest(`states/${entityId}`, state);
+  }
+
+  async deleteState(entityId: string): Promise<void> {
+    await this.rest(`states/${entityId}`, undefined, "DELETE");
+  }
+
+  async fireEvent(
+    eventType: string,
+    data: Readonly<Record<string, unknown>> = {},
+  ): Promise<void> {
+    await this.rest(`events/${eventType}`, data);
+  }
+
+  /**
+   * `n` state changes at `rate` a second of `entities` sensors `sensor.<prefix>_0 …`, then
+   * the event `burst_done`. The event `burst_stop` ends it earlier.
+   */
+  async startBurst(
+    burst: {
+      readonly n: number;
+      readonly rate: number;
+      readonly entities: number;
+      readonly prefix?: string;
+      readonly unit?: string;
+    },
+  ): Promise<void> {
+    await this.fireEvent("burst_start", burst);
+  }
+
+  async callService(
+    domain: string,
+    service: string,
+    data: Readonly<Record<string, unknown>> = {},
+  ): Promise<void> {
+    await this.rest(`services/${domain}/${service}`, data);
+  }
+
+  /** A WebSocket, for example for the registries' commands. */
+  connect(): Promise<HassSocket> {
+    return HassSocket.open(this.url, this.token);
+  }
+
+  /** SIGKILL of Home Assistant itself. */
+  async kill(): Promise<void> {
+    await this.#process.kill();
+  }
+
+  /** Starts it on the same folder and port; returns when it is RUNNING. */
+  async startAgain(): Promise<void> {
+    this.#process = this.start();
+    await this.#untilRunning();
+  }
+
+  /** What its restart button does; returns when it is RUNNING again. */
+  async restart(): Promise<void> {
+    // the answer may be lost in the restart that it asked for
+    await this.callService("homeassistant", "restart").catch(() => undefined);
+    const { code } = await this.#process.ended();
+    if (code !== RESTART_EXIT_CODE) {
+      throw new Error(`Cannot restart: Home Assistant ended with ${code}`);
+    }
+    await this.startAgain();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process.kill();
+    await this.cleanUp();
+  }
+
+  async #untilRunning(): Promise<void> {
+    const config = z.looseObject({ state: z.string() });
+    await until(
+      async () => {
+        if (!this.#process.running) return "ended";
+        const { state } = config.parse(
+          await this.rest("config", undefined, "GET"),
+        );
+        return state === "RUNNING" && state;
+      },
+      "Home Assistant is RUNNING",
+      { limitMs: START_LIMIT_MS },
+    );
+    if (!this.#process.running) {
+      throw new Error("Cannot start Home Assistant: it has ended");
+    }
+  }
+}

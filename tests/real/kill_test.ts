@@ -1,0 +1,200 @@
+import assert from "node:assert/strict";
+import { z } from "zod";
+import { type Downtime, Watch } from "./downtime.ts";
+import { newestVersion } from "./home_assistant.ts";
+import type { StoredPoint } from "./influxd.ts";
+import { equationOf, total } from "./metrics_text.ts";
+import { countEvents, DATABASE, indexByEntity, Pipeline, stateKey } from "./pipeline.ts";
+import { Reader, type ReadEvent } from "./reader.ts";
+import { measured, realTest } from "./real_test_case.ts";
+import { until } from "../until.ts";
+
+const RATE = 100;
+/** Events between two kills: 6 s at that rate. */
+const BETWEEN_KILLS = 6 * RATE;
+/** More than are made before the burst is stopped, by whatever. */
+const ENDLESS = 1_000_000;
+
+/** Events that were read, but have no point. */
+function missingFrom(
+  points: readonly StoredPoint[],
+  events: readonly ReadEvent[],
+): ReadEvent[] {
+  const states = indexByEntity(points);
+  const left = countEvents(points);
+  return events.filter(({ entityId, eventType, timeFiredUs }) => {
+    if (entityId !== undefined) {
+      return !states.has(stateKey(entityId, timeFiredUs));
+    }
+    const key = `${eventType} ${timeFiredUs}`;
+    const count = left.get(key) ?? 0;
+    left.set(key, count - 1);
+    return count === 0;
+  });
+}
+
+function assertNoneTwice(points: readonly StoredPoint[]): void {
+  for (const [key, same] of indexByEntity(points)) {
+    assert.equal(same.length, 1, `series that hold ${key}`);
+  }
+}
+
+function assertExcused(
+  missing: readonly ReadEvent[],
+  downtimes: readonly Downtime[],
+): void {
+  const unexcused = missing.filter(({ timeFiredUs }) => {
+    const firedMs = Number(timeFiredUs) / 1000;
+    return !downtimes.some(({ fromMs, untilMs }) => firedMs >= fromMs && firedMs <= untilMs);
+  });
+  assert.deepEqual(
+    unexcused.map(({ eventType, entityId, timeFiredUs }) => ({
+      eventType,
+      entityId,
+      timeFiredUs,
+    })),
+    [],
+    "events that are missing although ingest was up",
+  );
+}
+
+realTest(
+  "Whatever is killed at 100 events a second, only what Home Assistant fired while ingest could not capture is missing, and nothing is there twice",
+  async () => {
+    await using pipeline = await Pipeline.start({
+      version: await newestVersion(),
+      minimal: true,
+    });
+    const { hass, influxd, enrich, ingest } = pipeline;
+    await using reader = await Reader.start(hass);
+    await using watch = new Watch(ingest);
+    const burst = { n: ENDLESS, rate: RATE, entities: 50 };
+    await hass.startBurst(burst);
+
+    await reader.untilMore(BETWEEN_KILLS);
+    const withoutIngest = await watch.interrupt(
+      () => ingest.kill(),
+      () => ingest.startAgain(),
+    );
+    await reader.untilMore(BETWEEN_KILLS);
+    await enrich.kill();
+    await enrich.startAgain();
+    await reader.untilMore(BETWEEN_KILLS);
+    await influxd.kill();
+    await influxd.startAgain();
+    await reader.untilMore(BETWEEN_KILLS);
+    const withoutHass = await watch.interrupt(
+      () => hass.kill(),
+      async () => {
+        await hass.startAgain();
+        await hass.startBurst(burst);
+      },
+    );
+    await reader.untilMore(BETWEEN_KILLS);
+    await hass.fireEvent("burst_stop");
+
+    const { ingest: metrics, points } = await pipeline.settle();
+    reader.throwIfBroken();
+    const read = [...reader.events];
+    const missing = missingFrom(points, read);
+    assertExcused(missing, [withoutIngest, withoutHass]);
+    assertNoneTwice(points);
+    const { received, text } = equationOf(metrics);
+    assert.equal(
+      received - total(metrics, "ingest_events_skipped_total"),
+      points.length,
+      text,
+    );
+    assert.ok(read.length > 5 * BETWEEN_KILLS, "the second reader has read on");
+    assert.ok(
+      read.some(({ entityId, timeFiredUs }) =>
+        entityId?.startsWith("sensor.burst_") === true &&
+        Number(timeFiredUs) / 1000 > withoutHass.untilMs
+      ),
+      "events were fired after the last start",
+    );
+    const seconds = ({ fromMs, untilMs }: Downtime) => ((untilMs - fromMs) / 1000).toFixed(1);
+    measured(
+      `four kills at ${RATE} events/s: ${read.length} events read, ${missing.length} missing, ` +
+        `all of them in the ${seconds(withoutIngest)} s around the kill of ingest and the ` +
+        `${seconds(withoutHass)} s around Home Assistant's; ${watch.scrapes} scrapes; ${text}`,
+    );
+  },
+);
+
+realTest(
+  "An event that is repeated because its answer was lost stays one point although its area was renamed meanwhile",
+  async () => {
+    const entityId = "sensor.double_level";
+    let areaId = "";
+    await using pipeline = await Pipeline.start({
+      version: await newestVersion(),
+      minimal: true,
+      proxied: ["enrich"],
+      prepare: async (hass) => {
+        using socket = await hass.connect();
+        ({ area_id: areaId } = z.looseObject({ area_id: z.string() }).parse(
+          await socket.command({
+            type: "config/area_registry/create",
+            name: "Before",
+          }),
+        ));
+        await socket.command({
+          type: "config/entity_registry/update",
+          entity_id: entityId,
+          area_id: areaId,
+        });
+      },
+    });
+    const { hass, influxd, ingest, enrichProxy } = pipeline;
+    const areasAt = async (value: number) =>
+      (await influxd.query(
+        `SELECT "value" FROM "sensor" WHERE "entity_id" = '${entityId}' AND "value" = ${value} GROUP BY *`,
+        DATABASE,
+      )).flatMap(({ tags, values }) => values.map(() => tags?.area));
+    const setLevel = (value: number) =>
+      hass.callService("input_number", "set_value", {
+        entity_id: "input_number.level",
+        value,
+      });
+    const received = async () => total(await ingest.metrics(), "ingest_events_received_total");
+
+    await pipeline.settle();
+    enrichProxy.losesAnswers = true;
+    await setLevel(10);
+    await until(
+      async () => (await areasAt(20)).length > 0,
+      "the point whose answer was lost is stored",
+    );
+    const before = await received();
+    {
+      using socket = await hass.connect();
+      await socket.command({
+        type: "config/area_registry/update",
+        area_id: areaId,
+        name: "After",
+      });
+    }
+    // the registry's own event, then the entity's new description
+    await until(
+      async () => await received() >= before + 2,
+      "ingest has learnt the new name",
+    );
+    const lost = enrichProxy.lostAnswers;
+    await until(
+      () => enrichProxy.lostAnswers > lost,
+      "it was repeated after the area was renamed",
+    );
+    enrichProxy.losesAnswers = false;
+    await setLevel(20);
+    const { ingest: metrics, points } = await pipeline.settle();
+    assert.deepEqual(await areasAt(20), ["Before"]);
+    assert.deepEqual(await areasAt(40), ["After"]);
+    assertNoneTwice(points);
+    assert.equal(
+      total(metrics, "ingest_events_delivered_total"),
+      points.length,
+      equationOf(metrics).text,
+    );
+  },
+);

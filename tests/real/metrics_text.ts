@@ -1,0 +1,64 @@
+/** Prometheus' text format, read back, and the equation that ingest's numbers must keep. */
+
+/** `name{labels}` as written → its number. */
+export type Metrics = ReadonlyMap<string, number>;
+
+/** Reads the samples of a scrape. Throws on a line that is none. */
+export function parseMetrics(text: string): Metrics {
+  const metrics = new Map<string, number>();
+  for (const line of text.split("\n")) {
+    if (line === "" || line.startsWith("#")) continue;
+    const match = /^([a-zA-Z_:][\w:]*(?:\{.*\})?) (\S+)(?: \d+)?$/.exec(line);
+    if (match?.[1] === undefined) throw new Error(`Cannot read ${line}`);
+    metrics.set(match[1], Number(match[2]));
+  }
+  return metrics;
+}
+
+/** The number of a metric over all its labels; 0 where it has no sample yet. */
+export function total(metrics: Metrics, name: string): number {
+  let sum = 0;
+  for (const [key, value] of metrics) {
+    if (key === name || key.startsWith(`${name}{`)) sum += value;
+  }
+  return sum;
+}
+
+/** A counter by the value of its label `reason`, without those that are 0. */
+export function byReason(
+  metrics: Metrics,
+  name: string,
+): Record<string, number> {
+  const reasons: Record<string, number> = {};
+  for (const [key, value] of metrics) {
+    const reason = /[{,]reason="([^"]*)"/.exec(key)?.[1];
+    if (key.startsWith(`${name}{`) && reason !== undefined && value > 0) {
+      reasons[reason] = value;
+    }
+  }
+  return reasons;
+}
+
+/** Both sides of received = delivered + skipped + dead-lettered + dropped + queued. */
+export function equationOf(
+  metrics: Metrics,
+): { received: number; ends: number; text: string } {
+  const received = required(metrics, "ingest_events_received_total");
+  const delivered = required(metrics, "ingest_events_delivered_total");
+  const deadLettered = required(metrics, "ingest_events_dead_lettered");
+  const queued = required(metrics, "ingest_events_queued");
+  const skipped = total(metrics, "ingest_events_skipped_total");
+  const dropped = total(metrics, "ingest_events_dropped_total");
+  return {
+    received,
+    ends: delivered + skipped + deadLettered + dropped + queued,
+    text: `received ${received} = delivered ${delivered} + skipped ${skipped}` +
+      ` + dead-lettered ${deadLettered} + dropped ${dropped} + queued ${queued}`,
+  };
+}
+
+function required(metrics: Metrics, name: string): number {
+  const value = metrics.get(name);
+  if (value === undefined) throw new Error(`Cannot find the metric ${name}`);
+  return value;
+}

@@ -1,0 +1,185 @@
+/** ingest.ts and enrich.ts as processes of their own, with the permissions that they have in use. */
+import { freePort } from "./free_port.ts";
+import { equationOf, type Metrics, parseMetrics } from "./metrics_text.ts";
+import { Process, type Usage } from "./process.ts";
+import { until } from "../until.ts";
+
+const root = new URL("../../", import.meta.url).pathname;
+
+export type Environment = Readonly<Record<string, string>>;
+
+export interface Health {
+  readonly ready: boolean;
+  /** The answer's text: the reasons where it is not ready. */
+  readonly text: string;
+}
+
+/** What the two differ in for a test. */
+interface Kind {
+  readonly name: "ingest" | "enrich";
+  /** Beyond the network, the environment and its own folder. */
+  readonly permissions: readonly string[];
+  readonly variables: (port: number, dir: string) => Environment;
+  /** Throws where the numbers cannot be true together. */
+  readonly check: (metrics: Metrics) => void;
+}
+
+export class Program implements AsyncDisposable {
+  #process: Process;
+
+  private constructor(
+    readonly url: string,
+    private readonly dir: string,
+    private readonly kind: Kind,
+    private readonly start: () => Process,
+  ) {
+    this.#process = start();
+  }
+
+  /** Starts the program in a folder of its own and returns when it is live. */
+  static async start(kind: Kind, env: Environment): Promise<Program> {
+    const dir = await Deno.makeTempDir({ prefix: `${kind.name}-` });
+    const port = freePort();
+    const start = () =>
+      new Process(kind.name, [
+        Deno.execPath(),
+        "run",
+        "--no-prompt",
+        "--allow-net",
+        "--allow-env",
+        `--allow-read=${dir}`,
+        `--allow-write=${dir}`,
+        ...kind.permissions,
+        `${root}${kind.name}.ts`,
+      ], {
+        cwd: dir,
+        env: {
+          LOG_LEVEL: "debug",
+          ...kind.variables(port, dir),
+          ...env,
+        },
+      });
+    const url = `http://127.0.0.1:${port}`;
+    const program = new Program(url, dir, kind, start);
+    try {
+      await program.#untilLive();
+      return program;
+    } catch (error) {
+      await program[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** What its log says so far, since its last start. */
+  get output(): string {
+    return this.#process.output;
+  }
+
+  /** The counters; throws where they contradict each other. */
+  async metrics(): Promise<Metrics> {
+    const response = await fetch(`${this.url}/metrics`, {
+      signal: AbortSignal.timeout(10_000),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`GET /metrics: ${response.status}`);
+    const metrics = parseMetrics(text);
+    this.kind.check(metrics);
+    return metrics;
+  }
+
+  async status(): Promise<unknown> {
+    const response = await fetch(`${this.url}/status`);
+    return await response.json();
+  }
+
+  async health(): Promise<Health> {
+    const response = await fetch(`${this.url}/health/ready`);
+    return { ready: response.ok, text: await response.text() };
+  }
+
+  /** Waits until it calls itself ready. */
+  async untilReady(): Promise<void> {
+    await until(
+      async () => (await this.health()).ready,
+      `${this.kind.name} is ready`,
+    );
+  }
+
+  usage(): Promise<Usage> {
+    return this.#process.usage();
+  }
+
+  /** SIGKILL. */
+  async kill(): Promise<void> {
+    await this.#process.kill();
+  }
+
+  /** Starts it with the same environment and port; returns when it is live. */
+  async startAgain(): Promise<void> {
+    this.#process = this.start();
+    await this.#untilLive();
+  }
+
+  /** SIGTERM. Throws where it does not end with 0. */
+  async stop(): Promise<void> {
+    const code = await this.#process.stop();
+    if (code !== 0) {
+      throw new Error(`Cannot stop ${this.kind.name}: it ended with ${code}`);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process.kill();
+    await Deno.remove(this.dir, { recursive: true });
+  }
+
+  async #untilLive(): Promise<void> {
+    await until(async () => {
+      if (!this.#process.running) return "ended";
+      const response = await fetch(`${this.url}/health/live`);
+      await response.body?.cancel();
+      return response.ok && "live";
+    }, `${this.kind.name} is live`);
+    if (!this.#process.running) {
+      throw new Error(`Cannot start ${this.kind.name}: it has ended`);
+    }
+  }
+}
+
+const INGEST: Kind = {
+  name: "ingest",
+  // how much room the outbox has
+  permissions: ["--allow-sys=statfs"],
+  variables: (port, dir) => ({
+    INGEST_HOST: "127.0.0.1",
+    INGEST_PORT: String(port),
+    DATA_DIR: `${dir}/data`,
+    BACKFILL_DAYS: "0",
+    SNAPSHOT_MINUTES: "0",
+  }),
+  check: (metrics) => {
+    const { received, ends, text } = equationOf(metrics);
+    if (received !== ends) throw new Error(`The equation is broken: ${text}`);
+  },
+};
+
+const ENRICH: Kind = {
+  name: "enrich",
+  permissions: [],
+  variables: (port, dir) => ({
+    ENRICH_HOST: "127.0.0.1",
+    ENRICH_PORT: String(port),
+    DATA_DIR: `${dir}/data`,
+  }),
+  check: () => {},
+};
+
+/** Starts ingest.ts; `env` needs HASS_URL, HASS_TOKEN and ENRICHMENT_SERVICE_URL. */
+export function startIngest(env: Environment): Promise<Program> {
+  return Program.start(INGEST, env);
+}
+
+/** Starts enrich.ts; `env` names the store. */
+export function startEnrich(env: Environment): Promise<Program> {
+  return Program.start(ENRICH, env);
+}

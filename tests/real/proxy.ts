@@ -1,0 +1,115 @@
+/** A TCP proxy on 127.0.0.1 that makes the server behind it slow, silent, or its answers get lost. */
+import { setTimeout as delay } from "node:timers/promises";
+
+export class Proxy implements AsyncDisposable {
+  /** Milliseconds by which every answer comes later. */
+  answerDelayMs = 0;
+  /** While true, each answer is swallowed and its connection closed: the server has done the work, the client never learns it. */
+  losesAnswers = false;
+  /** How many answers were swallowed. */
+  lostAnswers = 0;
+  readonly url: string;
+  readonly #listener: Deno.TcpListener;
+  readonly #target: Deno.ConnectOptions;
+  readonly #connections = new Set<Deno.TcpConn>();
+  readonly #ended = new AbortController();
+  #open: Promise<void> = Promise.resolve();
+  #release: () => void = () => {};
+
+  /** Listens, and carries every connection to the server at `targetUrl`. */
+  constructor(targetUrl: string) {
+    const { hostname, port } = new URL(targetUrl);
+    this.#target = { hostname, port: Number(port) };
+    this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    this.url = `http://127.0.0.1:${this.#listener.addr.port}`;
+    this.#accept();
+  }
+
+  /** From now on nothing passes in either direction, until `release`. */
+  hang(): void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#open = promise;
+    this.#release = resolve;
+  }
+
+  release(): void {
+    this.#release();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.release();
+    this.#ended.abort();
+    this.#listener.close();
+    for (const connection of this.#connections) close(connection);
+    await Promise.resolve();
+  }
+
+  async #accept(): Promise<void> {
+    for await (const client of this.#listener) {
+      this.#carry(client).catch(() => close(client));
+    }
+  }
+
+  async #carry(client: Deno.TcpConn): Promise<void> {
+    const server = await Deno.connect(this.#target);
+    this.#connections.add(client).add(server);
+    await Promise.allSettled([
+      this.#pass(client, server, () => this.#open),
+      this.#pass(server, client, async () => {
+        if (this.losesAnswers) {
+          this.lostAnswers++;
+          throw new Error("The answer is lost");
+        }
+        if (this.answerDelayMs > 0) {
+          await delay(this.answerDelayMs, undefined, {
+            signal: this.#ended.signal,
+          });
+        }
+        await this.#open;
+      }),
+    ]);
+    this.#connections.delete(client);
+    this.#connections.delete(server);
+  }
+
+  /** Each piece is written when `mayPass` is over, in order, and the delays of pieces that came together run together. */
+  async #pass(
+    from: Deno.TcpConn,
+    to: Deno.TcpConn,
+    mayPass: () => Promise<void>,
+  ): Promise<void> {
+    let written: Promise<unknown> = Promise.resolve();
+    const buffer = new Uint8Array(65_536);
+    try {
+      for (let size; (size = await from.read(buffer)) !== null;) {
+        const piece = buffer.slice(0, size);
+        const passes = mayPass();
+        written = written.then(() => passes).then(() => writeAll(to, piece))
+          .catch((error) => {
+            close(from);
+            throw error;
+          });
+        written.catch(() => {});
+        passes.catch(() => {});
+      }
+      await written;
+    } finally {
+      close(from);
+      close(to);
+    }
+  }
+}
+
+async function writeAll(to: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) {
+    at += await to.write(bytes.subarray(at));
+  }
+}
+
+function close(connection: Deno.TcpConn): void {
+  try {
+    connection.close();
+  } catch {
+    // it was closed from the other side already
+  }
+}
