@@ -68,7 +68,7 @@ function stateTags(
   const attributes = (newState ?? oldState)?.attributes;
   const candidates: Readonly<Record<string, unknown>> = {
     entity_id: entityId,
-    name: registry?.name || attributes?.friendly_name,
+    name: registry ? registry.name : attributes?.friendly_name,
     area: registry?.area,
     floor: registry?.floor,
     device: registry?.device,
