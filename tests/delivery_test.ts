@@ -151,6 +151,12 @@ Deno.test("Delivery buries nothing while everything fails, however long", async 
   await delivering(8, answering, async (setup) => {
     await until(() => setup.enrich.requests.length > 30, "it has been tried often");
     assert.match(setup.delivery.problem?.reason ?? "", /answered 500 no/);
+    const alone = setup.enrich.requests.filter(({ length }) => length === 1).flat();
+    assert.deepEqual(
+      new Set(alone),
+      new Set(['{"event":0}', '{"event":1}']),
+      "it does not work its way through the queue",
+    );
     await empty(setup);
     assert.equal(setup.outbox.counters().deadLettered, 0);
     assert.equal(setup.outbox.counters().delivered, 8);
@@ -227,6 +233,17 @@ Deno.test("Delivery is patient with a store that takes longer than the quick dea
   }, { times });
 });
 
+Deno.test("Delivery makes quick attempts again once answers are fast again", async () => {
+  const answering: Answering = (lines, request) =>
+    request === 4 || request > 7 ? allStored(lines) : no(500);
+  await delivering(8, answering, async (setup) => {
+    await empty(setup);
+    setup.outbox.append(Array.from({ length: 8 }, (_, i) => `later ${i}`));
+    await empty(setup);
+    assert.deepEqual(setup.enrich.requests.map(({ length }) => length), Array(8).fill(8));
+  });
+});
+
 Deno.test("Delivery waits as long as it is told to", async () => {
   const at: number[] = [];
   const answering: Answering = (lines, request) => {
@@ -252,14 +269,15 @@ Deno.test("Delivery repeats a batch whose reply was lost with the very same line
 });
 
 Deno.test("Delivery is drained when nothing waits, and does not wait for what cannot be delivered", async () => {
-  const never = AbortSignal.timeout(60_000);
+  const late = AbortSignal.timeout(60_000);
   await delivering(8, (lines) => allStored(lines), async ({ delivery, outbox }) => {
-    await delivery.drained(never);
+    await delivery.drained(late);
     assert.equal(outbox.counters().queued, 0);
   });
   await delivering(8, () => no(500), async ({ delivery, outbox }) => {
     await until(() => delivery.problem, "a problem is told");
-    await delivery.drained(never);
+    await delivery.drained(late);
     assert.equal(outbox.counters().queued, 8);
+    assert.ok(!late.aborted, "it does not wait");
   });
 });

@@ -65,7 +65,6 @@ export class Suspects {
 
   /** Nobody else waits: the suspects are all there is to try. */
   nobodyElse(): void {
-    this.#accused = undefined;
     this.#due = true;
   }
 
