@@ -9,9 +9,10 @@
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { type Environment, readEnvironment } from "./lib/config.ts";
+import { readEnvironment } from "./lib/config.ts";
 import { deadline, sleep } from "./lib/retry.ts";
 import { findSecret } from "./lib/secret.ts";
+import type { Environment } from "./lib/settings.ts";
 
 const SIMULATED_URL = "http://127.0.0.1:18123";
 /** A program that stops has 3 s to drain, and some to end. */

@@ -2,65 +2,21 @@
  * The environment, and an `.env` where there is one, as typed settings. Every problem is told
  * at once and by name, before anything is opened. No other module reads the environment.
  */
-import { distance } from "fastest-levenshtein";
 import { parseEnv } from "node:util";
 import { z } from "zod";
 import { LOG_FORMATS, LOG_LEVELS } from "./log.ts";
 import { describeError } from "./retry.ts";
-import { findSecret, givenSecret, type Secret, type SecretName, SECRETS } from "./secret.ts";
-
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** The configuration is wrong: one sentence a problem. Exit status 2. */
-export class ConfigError extends Error {
-  override readonly name = "ConfigError";
-  constructor(readonly problems: readonly string[], readonly warnings: readonly string[] = []) {
-    super(problems.join("\n"));
-  }
-}
-
-export interface Configured<T> {
-  readonly settings: T;
-  /** Sentences about variables that look like settings but are none. */
-  readonly warnings: readonly string[];
-}
-
-function urlOf(schemes: readonly string[], example: string) {
-  return z.string().transform((text, context) => {
-    const problem = (message: string) => {
-      context.addIssue({ code: "custom", message, input: text });
-      return z.NEVER;
-    };
-    const wish = `must begin with ${
-      schemes.map((s) => `${s}//`).join(" or ")
-    }, for example ${example}`;
-    const url = URL.parse(text);
-    if (!url || !schemes.includes(url.protocol)) return problem(wish);
-    if (url.username || url.password) {
-      return problem("must not carry a user name or password");
-    }
-    if (url.search || url.hash) {
-      return problem("must not carry a query or fragment");
-    }
-    return url.href.replace(/\/+$/, "");
-  });
-}
-
-function numberOf(
-  { min, max, whole = true }: { min: number; max: number; whole?: boolean },
-) {
-  const wish = `must be a ${whole ? "whole " : ""}number from ${min} to ${max}`;
-  return z.string().regex(whole ? /^\d+$/ : /^\d+(\.\d+)?$/, wish).transform(
-    Number,
-  )
-    .refine((value) => value >= min && value <= max, wish);
-}
-
-const port = numberOf({ min: 0, max: 65_535 });
-const host = z.string().regex(
-  /^[\w.:-]+$/,
-  "must be a host name or an address",
-);
+import { givenSecret, type Secret, SECRETS } from "./secret.ts";
+import {
+  ConfigError,
+  type Configured,
+  type Environment,
+  host,
+  numberOf,
+  port,
+  SettingsReader,
+  urlOf,
+} from "./settings.ts";
 
 const shared = {
   DATA_DIR: z.string().default("./data").describe(
@@ -132,84 +88,10 @@ const KNOWN_NAMES = [
   ...SECRETS.flatMap((name) => [name, `${name}_FILE`]),
 ];
 
-/** Prefixes that are ours: whatever else begins so is taken for a slip of the pen. */
-const OUR_PREFIX = /^(HASS|INGEST|ENRICH|ENRICHMENT|OUTBOX|INFLUXDB|LOCAL_STORE)_/;
-
-function warningsOf(env: Environment): string[] {
-  return Object.keys(env).filter((name) => !KNOWN_NAMES.includes(name)).flatMap(
-    (name) => {
-      const nearest = KNOWN_NAMES.reduce((a, b) => distance(name, b) < distance(name, a) ? b : a);
-      const alike = distance(name, nearest) <= (name.length > 5 ? 2 : 0);
-      return alike || OUR_PREFIX.test(name)
-        ? [`${name} is no setting and is ignored; did you mean ${nearest}?`]
-        : [];
-    },
-  );
-}
-
-/** Collects what one program's settings are made of, and everything that is wrong with them. */
-class Reader {
-  readonly problems: string[] = [];
-  readonly #env: Environment;
-
-  constructor(env: Environment) {
-    // a variable that is set to nothing, as in an .env that was copied and not filled in, is not set
-    this.#env = Object.fromEntries(
-      Object.entries(env).filter(([, value]) => value?.trim()),
-    );
-  }
-
-  parse<T extends z.ZodType>(schema: T): z.output<T> | undefined {
-    const result = schema.safeParse(this.#env);
-    if (result.success) return result.data;
-    for (const { path, message } of result.error.issues) {
-      const name = String(path[0]);
-      this.problems.push(
-        `${name} is "${this.#env[name] ?? ""}": it ${message}`,
-      );
-    }
-  }
-
-  secret(name: SecretName): Secret | undefined {
-    try {
-      return findSecret(name, this.#env);
-    } catch (error) {
-      this.problems.push(describeError(error));
-    }
-  }
-
-  finish<T>(settings: T | undefined): Configured<T> {
-    const warnings = warningsOf(this.#env);
-    if (this.problems.length > 0 || settings === undefined) {
-      throw new ConfigError(this.problems, warnings);
-    }
-    return { settings, warnings };
-  }
-}
-
-/** Whether the host is this machine only. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" ||
-    /^127\.\d+\.\d+\.\d+$/.test(host);
-}
-
-function listening(
-  reader: Reader,
-  hostName: string,
-  host: string | undefined,
-  serviceToken: Secret | undefined,
-) {
-  if (host !== undefined && !isLoopback(host) && !serviceToken) {
-    reader.problems.push(
-      `${hostName} is "${host}", which others can reach: set SERVICE_TOKEN, the same for both programs`,
-    );
-  }
-}
-
 export type IngestSettings = NonNullable<ReturnType<typeof readIngest>>;
 export type EnrichSettings = NonNullable<ReturnType<typeof readEnrich>>;
 
-function readIngest(reader: Reader, env: Environment) {
+function readIngest(reader: SettingsReader, env: Environment) {
   // in an app (add-on) the Supervisor names itself and hands out a token
   const supervised = !env.HASS_URL && env.SUPERVISOR_TOKEN ? env.SUPERVISOR_TOKEN : undefined;
   const parsed = reader.parse(ingestSchema);
@@ -232,7 +114,7 @@ function readIngest(reader: Reader, env: Environment) {
         "under your profile (bottom left), Security, and set it, or HASS_TOKEN_FILE",
     );
   }
-  listening(reader, "INGEST_HOST", parsed?.INGEST_HOST, serviceToken);
+  if (parsed) reader.checkListening("INGEST_HOST", parsed.INGEST_HOST, serviceToken);
   if (!parsed || !hassUrl || !hassToken) return undefined;
   return {
     dataDir: parsed.DATA_DIR,
@@ -249,13 +131,13 @@ function readIngest(reader: Reader, env: Environment) {
   };
 }
 
-function readEnrich(reader: Reader) {
+function readEnrich(reader: SettingsReader) {
   const parsed = reader.parse(enrichSchema);
   const serviceToken = reader.secret("SERVICE_TOKEN");
   const token = reader.secret("INFLUXDB_TOKEN");
   const password = reader.secret("INFLUXDB_PASSWORD");
   if (!parsed) return undefined;
-  listening(reader, "ENRICH_HOST", parsed.ENRICH_HOST, serviceToken);
+  reader.checkListening("ENRICH_HOST", parsed.ENRICH_HOST, serviceToken);
   return {
     dataDir: parsed.DATA_DIR,
     logLevel: parsed.LOG_LEVEL,
@@ -270,7 +152,7 @@ function readEnrich(reader: Reader) {
 }
 
 function influxdbOf(
-  { problems }: Reader,
+  { problems }: SettingsReader,
   parsed: z.output<typeof enrichSchema>,
   token: Secret | undefined,
   password: Secret | undefined,
@@ -323,14 +205,14 @@ function influxdbOf(
 
 /** Ingest's settings. Throws ConfigError with every problem. */
 export function ingestSettings(env: Environment): Configured<IngestSettings> {
-  const reader = new Reader(env);
-  return reader.finish(readIngest(reader, env));
+  const reader = new SettingsReader(env);
+  return reader.finish(readIngest(reader, env), KNOWN_NAMES);
 }
 
 /** Enrich's settings. Throws ConfigError with every problem. */
 export function enrichSettings(env: Environment): Configured<EnrichSettings> {
-  const reader = new Reader(env);
-  return reader.finish(readEnrich(reader));
+  const reader = new SettingsReader(env);
+  return reader.finish(readEnrich(reader), KNOWN_NAMES);
 }
 
 /** The settings of a program for its `--help`, out of the schemas that parse them. */

@@ -1,9 +1,10 @@
 /** How both programs begin and end: arguments, settings, log, signals, exit status. */
 import { parseArgs } from "node:util";
 import manifest from "../deno.json" with { type: "json" };
-import { ConfigError, type Configured, type Environment, readEnvironment } from "./config.ts";
+import { readEnvironment } from "./config.ts";
 import { getLogger, LOG_FORMATS, LOG_LEVELS, redact, startLog, stopLog } from "./log.ts";
 import { describeError } from "./retry.ts";
+import { ConfigError, type Configured, type Environment } from "./settings.ts";
 
 export const VERSION = manifest.version;
 

@@ -3,11 +3,11 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { secureHeaders } from "hono/secure-headers";
-import { isLoopback } from "./config.ts";
 import type { Failure } from "./contract.ts";
 import { getLogger, redact } from "./log.ts";
 import { describeError } from "./retry.ts";
 import type { Secret } from "./secret.ts";
+import { isLoopback } from "./settings.ts";
 
 /** What is wrong, and what to do about it. */
 export interface HealthReason {

@@ -1,12 +1,6 @@
 import assert from "node:assert/strict";
-import {
-  ConfigError,
-  enrichSettings,
-  type Environment,
-  ingestSettings,
-  isLoopback,
-  settingsHelp,
-} from "../lib/config.ts";
+import { enrichSettings, ingestSettings, settingsHelp } from "../lib/config.ts";
+import { ConfigError, type Environment, isLoopback } from "../lib/settings.ts";
 
 const INGEST = { HASS_URL: "http://192.168.1.10:8123", HASS_TOKEN: "abc.def" };
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
-import { openOutbox, Outbox, type OutboxCounters } from "../lib/ingest/outbox.ts";
+import type { OutboxCounters } from "../lib/ingest/ledger.ts";
+import { openOutbox, Outbox } from "../lib/ingest/outbox.ts";
 import { TemporaryFolder } from "./temporary.ts";
 
 const MAX_BYTES = 50_000_000;

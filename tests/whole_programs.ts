@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { enrich } from "../enrich.ts";
 import { ingest } from "../ingest.ts";
-import { enrichSettings, type Environment, ingestSettings } from "../lib/config.ts";
+import { enrichSettings, ingestSettings } from "../lib/config.ts";
+import type { Environment } from "../lib/settings.ts";
 
 export class Program implements AsyncDisposable {
   readonly url: string;

@@ -1,16 +1,14 @@
 /**
  * The outbox: one SQLite file that holds every event from its arrival until enrich has answered
  * for it. What arrives within some 20 ms is committed together; only then does it count as captured.
- *
- * The equation `received = delivered + skipped + dead-lettered + dropped + queued` holds at every
- * moment: its counters stand in the same file and change in the transaction that moves the event.
  */
 import { Buffer } from "node:buffer";
 import { existsSync, renameSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
-import { isCorrupt, isFull, openDatabase, transaction } from "../sqlite.ts";
+import { isCorrupt, isFull, openDatabase } from "../sqlite.ts";
+import { Ledger, type OutboxCounters } from "./ledger.ts";
 
 const USER_VERSION = 1;
 
@@ -18,7 +16,6 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, line TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS dead_letter (
     seq INTEGER PRIMARY KEY, line TEXT NOT NULL, reason TEXT NOT NULL, refused_at TEXT NOT NULL);
-  CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 `;
 
@@ -60,21 +57,10 @@ export interface Settlement {
   readonly problems: readonly { readonly seq: number; readonly reason: string }[];
 }
 
-/** The last committed set of the equation's counters. */
-export interface OutboxCounters {
-  readonly received: number;
-  readonly delivered: number;
-  readonly skipped: ReadonlyMap<string, number>;
-  readonly dropped: ReadonlyMap<string, number>;
-  readonly deadLettered: number;
-  readonly queued: number;
-}
-
 export class Outbox implements Disposable {
   readonly #db: DatabaseSync;
   readonly #options: OutboxOptions;
-  /** The committed counters, by name: `received`, `skipped:filter`, … */
-  readonly #counters = new Map<string, number>();
+  readonly #ledger: Ledger;
   #buffer: string[] = [];
   #bufferChars = 0;
   #commitTimer: ReturnType<typeof setTimeout> | undefined;
@@ -91,11 +77,7 @@ export class Outbox implements Disposable {
     this.#options = options;
     this.#db = openDatabase(options.path, { userVersion: USER_VERSION, schema: SCHEMA });
     this.#db.exec(`PRAGMA wal_autocheckpoint=${WAL_PAGES}; PRAGMA journal_size_limit=0;`);
-    for (const { name, value } of this.#db.prepare("SELECT name, value FROM counter").all()) {
-      this.#counters.set(String(name), Number(value));
-    }
-    // these rows must be there before the file is full, so that a refusal can still be counted
-    this.#transact({ received: 0, queued: 0, "dropped:outbox_full": 0 }, () => {});
+    this.#ledger = new Ledger(this.#db);
     this.#limit();
   }
 
@@ -197,21 +179,9 @@ export class Outbox implements Disposable {
     });
   }
 
+  /** The last committed set of the equation's counters. */
   counters(): OutboxCounters {
-    const value = (name: string) => this.#counters.get(name) ?? 0;
-    const family = (prefix: string) =>
-      new Map(
-        [...this.#counters].filter(([name]) => name.startsWith(prefix))
-          .map(([name, count]): [string, number] => [name.slice(prefix.length), count]),
-      );
-    return {
-      received: value("received"),
-      delivered: value("delivered"),
-      skipped: family("skipped:"),
-      dropped: family("dropped:"),
-      deadLettered: value("dead_lettered"),
-      queued: value("queued"),
-    };
+    return this.#ledger.read();
   }
 
   /** Dead letters by reason, the most frequent first. */
@@ -260,20 +230,9 @@ export class Outbox implements Disposable {
     return Number(Object.values(this.#db.prepare(`PRAGMA ${name}`).get() ?? {})[0]);
   }
 
-  /** One transaction that moves events and changes the counters; the copy in memory follows the commit. */
+  /** One transaction that moves events and changes the counters. */
   #transact(changes: Readonly<Record<string, number>>, work: () => void): void {
-    const next = Object.entries(changes)
-      .filter(([name, change]) => change !== 0 || !this.#counters.has(name))
-      .map(([name, change]): [string, number] => [
-        name,
-        (this.#counters.get(name) ?? 0) + change,
-      ]);
-    const write = this.#db.prepare("INSERT OR REPLACE INTO counter (name, value) VALUES (?, ?)");
-    transaction(this.#db, () => {
-      work();
-      for (const [name, value] of next) write.run(name, value);
-    });
-    for (const [name, value] of next) this.#counters.set(name, value);
+    this.#ledger.transact(changes, work);
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
   }
