@@ -194,6 +194,18 @@ Deno.test("Capture has states and registry changes where the token is no adminis
   }, { token: (hass) => hass.plainToken });
 });
 
+Deno.test("Capture asks for coalesced messages before anything else", async () => {
+  await capturing(async (setup) => {
+    await connected(setup);
+    const [first] = setup.hass.received;
+    assert.deepEqual(first, {
+      id: 1,
+      type: "supported_features",
+      features: { coalesce_messages: 1 },
+    });
+  });
+});
+
 Deno.test("Capture waits for a Home Assistant that is starting and answers late", async () => {
   await capturing(async (setup) => {
     await connected(setup);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { LocalStore } from "../lib/enrich/local_store.ts";
+import { Outbox } from "../lib/ingest/outbox.ts";
 import { FakeInfluxDb } from "./fake_influxdb.ts";
 import { SimulatedHomeAssistant } from "./simulator/home_assistant.ts";
 import { HOUSE } from "./simulator/sample_house.ts";
@@ -188,6 +189,29 @@ Deno.test("Ingest keeps what could not be delivered over its own stop", async ()
     hass.fired.slice(since, upTo).filter(({ timeFiredUs }) => !stored.has(BigInt(timeFiredUs))),
     [],
   );
+});
+
+Deno.test("Ingest delivers what it holds before it stops, where that takes no longer than 3 s", async () => {
+  using folder = new TemporaryFolder();
+  await using influx = await FakeInfluxDb.start({ version: 2 });
+  await using hass = new SimulatedHomeAssistant({ house: HOUSE, recorder: false }).start();
+  await using enrich = await enrichOf(influx, folder);
+  const ingest = await ingestOf(hass, enrich, folder);
+  await capturing(ingest);
+  // slow enough that most still waits when it is told to stop
+  influx.delayMs = 200;
+  await hass.burst({ n: 1_500, entities: 10 });
+  await until(async () => (await statusOf(ingest)).events.received >= 1_500, "all is spooled");
+  await ingest.stop();
+  using outbox = new Outbox({
+    path: folder.file("outbox.sqlite"),
+    maxBytes: 1e9,
+    onFailure: assert.ifError,
+  });
+  const { received, delivered, queued } = outbox.counters();
+  assert.ok(received >= 1_500);
+  assert.equal(queued, 0);
+  assert.equal(delivered, received);
 });
 
 Deno.test("Without InfluxDB events go to the local store, and it says so", async () => {

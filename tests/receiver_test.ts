@@ -151,6 +151,16 @@ Deno.test("Enrich gives a verdict on every line, and no bad one costs another", 
   assert.deepEqual(answer.pending, []);
 });
 
+Deno.test("Enrich takes lines with and without a line break at the end", async () => {
+  await storing(async (enrich) => {
+    for (const body of [`${custom(1)}\n${custom(2)}`, `${custom(1)}\n${custom(2)}\n`]) {
+      const answer = batchAnswerSchema.parse(await (await post(enrich, body, NDJSON)).json());
+      assert.equal(answer.stored, 2);
+      assert.deepEqual(answer.problems, []);
+    }
+  });
+});
+
 Deno.test("Enrich answers 500 with the cause while the store is away, and stores all afterwards", async () => {
   await using influx = await FakeInfluxDb.start({
     version: 2,
