@@ -62,14 +62,10 @@ export function elementTexts(json: string): string[] {
   return elements;
 }
 
-/**
- * The text of the member `name` of a JSON object, or undefined where it has none.
- * Of a name that stands twice the last one counts, as in `JSON.parse`.
- */
-export function memberText(json: string, name: string): string | undefined {
+/** The members of a JSON object, each with the text of its value, in their order. */
+export function* members(json: string): Generator<readonly [name: string, text: string]> {
   let at = skipSpace(json, 0);
-  if (json[at] !== "{") return undefined;
-  let found: string | undefined;
+  if (json[at] !== "{") return;
   at = skipSpace(json, at + 1);
   while (json.charCodeAt(at) === QUOTE) {
     const keyEnd = stringEnd(json, at);
@@ -77,10 +73,19 @@ export function memberText(json: string, name: string): string | undefined {
     const key = raw.includes("\\") ? JSON.parse(`"${raw}"`) : raw;
     at = skipSpace(json, skipSpace(json, keyEnd) + 1);
     const end = valueEnd(json, at);
-    if (key === name) found = json.slice(at, end);
+    yield [key, json.slice(at, end)];
     at = skipSpace(json, end);
-    if (json[at] !== ",") break;
+    if (json[at] !== ",") return;
     at = skipSpace(json, at + 1);
   }
+}
+
+/**
+ * The text of the member `name` of a JSON object, or undefined where it has none.
+ * Of a name that stands twice the last one counts, as in `JSON.parse`.
+ */
+export function memberText(json: string, name: string): string | undefined {
+  let found: string | undefined;
+  for (const [key, text] of members(json)) if (key === name) found = text;
   return found;
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { memberText } from "../lib/json_text.ts";
 import { isRegistryEvent, readFrame, webSocketUrl } from "../lib/ingest/protocol.ts";
 import { recordedFrames } from "./recorded.ts";
 
@@ -9,8 +10,8 @@ Deno.test("readFrame reads every frame that a real Home Assistant sent, and each
       assert.equal(received.kind, "message", `${file}: ${text.slice(0, 200)}`);
       if (received.kind !== "message" || received.message.type !== "event") continue;
       events++;
-      assert.ok(text.includes(received.eventText));
-      assert.ok(received.eventText.startsWith("{") && received.eventText.endsWith("}"));
+      assert.ok(text.includes(received.text));
+      assert.ok(received.text.startsWith("{") && received.text.endsWith("}"));
     }
   }
   assert.ok(events > 400, `${events}`);
@@ -20,7 +21,7 @@ Deno.test("readFrame keeps numbers as they were written", () => {
   const event = '{"event_type":"x","data":{"a":1.0,"b":9007199254740993},"time_fired":"t"}';
   const [received] = readFrame(`{"type":"event","event":${event},"id":2}`);
   assert.ok(received?.kind === "message");
-  assert.equal(received.eventText, event);
+  assert.equal(memberText(received.text, "event"), event);
 });
 
 Deno.test("readFrame loses no neighbour of a message that cannot be read", () => {

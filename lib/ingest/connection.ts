@@ -1,4 +1,5 @@
 /** One socket to Home Assistant, from its opening to its end. Who wants another one makes another Connection. */
+import { memberText } from "../json_text.ts";
 import { describeError } from "../retry.ts";
 import { readFrame, type Received, type ServerMessage } from "./protocol.ts";
 
@@ -37,8 +38,14 @@ export interface ConnectionHandlers {
   onMalformed(reason: string): void;
 }
 
+interface Answer {
+  readonly result: unknown;
+  /** The message's own text. */
+  readonly text: string;
+}
+
 interface Waiting {
-  readonly resolve: (result: unknown) => void;
+  readonly resolve: (answer: Answer) => void;
   readonly reject: (error: Error) => void;
   readonly timer: ReturnType<typeof setTimeout>;
 }
@@ -118,13 +125,30 @@ export class Connection {
    * Throws CommandFailed with Home Assistant's code, or an Error where no answer came in time
    * or the connection ended.
    */
-  command(
+  async command(
     type: string,
     parameters: Readonly<Record<string, unknown>> = {},
     deadlineMs = this.#times.commandDeadlineMs,
   ): Promise<unknown> {
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    return (await this.#ask(type, parameters, deadlineMs)).result;
+  }
+
+  /** As `command`, but returns the result's text as it came. */
+  async commandText(
+    type: string,
+    parameters: Readonly<Record<string, unknown>> = {},
+    deadlineMs = this.#times.commandDeadlineMs,
+  ): Promise<string> {
+    return memberText((await this.#ask(type, parameters, deadlineMs)).text, "result") ?? "null";
+  }
+
+  #ask(
+    type: string,
+    parameters: Readonly<Record<string, unknown>>,
+    deadlineMs: number,
+  ): Promise<Answer> {
     if (!this.#open) return Promise.reject(new Error("the connection has ended"));
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const id = ++this.#lastId;
     const timer = setTimeout(() => {
       this.#waiting.delete(id);
@@ -177,17 +201,17 @@ export class Connection {
 
   #handle(received: Received, token: string): void {
     if (received.kind === "malformed") return this.#handlers.onMalformed(received.reason);
-    const { message, eventText } = received;
+    const { message, text } = received;
     switch (message.type) {
       case "event":
-        return this.#handlers.onEvent(message, eventText);
+        return this.#handlers.onEvent(message, memberText(text, "event") ?? "");
       case "pong":
-        return this.#settle(message.id, ({ resolve }) => resolve(undefined));
+        return this.#settle(message.id, ({ resolve }) => resolve({ result: undefined, text }));
       case "result":
         return this.#settle(message.id, ({ resolve, reject }) => {
-          if (message.success) return resolve(message.result);
-          const { code, message: text } = message.error ?? { code: "unknown_error", message: "" };
-          reject(new CommandFailed(code, `Home Assistant answered ${code}: ${text}`));
+          if (message.success) return resolve({ result: message.result, text });
+          const { code, message: said } = message.error ?? { code: "unknown_error", message: "" };
+          reject(new CommandFailed(code, `Home Assistant answered ${code}: ${said}`));
         });
       case "auth_required":
         return this.#socket.send(JSON.stringify({ type: "auth", access_token: token }));

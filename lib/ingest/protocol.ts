@@ -3,10 +3,11 @@
  * https://developers.home-assistant.io/docs/api/websocket, and the recorded frames in tests/fixtures.
  */
 import { z } from "zod";
-import { elementTexts, memberText } from "../json_text.ts";
+import { elementTexts } from "../json_text.ts";
 import { describeError } from "../retry.ts";
 
 const entityState = z.looseObject({
+  last_updated: z.string().optional().catch(undefined),
   attributes: z.looseObject({ friendly_name: z.unknown().optional() }).optional().catch(undefined),
 }).nullish().catch(undefined);
 
@@ -40,9 +41,9 @@ const serverMessage = z.discriminatedUnion("type", [
 ]);
 export type ServerMessage = z.infer<typeof serverMessage>;
 
-/** A message of a frame: what it says, with an event's exact text; or why it could not be read. */
+/** A message of a frame: what it says, with its own text; or why it could not be read. */
 export type Received =
-  | { readonly kind: "message"; readonly message: ServerMessage; readonly eventText: string }
+  | { readonly kind: "message"; readonly message: ServerMessage; readonly text: string }
   | { readonly kind: "malformed"; readonly reason: string };
 
 /**
@@ -52,9 +53,7 @@ export type Received =
 export function readFrame(frame: string): Received[] {
   return elementTexts(frame).map((text) => {
     try {
-      const message = serverMessage.parse(JSON.parse(text));
-      const eventText = message.type === "event" ? memberText(text, "event") ?? "" : "";
-      return { kind: "message", message, eventText };
+      return { kind: "message", message: serverMessage.parse(JSON.parse(text)), text };
     } catch (error) {
       const reason = error instanceof z.ZodError ? z.prettifyError(error) : describeError(error);
       return { kind: "malformed", reason: reason.replaceAll("\n", " ") };
