@@ -44,6 +44,10 @@ const ingestSchema = z.object({
     "Address that ingest listens on",
   ),
   INGEST_PORT: port.default(8001).describe("Port that ingest listens on"),
+  BACKFILL_DAYS: numberOf({ min: 0, max: 3_650 }).default(10)
+    .describe("How much of Home Assistant's history the first start imports, in days; 0 for none"),
+  SNAPSHOT_MINUTES: numberOf({ min: 0, max: 1_440 }).default(60)
+    .describe("How often every entity's present state is stored, in minutes; 0 for never"),
   OUTBOX_MAX_MB: numberOf({ min: 8, max: 1_000_000 }).default(1024)
     .describe("The most that the outbox may take on the disk, in MB"),
   ENRICHMENT_SERVICE_URL: urlOf(["http:", "https:"], "http://127.0.0.1:8002")
@@ -126,6 +130,8 @@ function readIngest(reader: SettingsReader, env: Environment) {
     source: parsed.SOURCE,
     host: parsed.INGEST_HOST,
     port: parsed.INGEST_PORT,
+    backfillDays: parsed.BACKFILL_DAYS,
+    snapshotMinutes: parsed.SNAPSHOT_MINUTES,
     outboxMaxBytes: parsed.OUTBOX_MAX_MB * 1_000_000,
     enrichmentServiceUrl: parsed.ENRICHMENT_SERVICE_URL,
   };

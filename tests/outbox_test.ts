@@ -59,8 +59,8 @@ Deno.test("Outbox commits what was added together, once the interval is over", a
   });
   using _ = outbox;
   const changed = outbox.changed(AbortSignal.timeout(10_000));
-  outbox.add("a");
-  outbox.add("b");
+  outbox.add({ line: "a" });
+  outbox.add({ line: "b" });
   assert.equal(outbox.counters().received, 0);
   await changed;
   assert.equal(outbox.counters().received, 2);
@@ -69,7 +69,7 @@ Deno.test("Outbox commits what was added together, once the interval is over", a
 Deno.test("Outbox does not wait for the interval once much has come", () => {
   using folder = new TemporaryFolder();
   using outbox = open(folder.file("outbox.sqlite"));
-  for (let i = 0; i < 3; i++) outbox.add("x".repeat(1_000_000));
+  for (let i = 0; i < 3; i++) outbox.add({ line: "x".repeat(1_000_000) });
   assert.equal(outbox.counters().received, 2);
 });
 
@@ -132,7 +132,7 @@ Deno.test("Outbox never loses a committed line or the equation, whatever happens
         if (kind === "add") {
           for (let i = 0; i < n; i++) {
             const line = `line ${next++}`;
-            outbox.add(line);
+            outbox.add({ line });
             buffered.push(line);
           }
         } else if (kind === "flush") {
@@ -170,11 +170,16 @@ Deno.test("Outbox that is full refuses and counts, drains, and takes events agai
   using folder = new TemporaryFolder();
   using outbox = open(folder.file("outbox.sqlite"), 8_000_000);
   const lines = Array.from({ length: 100 }, (_, i) => `${i}`.padEnd(1_000, "x"));
-  while (!outbox.full) outbox.append(lines);
+  const arrive = () => {
+    for (const line of lines) outbox.add({ line });
+    outbox.flush();
+  };
+  while (!outbox.full) arrive();
   const { received, queued, dropped } = outbox.counters();
   assert.equal(dropped.get("outbox_full"), 100);
   assert.equal(received, queued + 100);
-  outbox.append(["a short one, which would still fit"]);
+  outbox.add({ line: "a short one, which would still fit" });
+  outbox.flush();
   assert.equal(
     outbox.counters().dropped.get("outbox_full"),
     101,
@@ -182,8 +187,9 @@ Deno.test("Outbox that is full refuses and counts, drains, and takes events agai
   );
   assert.ok(Deno.statSync(folder.file("outbox.sqlite")).size <= 8_000_000);
   const rows = outbox.peek({ ...ALL, maxEvents: Math.ceil(queued / 2) });
+  assert.equal(outbox.append(lines), false, "what can wait is not taken, and not counted");
   outbox.settle(done(rows));
-  outbox.append(lines);
+  arrive();
   assert.equal(outbox.full, false);
   assert.equal(outbox.counters().dropped.get("outbox_full"), 101);
   assertEquation(outbox.counters());
@@ -195,8 +201,14 @@ Deno.test("Outbox keeps meta with the lines it was committed with", () => {
   {
     using outbox = open(path);
     assert.equal(outbox.meta("registry"), undefined);
-    outbox.append(["a"], { key: "registry", value: "1" });
-    outbox.append([], { key: "registry", value: "2" });
+    outbox.append(["a"], () => outbox.setMeta("registry", "1"));
+    assert.throws(() =>
+      outbox.append(["b"], () => {
+        outbox.setMeta("registry", "3");
+        throw new Error("something failed");
+      })
+    );
+    outbox.setMeta("registry", "2");
   }
   using outbox = open(path);
   assert.equal(outbox.meta("registry"), "2");

@@ -2,11 +2,11 @@
  * Capture: keeps one connection to Home Assistant and spools every event, with the names that hold
  * at that moment, into the outbox before anything else. Never waits for anybody while it reads.
  */
-import type { RegistryNames } from "../contract.ts";
 import { getLogger } from "../log.ts";
 import { describeError, sleep } from "../retry.ts";
 import type { Secret } from "../secret.ts";
 import { parseTimeUs } from "../time.ts";
+import { Backfill } from "./backfill.ts";
 import {
   CommandFailed,
   Connection,
@@ -14,10 +14,13 @@ import {
   type ConnectionTimes,
   TokenRefused,
 } from "./connection.ts";
+import { envelopeLine } from "./envelope.ts";
 import { HassClock } from "./hass_clock.ts";
 import type { Outbox } from "./outbox.ts";
 import { type EventHead, isRegistryEvent, REGISTRY_EVENTS, webSocketUrl } from "./protocol.ts";
+import type { PresentState } from "./present_states.ts";
 import { RegistryRefresh } from "./registry_refresh.ts";
+import { takeSnapshots } from "./state_snapshots.ts";
 
 /** How long is waited for what, in milliseconds; injected so that tests need not wait. */
 export interface CaptureTimes extends ConnectionTimes {
@@ -49,7 +52,13 @@ export interface CaptureOptions {
   /** Names the house, where there are several. */
   readonly source?: string;
   readonly outbox: Outbox;
+  /** How much of the recorder's history the first start imports, in days; 0 for none. */
+  readonly backfillDays: number;
+  /** How often the present states are spooled, in minutes; 0 for never. */
+  readonly snapshotMinutes: number;
   readonly times?: CaptureTimes;
+  /** When a gap is looked into, in milliseconds after subscribing. */
+  readonly looksMs?: readonly number[];
 }
 
 export type CaptureState =
@@ -65,6 +74,7 @@ export class Capture {
   readonly #times: CaptureTimes;
   readonly #clock = new HassClock();
   readonly #registry: RegistryRefresh;
+  readonly backfill: Backfill;
   #state: CaptureState = { kind: "connecting" };
   #malformed = 0;
   #connections = 0;
@@ -76,8 +86,17 @@ export class Capture {
     this.#registry = new RegistryRefresh(
       options.outbox,
       this.#clock,
-      (event, via) => this.#line(event, undefined, via),
+      (event) =>
+        envelopeLine(event, { registry: undefined, source: options.source, via: "registry" }),
     );
+    this.backfill = new Backfill({
+      outbox: options.outbox,
+      clock: this.#clock,
+      registered: () => this.#registry.registry.entityIds(),
+      line: (text, entity, via) => this.#lineOf(text, entity, via),
+      days: options.backfillDays,
+      looksMs: options.looksMs,
+    });
   }
 
   get state(): CaptureState {
@@ -105,6 +124,7 @@ export class Capture {
 
   /** Captures until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
+    this.backfill.interrupted("ingest was not running");
     const { refusedWaitMs, stableMs } = this.#times;
     let awaySinceMs = performance.now();
     while (!signal.aborted) {
@@ -154,6 +174,7 @@ export class Capture {
       await connection.command("supported_features", { features: { coalesce_messages: 1 } });
       // at the very first start names come first: what happens meanwhile is a gap like any other
       if (this.#registry.registry.size === 0) await this.#registry.fetch(connection);
+      await this.backfill.prepare(connection);
       const events = await subscribe(connection, this.#times.subscribeDeadlineMs);
       this.#connections++;
       this.#state = { kind: "capturing", haVersion, events };
@@ -163,36 +184,59 @@ export class Capture {
         url: this.#options.hassUrl,
       });
       this.#registry.schedule(connection, 0);
-      return { kind: "disconnected", reason: await connection.closed };
+      const working = this.#whileConnected(connection, signal);
+      const reason = await connection.closed;
+      await working;
+      this.backfill.interrupted(signal.aborted ? "ingest was stopped" : reason);
+      return { kind: "disconnected", reason };
     } finally {
       connection.close("done with");
       this.#options.outbox.flush();
     }
   }
 
+  /** What is asked of Home Assistant beside the events that it sends. */
+  async #whileConnected(connection: Connection, signal: AbortSignal): Promise<void> {
+    const closed = new AbortController();
+    connection.closed.then(() => closed.abort());
+    const ended = AbortSignal.any([signal, closed.signal]);
+    const { outbox, snapshotMinutes: intervalMinutes } = this.#options;
+    const line = (text: string, state: PresentState) => this.#lineOf(text, state, "snapshot");
+    await Promise.all([
+      this.backfill.run(connection, ended),
+      takeSnapshots(connection, { outbox, clock: this.#clock, line, intervalMinutes }, ended),
+    ]);
+  }
+
   #onEvent(connection: Connection, event: EventHead, text: string): void {
     const { event_type, time_fired, data } = event;
-    const state = data.new_state ?? data.old_state;
-    const friendlyName = state?.attributes?.friendly_name;
-    const names = this.#registry.registry.namesOf({
-      entityId: data.entity_id,
+    const { entity_id: entityId, new_state: newState, old_state: oldState } = data;
+    const timeUs = parseTimeUs(time_fired);
+    const lastUpdatedUs = newState?.last_updated ? parseTimeUs(newState.last_updated) : timeUs;
+    const stamp = event_type === "state_changed" && entityId && lastUpdatedUs !== undefined
+      ? { entityId, lastUpdatedUs, previousUs: parseTimeUs(oldState?.last_updated ?? "") }
+      : undefined;
+    const friendlyName = (newState ?? oldState)?.attributes?.friendly_name;
+    const registry = this.#registry.registry.namesOf({
+      entityId,
       deviceId: data.device_id,
       friendlyName: typeof friendlyName === "string" ? friendlyName : undefined,
     });
-    this.#options.outbox.add(this.#line(text, names));
+    const line = envelopeLine(text, { registry, source: this.#options.source });
+    this.#options.outbox.add({ line, stamp });
     this.#lastEventMs = performance.now();
-    const timeUs = parseTimeUs(time_fired);
     if (timeUs !== undefined) this.#clock.hear(timeUs);
     if (isRegistryEvent(event_type)) this.#registry.schedule(connection);
   }
 
-  /** The envelope of an event, its text as it came. */
-  #line(text: string, registry: RegistryNames | undefined, via?: "registry"): string {
-    const { source } = this.#options;
-    // a line break in JSON can only stand between tokens, and would tear the line in two
-    const event = /[\r\n]/.test(text) ? text.replace(/[\r\n]+/g, " ") : text;
-    const rest = JSON.stringify({ registry, source, via }).slice(1);
-    return rest === "}" ? `{"event":${event}}` : `{"event":${event},${rest}`;
+  /** The line of an event that ingest makes of what Home Assistant says of an entity. */
+  #lineOf(
+    text: string,
+    entity: { readonly entityId: string; readonly friendlyName?: string },
+    via: "history" | "snapshot",
+  ): string {
+    const registry = this.#registry.registry.namesOf(entity);
+    return envelopeLine(text, { registry, source: this.#options.source, via });
   }
 }
 

@@ -8,6 +8,7 @@ import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
 import { isCorrupt, isFull, openDatabase } from "../sqlite.ts";
+import { Gaps, type StateStamp } from "./gaps.ts";
 import { Ledger, type OutboxCounters } from "./ledger.ts";
 
 const USER_VERSION = 1;
@@ -40,6 +41,12 @@ export interface OutboxOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
+/** A line to be spooled, and what it says of an entity's state. */
+export interface Spooled {
+  readonly line: string;
+  readonly stamp?: StateStamp;
+}
+
 export interface OutboxRow {
   readonly seq: number;
   readonly line: string;
@@ -61,12 +68,15 @@ export class Outbox implements Disposable {
   readonly #db: DatabaseSync;
   readonly #options: OutboxOptions;
   readonly #ledger: Ledger;
-  #buffer: string[] = [];
+  readonly gaps: Gaps;
+  #buffer: Spooled[] = [];
   #bufferChars = 0;
   #commitTimer: ReturnType<typeof setTimeout> | undefined;
   #changed = Promise.withResolvers<void>();
   #refusedUncounted = 0;
   #full = false;
+  /** Whether events have been refused since the last commit. */
+  #refusing = false;
   #limitCheckedMs = -Infinity;
 
   /**
@@ -78,13 +88,14 @@ export class Outbox implements Disposable {
     this.#db = openDatabase(options.path, { userVersion: USER_VERSION, schema: SCHEMA });
     this.#db.exec(`PRAGMA wal_autocheckpoint=${WAL_PAGES}; PRAGMA journal_size_limit=0;`);
     this.#ledger = new Ledger(this.#db);
+    this.gaps = new Gaps(this.#db);
     this.#limit();
   }
 
-  /** Takes one line, to be committed within `commitIntervalMs`. While the outbox is full it is counted as dropped. */
-  add(line: string): void {
-    this.#buffer.push(line);
-    this.#bufferChars += line.length;
+  /** Takes one event, to be committed within `commitIntervalMs`. While the outbox is full it is counted as dropped. */
+  add(event: Spooled): void {
+    this.#buffer.push(event);
+    this.#bufferChars += event.line.length;
     if (this.#bufferChars >= FLUSH_CHARS) this.flush();
     else this.#commitTimer ??= setTimeout(() => this.flush(), this.#options.commitIntervalMs ?? 20);
   }
@@ -94,30 +105,41 @@ export class Outbox implements Disposable {
     clearTimeout(this.#commitTimer);
     this.#commitTimer = undefined;
     if (this.#buffer.length === 0) return;
-    const lines = this.#buffer;
+    const events = this.#buffer;
     this.#buffer = [];
     this.#bufferChars = 0;
     try {
-      this.append(lines);
+      const committed = this.append(events.map(({ line }) => line), () => {
+        for (const { stamp } of events) if (stamp) this.gaps.heard(stamp);
+      });
+      if (!committed) this.#refuse(events.length);
     } catch (error) {
       this.#options.onFailure(error);
     }
   }
 
-  /** Commits lines, and a value of `meta` with them. Throws where SQLite fails for another reason than a full file. */
-  append(lines: readonly string[], meta?: { readonly key: string; readonly value: string }): void {
+  /**
+   * Commits lines, and what `also` writes with them, in one transaction. Returns false, and
+   * commits nothing, while the file is full. Throws where SQLite fails for another reason.
+   */
+  append(lines: readonly string[], also: () => void = () => {}): boolean {
+    if (this.#stillFull()) return false;
     const n = lines.length;
-    if (this.#stillFull()) return this.#refuse(n);
     try {
       const insert = this.#db.prepare("INSERT INTO outbox (line) VALUES (?)");
       this.#transact({ received: n, queued: n }, () => {
+        // what was refused while the file was full is a gap like any other
+        if (this.#refusing) this.gaps.open();
         for (const line of lines) insert.run(line);
-        if (meta) this.#setMeta(meta.key, meta.value);
+        also();
       });
+      this.#refusing = false;
+      return true;
     } catch (error) {
+      this.gaps.reload();
       if (!isFull(error)) throw error;
       this.#full = true;
-      return this.#refuse(n);
+      return false;
     }
   }
 
@@ -222,7 +244,8 @@ export class Outbox implements Disposable {
     this.#db.close();
   }
 
-  #setMeta(key: string, value: string): void {
+  /** Keeps a value; within a transaction (`append`) or by itself. */
+  setMeta(key: string, value: string): void {
     this.#db.prepare("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)").run(key, value);
   }
 
@@ -239,6 +262,7 @@ export class Outbox implements Disposable {
 
   /** Counts refused events. On a disk that is truly full not even that can be written: it is made up for later. */
   #refuse(n: number): void {
+    this.#refusing = true;
     this.#refusedUncounted += n;
     try {
       const refused = this.#refusedUncounted;

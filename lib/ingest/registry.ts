@@ -99,6 +99,10 @@ export class Registry {
     return this.#entities.size;
   }
 
+  entityIds(): Iterable<string> {
+    return this.#entities.keys();
+  }
+
   /**
    * Looks everything up once. An entity whose state is missing or only restored keeps the unit and
    * classes that `previous` knows: while Home Assistant starts it does not say them.

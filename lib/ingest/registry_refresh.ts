@@ -19,7 +19,7 @@ const log = getLogger("ingest", "registry");
 export class RegistryRefresh {
   readonly #outbox: Outbox;
   readonly #clock: HassClock;
-  readonly #envelope: (event: string, via: "registry") => string;
+  readonly #envelope: (event: string) => string;
   #registry: Registry;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #latestMs = Infinity;
@@ -28,7 +28,7 @@ export class RegistryRefresh {
   constructor(
     outbox: Outbox,
     clock: HassClock,
-    envelope: (event: string, via: "registry") => string,
+    envelope: (event: string) => string,
   ) {
     this.#outbox = outbox;
     this.#clock = clock;
@@ -95,15 +95,14 @@ export class RegistryRefresh {
     const lines = changes.map((data) =>
       this.#envelope(
         JSON.stringify({ event_type: "entity_info", data, origin: "LOCAL", time_fired }),
-        "registry",
       )
     );
-    this.#outbox.append(lines, { key: META_KEY, value: next.save() });
+    const saved = this.#outbox.append(lines, () => this.#outbox.setMeta(META_KEY, next.save()));
     log.debug("Read the registries: {entities} entities, {changes} new or changed", {
       entities: next.size,
       changes: lines.length,
     });
-    return true;
+    return saved;
   }
 }
 

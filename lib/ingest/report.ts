@@ -113,6 +113,7 @@ export function ingestMetrics({ outbox, capture, delivery }: IngestParts): () =>
 
 export function ingestStatus({ outbox, capture, delivery, settings }: IngestParts) {
   const { received, delivered, skipped, dropped, deadLettered, queued } = outbox.counters();
+  const { filling } = capture.backfill;
   return {
     program: "ingest",
     version: VERSION,
@@ -138,6 +139,14 @@ export function ingestStatus({ outbox, capture, delivery, settings }: IngestPart
       oldest_event: outbox.oldestTimeFired(),
       dead_letter_reasons: outbox.deadLetterReasons(),
     },
+    filling: {
+      state: filling.state,
+      entities: filling.entities,
+      rows: filling.rows,
+      rows_per_second: rounded(filling.rowsPerSecond),
+      seconds_left: rounded(filling.secondsLeft),
+    },
+    gaps: capture.backfill.interruptions.report(),
     delivery: {
       enrich: settings.enrichmentServiceUrl,
       problem: delivery.problem?.reason,
