@@ -2,6 +2,7 @@
  * Capture: keeps one connection to Home Assistant and spools every event, with the names that hold
  * at that moment, into the outbox before anything else. Never waits for anybody while it reads.
  */
+import type { RegistryNames } from "../contract.ts";
 import { getLogger } from "../log.ts";
 import { describeError, sleep } from "../retry.ts";
 import type { Secret } from "../secret.ts";
@@ -76,6 +77,7 @@ export class Capture {
   readonly #registry: RegistryRefresh;
   readonly backfill: Backfill;
   #state: CaptureState = { kind: "connecting" };
+  #connection: Connection | undefined;
   #malformed = 0;
   #connections = 0;
   #lastEventMs: number | undefined;
@@ -115,6 +117,16 @@ export class Capture {
   /** Milliseconds since the last event, or undefined before the first. */
   get silenceMs(): number | undefined {
     return this.#lastEventMs === undefined ? undefined : performance.now() - this.#lastEventMs;
+  }
+
+  /** The connection that captures, while there is one. */
+  get connection(): Connection | undefined {
+    return this.#connection;
+  }
+
+  /** The names that the last registry has for an entity. */
+  namesOf(entityId: string): RegistryNames | undefined {
+    return this.#registry.registry.namesOf({ entityId });
   }
 
   /** How many entities the last registry names. */
@@ -177,6 +189,7 @@ export class Capture {
       await this.backfill.prepare(connection);
       const events = await subscribe(connection, this.#times.subscribeDeadlineMs);
       this.#connections++;
+      this.#connection = connection;
       this.#state = { kind: "capturing", haVersion, events };
       log.info("Capturing {events} of Home Assistant {haVersion} at {url}", {
         events: events === "all" ? "all events" : "states and registry changes",
@@ -190,6 +203,7 @@ export class Capture {
       this.backfill.interrupted(signal.aborted ? "ingest was stopped" : reason);
       return { kind: "disconnected", reason };
     } finally {
+      this.#connection = undefined;
       connection.close("done with");
       this.#options.outbox.flush();
     }
