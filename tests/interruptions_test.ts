@@ -20,7 +20,8 @@ Deno.test("Interruptions tells since when, why, and what became of it, over a re
   first.unfilled("not in the recorder", 2);
   first.unfilled("not in the recorder", 0);
   const again = new Interruptions(outbox);
-  again.end(40);
+  again.filled(40);
+  again.end();
   assert.deepEqual(again.report(), [{
     from: "1970-01-01T00:00:01.000000+00:00",
     to: "1970-01-01T00:00:09.000000+00:00",
@@ -49,7 +50,7 @@ Deno.test("Interruptions keeps the last fifty", () => {
   const interruptions = new Interruptions(outbox);
   for (let i = 0; i < 60; i++) {
     interruptions.begin(`number ${i}`, i);
-    interruptions.end(0);
+    interruptions.end();
   }
   assert.equal(interruptions.report().length, 50);
   assert.equal(interruptions.report()[0]?.reason, "number 59");

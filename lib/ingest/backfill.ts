@@ -101,7 +101,8 @@ export class Backfill {
     outbox.flush();
     const seenUs = outbox.gaps.newestSeenUs();
     if (seenUs === undefined) return;
-    outbox.gaps.open();
+    // a full outbox opens them when it takes events again
+    outbox.append([], () => outbox.gaps.open());
     this.interruptions.begin(reason, seenUs);
   }
 
@@ -131,8 +132,10 @@ export class Backfill {
       try {
         this.#state = "waiting";
         await this.#untilRunning(connection, ended);
+        const before = this.#rows;
         const unseen = await this.#compare(connection);
-        await this.#fill(connection, unseen, ended);
+        await this.#fill(connection, unseen, ended)
+          .finally(() => this.interruptions.filled(this.#rows - before));
         this.#state = "idle";
         // events that were refused while the outbox was full leave a gap too
         while (!ended.aborted && outbox.gaps.extent().entities === 0) {
@@ -179,7 +182,7 @@ export class Backfill {
       });
     }
     this.interruptions.unfilled("not in the recorder", unproven);
-    this.interruptions.end(this.#rows - before);
+    this.interruptions.end();
     if (this.#rows > before) log.info("Filled in {rows} states", { rows: this.#rows - before });
   }
 

@@ -79,10 +79,17 @@ export class Interruptions {
     this.#save();
   }
 
+  /** So many states were filled in. */
+  filled(rows: number): void {
+    const [newest] = this.#list;
+    if (!newest || rows === 0) return;
+    newest.rows += rows;
+    this.#save();
+  }
+
   /** What could be filled is filled. */
-  end(rows: number): void {
+  end(): void {
     if (!this.open) return;
-    this.open.rows += rows;
     this.open.state = "filled";
     this.#save();
   }
@@ -98,6 +105,7 @@ export class Interruptions {
   }
 
   #save(): void {
-    this.#outbox.setMeta(META_KEY, JSON.stringify(this.#list));
+    // while the file is full this waits in memory for the next change
+    this.#outbox.append([], () => this.#outbox.setMeta(META_KEY, JSON.stringify(this.#list)));
   }
 }
