@@ -1,12 +1,20 @@
 /** ingest: Home Assistant's WebSocket API → a durable outbox → `POST /events` of enrich. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { type IngestSettings, ingestSettings, settingsHelp } from "./lib/config.ts";
+import {
+  type IngestSettings,
+  ingestSettings,
+  readEnvironment,
+  settingsHelp,
+} from "./lib/config.ts";
 import { Capture } from "./lib/ingest/capture.ts";
 import { Delivery } from "./lib/ingest/delivery.ts";
+import { importStatistics } from "./lib/ingest/import_command.ts";
+import { processOutput } from "./lib/ingest/import_display.ts";
 import { ingestHealth, ingestMetrics, ingestStatus } from "./lib/ingest/report.ts";
 import { openOutbox } from "./lib/ingest/outbox.ts";
 import { postEventsTo } from "./lib/ingest/post_events.ts";
+import { Statistics } from "./lib/ingest/statistics.ts";
 import { getLogger } from "./lib/log.ts";
 import { runProgram, STOP_MS } from "./lib/program.ts";
 import { createApp, listen } from "./lib/server.ts";
@@ -36,7 +44,14 @@ export async function ingest(
   const capture = new Capture({ ...settings, outbox });
   const post = postEventsTo(settings.enrichmentServiceUrl, settings.serviceToken);
   const delivery = new Delivery({ outbox, post });
-  const parts = { outbox, capture, delivery, settings };
+  const statistics = new Statistics({
+    commands: () => capture.connection,
+    names: (entityId) => capture.namesOf(entityId),
+    post,
+    outbox,
+    source: settings.source,
+  });
+  const parts = { outbox, capture, delivery, statistics, settings };
   const app = createApp({
     name: "ingest",
     serviceToken: settings.serviceToken,
@@ -44,6 +59,7 @@ export async function ingest(
     metrics: ingestMetrics(parts),
     status: () => ingestStatus(parts),
   });
+  statistics.addTo(app);
   const server = listen(app, { ...settings, setting: "INGEST_HOST and INGEST_PORT" });
   onListening(server.url);
   log.info("Listening on {url}, delivering to {enrich}", {
@@ -53,6 +69,7 @@ export async function ingest(
   // intake stops first; what is captured is then delivered for as long as a stop may take
   const deliveryStop = new AbortController();
   const delivering = delivery.run(deliveryStop.signal);
+  const importing = statistics.run(AbortSignal.any([signal, deliveryStop.signal]));
   const work = (async () => {
     await capture.run(signal);
     outbox.flush();
@@ -62,15 +79,19 @@ export async function ingest(
     await Promise.race([work, delivering, failed.promise]);
   } finally {
     deliveryStop.abort();
-    await delivering;
+    await Promise.all([delivering, importing]);
     await server.close();
   }
 }
 
 if (import.meta.main) {
+  if (Deno.args[0] === "import-statistics") {
+    Deno.exit(await importStatistics(Deno.args.slice(1), readEnvironment, processOutput()));
+  }
   const help = `ingest: writes down everything that Home Assistant says, and delivers it to enrich.
 
 Usage: ingest [--help] [--version]
+       ingest import-statistics [--help]   brings in hourly statistics of all years
 
 Settings, from the environment or an .env in the working directory:
 ${settingsHelp("ingest")}`;

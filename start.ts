@@ -3,11 +3,11 @@
  * is connected to what and how the flow does. Names the permissions of each program; only this
  * runner may run Deno.
  *
- * `start.ts [--simulate] [ingest] [enrich]`: `--simulate` stands a simulated house in where
- * HASS_URL is not set; without names both programs are started.
+ * `start.ts [--simulate] [ingest|enrich [ARGUMENT…]]`: `--simulate` stands a simulated house in
+ * where HASS_URL is not set; without a name both programs are started; with arguments that program
+ * alone runs with them, a command such as `ingest import-statistics`.
  */
 import { dirname, join } from "node:path";
-import { parseArgs } from "node:util";
 import { z } from "zod";
 import { readEnvironment } from "./lib/config.ts";
 import { deadline, sleep } from "./lib/retry.ts";
@@ -50,9 +50,15 @@ interface Running {
   readonly process: Deno.ChildProcess;
 }
 
-function run(name: string, script: string, flags: readonly string[], env: Environment): Running {
+function run(
+  name: string,
+  script: string,
+  flags: readonly string[],
+  env: Environment,
+  args: readonly string[] = [],
+): Running {
   const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-prompt", ...flags, script],
+    args: ["run", "--quiet", "--no-prompt", ...flags, script, ...args],
     env: Object.fromEntries(
       Object.entries(env).flatMap(([key, value]) => value ? [[key, value]] : []),
     ),
@@ -61,7 +67,12 @@ function run(name: string, script: string, flags: readonly string[], env: Enviro
   return { name, process };
 }
 
-function runProgram(name: string, dataDir: string, env: Environment): Running {
+function runProgram(
+  name: string,
+  dataDir: string,
+  env: Environment,
+  args: readonly string[] = [],
+): Running {
   const flags = [
     "--allow-net",
     "--allow-env",
@@ -69,7 +80,7 @@ function runProgram(name: string, dataDir: string, env: Environment): Running {
     `--allow-read=${readable(env, dataDir)}`,
     `--allow-write=${dataDir}`,
   ];
-  return run(name, `${name}.ts`, flags, env);
+  return run(name, `${name}.ts`, flags, env, args);
 }
 
 type Status = z.infer<typeof statusSchema>;
@@ -163,12 +174,14 @@ function kill(process: Deno.ChildProcess, signal: Deno.Signal): void {
 }
 
 async function main(): Promise<number> {
-  const { values: { simulate }, positionals } = parseArgs({
-    args: Deno.args,
-    options: { simulate: { type: "boolean", default: false } },
-    allowPositionals: true,
-  });
-  const names = positionals.length > 0 ? positionals : ["enrich", "ingest"];
+  const [first, ...rest] = Deno.args;
+  const simulate = first === "--simulate";
+  const alone = first === "ingest" || first === "enrich" ? first : undefined;
+  if (first !== undefined && !simulate && !alone) {
+    say(`There is no ${first}: say ingest, enrich or --simulate`);
+    return 2;
+  }
+  const names = alone ? [alone] : ["enrich", "ingest"];
   let env: Environment = { LOG_LEVEL: "warning", ...readEnvironment() };
   const simulated = simulate && !env.HASS_URL;
   if (simulated) {
@@ -187,6 +200,9 @@ async function main(): Promise<number> {
     return 2;
   }
   const dataDir = env.DATA_DIR ?? "data";
+  if (alone && rest.length > 0) {
+    return (await runProgram(alone, dataDir, env, rest).process.status).code;
+  }
   const urls = {
     ingest: `http://127.0.0.1:${env.INGEST_PORT ?? 8001}`,
     enrich: `http://127.0.0.1:${env.ENRICH_PORT ?? 8002}`,
@@ -218,14 +234,14 @@ async function main(): Promise<number> {
     stopping.signal.addEventListener("abort", () => resolve(undefined))
   );
   const watching = names.length > 1 ? watch(env, urls, stopping.signal) : Promise.resolve();
-  const first = await Promise.race([ended, aborted]);
+  const over = await Promise.race([ended, aborted]);
   const asked = stopping.signal.aborted;
-  if (first && !asked) say(`${first.name} has ended with status ${first.status.code}`);
+  if (over && !asked) say(`${over.name} has ended with status ${over.status.code}`);
   stopping.abort();
   await end(running);
   await watching;
   if (asked) say("Stopped");
-  return asked ? 0 : first?.status.code || 1;
+  return asked ? 0 : over?.status.code || 1;
 }
 
 const WELCOME =

@@ -76,6 +76,34 @@ export const entityInfoSchema = z.looseObject({
 });
 export type EntityInfo = z.infer<typeof entityInfoSchema>;
 
+/** What an hour of a statistic can hold. */
+export const STATISTICS_VALUES = ["mean", "min", "max", "sum", "state"] as const;
+const statisticsValue = z.number("must be a number").nullish();
+
+/**
+ * The data of `statistics`, an event of ingest's own making: an hour of Home Assistant's
+ * long-term statistics. Values that the statistic does not have are absent or null.
+ */
+export const statisticsSchema = z.looseObject({
+  statistic_id: z.string("must be a text").min(1, "must not be empty"),
+  /** Absent where the statistic is no entity's. */
+  entity_id: entityId.nullish(),
+  /** Start of the hour. */
+  start: time,
+  mean: statisticsValue,
+  min: statisticsValue,
+  max: statisticsValue,
+  sum: statisticsValue,
+  state: statisticsValue,
+  name: z.string().nullish(),
+  unit: z.string().nullish(),
+  device_class: z.string().nullish(),
+}).refine(
+  (hour) => STATISTICS_VALUES.some((name) => typeof hour[name] === "number"),
+  `must have at least one of ${STATISTICS_VALUES.join(", ")}`,
+);
+export type StatisticsHour = z.infer<typeof statisticsSchema>;
+
 /** An event as Home Assistant fires it. */
 export const eventSchema = z.looseObject({
   event_type: z.string("must be a text").min(1, "must not be empty"),

@@ -193,6 +193,16 @@ Deno.test("LocalStore prunes what is older than its days, and nothing else", asy
   assert.equal(await test.store.prune(NOW_MS, signal), 0);
 });
 
+Deno.test("LocalStore keeps imported statistics, however old", async () => {
+  using test = newStore();
+  await test.store.write([
+    pointOf([["mean", 1]], { measurement: "statistics" }),
+    pointOf([["value", 1]]),
+  ]);
+  assert.equal(await test.store.prune(NOW_MS, signal), 1);
+  assert.deepEqual([...test.store.read()].map(({ measurement }) => measurement), ["statistics"]);
+});
+
 Deno.test("LocalStore prunes many series and long ones step by step, and ends with its signal", async () => {
   using test = newStore({ days: 1 });
   const long = Array.from({ length: 12_000 }, (_, i) => pointAt(i, "sensor.long"));

@@ -83,7 +83,9 @@ export class LocalStore implements Store {
       "UPDATE point SET fields = json_patch(fields, ?) WHERE series = ? AND time_ns = ?",
     );
     this.#changeTotal = this.#db.prepare("UPDATE total SET points = points + ?");
-    this.#nextSeries = this.#db.prepare("SELECT id FROM series WHERE id >= ? ORDER BY id LIMIT ?");
+    this.#nextSeries = this.#db.prepare( // what was imported of years, an hour a point, is meant to stay
+      "SELECT id FROM series WHERE id >= ? AND measurement != 'statistics' ORDER BY id LIMIT ?",
+    );
     this.#prunePoints = this.#db.prepare(
       "DELETE FROM point WHERE series = ?1 AND time_ns IN " +
         "(SELECT time_ns FROM point WHERE series = ?1 AND time_ns < ?2 LIMIT ?3)",

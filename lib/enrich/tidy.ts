@@ -1,6 +1,7 @@
 /**
  * SCHEMA=tidy: every event becomes exactly one point. One measurement a domain for states,
- * `entities` for what the registries say, `events` for all the rest.
+ * `entities` for what the registries say, `statistics` for long-term statistics, `events` for all
+ * the rest.
  */
 import { z } from "zod";
 import {
@@ -10,12 +11,14 @@ import {
   type HassEvent,
   stateChangedSchema,
   stateSnapshotSchema,
+  statisticsSchema,
 } from "../contract.ts";
 import { parseTimeUs } from "../time.ts";
 import type { AttributeMode, LeftOut } from "./attributes.ts";
 import { nanosecondsOf } from "./event_id.ts";
 import { entityPoint, eventPoint } from "./event_point.ts";
 import { statePoint } from "./state_point.ts";
+import { statisticsPoint } from "./statistics_point.ts";
 import type { StorePoint } from "./store.ts";
 
 export interface TidyOptions {
@@ -37,6 +40,7 @@ export class EventProblem extends Error {
 const stateChangedEvent = z.object({ data: stateChangedSchema });
 const stateSnapshotEvent = z.object({ data: stateSnapshotSchema });
 const entityInfoEvent = z.object({ data: entityInfoSchema });
+const statisticsEvent = z.object({ data: statisticsSchema });
 
 /**
  * The point of an event. `eventText` is the event's own text as Home Assistant sent it: it
@@ -75,6 +79,10 @@ function pointOf(
     case "entity_info": {
       const info = parsed(entityInfoEvent, event).data;
       return entityPoint(info, envelope, ownTimeNs(event, eventText));
+    }
+    case "statistics": {
+      const hour = parsed(statisticsEvent, event).data;
+      return statisticsPoint(envelope, hour, usOf(hour.start));
     }
     default:
       return eventPoint(envelope, mode, leftOut, ownTimeNs(event, eventText));

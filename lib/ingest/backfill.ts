@@ -132,10 +132,8 @@ export class Backfill {
       try {
         this.#state = "waiting";
         await this.#untilRunning(connection, ended);
-        const before = this.#rows;
         const unseen = await this.#compare(connection);
-        await this.#fill(connection, unseen, ended)
-          .finally(() => this.interruptions.filled(this.#rows - before));
+        await this.#fill(connection, unseen, ended);
         this.#state = "idle";
         // events that were refused while the outbox was full leave a gap too
         while (!ended.aborted && outbox.gaps.extent().entities === 0) {
@@ -177,8 +175,9 @@ export class Backfill {
     this.#spoolUnseen(unseen);
     const { unproven } = outbox.gaps.close();
     if (unproven > 0) {
-      log.warn("The recorder does not know all that was missed of {entities} entities", {
+      log.warn("The recorder does not know all that {entities} entities missed {interval}", {
         entities: unproven,
+        interval: this.interruptions.interval(),
       });
     }
     this.interruptions.unfilled("not in the recorder", unproven);
@@ -308,7 +307,9 @@ export class Backfill {
       lines,
       () => outbox.gaps.filled(events.map(({ stamp }) => stamp), progress),
     );
-    if (committed) this.#rows += lines.length;
+    if (!committed) return;
+    this.#rows += lines.length;
+    this.interruptions.filled(lines.length);
   }
 
   /** Asks for less after an error; what fails alone is given up, with the reason. */
@@ -329,8 +330,9 @@ export class Backfill {
     const reason = isOff ? "history is off" : describeError(error);
     const lost = isOff ? outbox.gaps.all() : gaps;
     this.interruptions.unfilled(reason, lost.length);
-    log.warn("Cannot fill the gaps of {entities} entities: {reason}", {
+    log.warn("Cannot fill what {entities} entities missed {interval}: {reason}", {
       entities: lost.length,
+      interval: this.interruptions.interval(),
       reason,
     });
     outbox.append([], () => lost.forEach(({ id }) => outbox.gaps.remove(id)));

@@ -6,8 +6,8 @@ import type { ImportProgress } from "./statistics_request.ts";
 export interface CommandOutput {
   readonly write: (text: string) => void;
   readonly complain: (text: string) => void;
-  /** Whether one line can be written over again. */
-  readonly isTerminal: boolean;
+  /** Width of the terminal, where one line can be written over again; else undefined. */
+  readonly columns: number | undefined;
   /** How often ingest is asked, in milliseconds. */
   readonly intervalMs: number;
   /** How often a line is written where there is no terminal, in milliseconds. */
@@ -20,7 +20,7 @@ export function processOutput(): CommandOutput {
   return {
     write: (text) => void Deno.stdout.writeSync(encoder.encode(text)),
     complain: (text) => void Deno.stderr.writeSync(encoder.encode(`ingest: ${redact(text)}\n`)),
-    isTerminal: Deno.stdout.isTerminal(),
+    columns: Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined,
     intervalMs: 500,
     lineIntervalMs: 10_000,
   };
@@ -36,8 +36,12 @@ export class ImportDisplay {
   }
 
   show(progress: ImportProgress): void {
-    const { isTerminal, lineIntervalMs, write } = this.#output;
-    if (isTerminal) return write(`\r${barOf(progress)} ${lineOf(progress)}\x1b[K`);
+    const { columns, lineIntervalMs, write } = this.#output;
+    if (columns !== undefined) {
+      // a line that wraps cannot be written over
+      const line = `${barOf(progress)} ${lineOf(progress)}`.slice(0, columns - 1);
+      return write(`\r${line}\x1b[K`);
+    }
     if (performance.now() - this.#shownMs < lineIntervalMs) return;
     this.#shownMs = performance.now();
     write(`${lineOf(progress)}\n`);
@@ -45,12 +49,12 @@ export class ImportDisplay {
 
   /** Returns the exit status. */
   finish({ state, statistics, rows, skipped, refused, seconds, reason }: ImportProgress): number {
-    const { isTerminal, write, complain } = this.#output;
+    const { columns, write, complain } = this.#output;
     const left = skipped > 0
       ? `, ${number(skipped)} left out (older than the store keeps, for example)`
       : "";
     write(
-      `${isTerminal ? "\r\x1b[K" : ""}Imported ${number(rows)} hours of ` +
+      `${columns === undefined ? "" : "\r\x1b[K"}Imported ${number(rows)} hours of ` +
         `${number(statistics.done)} statistics in ${duration(seconds)}${left}\n`,
     );
     if (refused > 0) complain(`${number(refused)} hours cannot be stored: ${reason ?? ""}`);
@@ -70,6 +74,7 @@ function barOf({ seconds, seconds_left: left }: ImportProgress): string {
 function lineOf(
   { statistics: { done, to_do }, rows, rows_per_second, seconds_left, reason }: ImportProgress,
 ): string {
+  if (done + to_do === 0) return reason ?? "Asking Home Assistant which statistics there are";
   return [
     `${number(done)} of ${number(done + to_do)} statistics`,
     `${number(rows)} hours`,

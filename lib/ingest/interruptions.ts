@@ -81,9 +81,8 @@ export class Interruptions {
 
   /** So many states were filled in. */
   filled(rows: number): void {
-    const [newest] = this.#list;
-    if (!newest || rows === 0) return;
-    newest.rows += rows;
+    if (!this.open || rows === 0) return;
+    this.open.rows += rows;
     this.#save();
   }
 
@@ -92,6 +91,13 @@ export class Interruptions {
     if (!this.open) return;
     this.open.state = "filled";
     this.#save();
+  }
+
+  /** The interval of the one that is not filled yet, for the log, by Home Assistant's time. */
+  interval(): string {
+    if (!this.open) return "at the first start";
+    const { fromUs, toUs } = this.open;
+    return `from ${formatTimeUs(fromUs)} to ${toUs === undefined ? "now" : formatTimeUs(toUs)}`;
   }
 
   /** For the status: what is missing of each, by Home Assistant's time. */

@@ -6,11 +6,13 @@ import type { HealthReason } from "../server.ts";
 import type { Capture } from "./capture.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Outbox } from "./outbox.ts";
+import type { Statistics } from "./statistics.ts";
 
 export interface IngestParts {
   readonly outbox: Outbox;
   readonly capture: Capture;
   readonly delivery: Delivery;
+  readonly statistics: Statistics;
   readonly settings: IngestSettings;
 }
 
@@ -111,7 +113,7 @@ export function ingestMetrics({ outbox, capture, delivery }: IngestParts): () =>
   return () => metrics.text();
 }
 
-export function ingestStatus({ outbox, capture, delivery, settings }: IngestParts) {
+export function ingestStatus({ outbox, capture, delivery, statistics, settings }: IngestParts) {
   const { received, delivered, skipped, dropped, deadLettered, queued } = outbox.counters();
   const { filling } = capture.backfill;
   return {
@@ -147,6 +149,7 @@ export function ingestStatus({ outbox, capture, delivery, settings }: IngestPart
       seconds_left: rounded(filling.secondsLeft),
     },
     gaps: capture.backfill.interruptions.report(),
+    statistics: statistics.progress,
     delivery: {
       enrich: settings.enrichmentServiceUrl,
       problem: delivery.problem?.reason,

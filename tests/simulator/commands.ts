@@ -4,14 +4,16 @@ import { type Client, errorText } from "./client.ts";
 import type { Clock } from "./clock.ts";
 import type { Recorder } from "./recorder.ts";
 import { type Registries, REGISTRY_KINDS, type RegistryKind } from "./registries.ts";
-import { type Json, type Schema, schemaProblem } from "./schema.ts";
+import { isJson, type Json, type Schema, schemaProblem } from "./schema.ts";
 import type { StateMachine } from "./states.ts";
+import { STATISTICS_TYPES, type StatisticsTables } from "./statistics.ts";
 
 /** What commands ask. */
 export interface Core {
   readonly states: StateMachine;
   readonly registries: Registries;
   readonly recorder: Recorder;
+  readonly statistics: StatisticsTables;
   readonly clock: Clock;
   /** How late `subscribe_events` is answered. */
   readonly subscribeDelayMs: number;
@@ -128,6 +130,21 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     },
     run: historyDuringPeriod,
   },
+  "recorder/list_statistic_ids": {
+    schema: {},
+    run: ({ core, client, id }) => client.send(resultText(id, core.statistics.list())),
+  },
+  "recorder/statistics_during_period": {
+    schema: {
+      start_time: "str",
+      end_time: "str?",
+      statistic_ids: "list of str",
+      period: "str",
+      units: "dict?",
+      types: "list of str?",
+    },
+    run: statisticsDuringPeriod,
+  },
   ...Object.fromEntries(
     REGISTRY_KINDS.map((kind): [string, Command] => [
       `config/${kind}_registry/list`,
@@ -201,6 +218,34 @@ function historyDuringPeriod({ core, client, id, message }: Call): void {
     minimalResponse: message.minimal_response === true,
     noAttributes: message.no_attributes === true,
   }, nowSeconds);
+  client.send(resultText(id, answer));
+}
+
+function statisticsDuringPeriod({ core, client, id, message }: Call): void {
+  const start = parseSeconds(message.start_time);
+  if (start === undefined) {
+    return client.send(errorText(id, "invalid_start_time", "Invalid start_time"));
+  }
+  const end = message.end_time === undefined ? Infinity : parseSeconds(message.end_time);
+  if (end === undefined) {
+    return client.send(errorText(id, "invalid_end_time", "Invalid end_time"));
+  }
+  const texts = (value: unknown) => Array.isArray(value) ? value.map(String) : undefined;
+  const statisticIds = texts(message.statistic_ids) ?? [];
+  if (statisticIds.length === 0) {
+    const problem = "length of value must be at least 1 for dictionary value";
+    return client.send(
+      errorText(id, "invalid_format", `${problem} @ data['statistic_ids']. Got []`),
+    );
+  }
+  const answer = core.statistics.during({
+    startMs: start * 1000,
+    endMs: end * 1000,
+    statisticIds,
+    period: message.period === "month" ? "month" : "hour",
+    types: texts(message.types) ?? STATISTICS_TYPES,
+    units: isJson(message.units) ? message.units : {},
+  });
   client.send(resultText(id, answer));
 }
 

@@ -10,6 +10,7 @@ import { RegistryEditor } from "./registry_editor.ts";
 import type { Json } from "./schema.ts";
 import { componentsOf, furnish } from "./startup.ts";
 import { stateChangedText, StateMachine, type Write } from "./states.ts";
+import { StatisticsTables } from "./statistics.ts";
 
 /** How a Home Assistant is to be; everything has a default. */
 export interface CoreOptions {
@@ -40,6 +41,7 @@ export abstract class HomeAssistantCore {
   readonly states: StateMachine;
   readonly registries: Registries;
   readonly recorder: Recorder;
+  readonly statistics: StatisticsTables;
   readonly bus: EventBus;
   /** Changes the registries, and fires what follows from it. */
   readonly registry: RegistryEditor;
@@ -53,6 +55,7 @@ export abstract class HomeAssistantCore {
     this.states = new StateMachine(this.version);
     this.registries = new Registries(this.version);
     this.recorder = new Recorder(options.commitIntervalMs ?? 0);
+    this.statistics = new StatisticsTables(this.version, this.states);
     this.#recording = options.recorder ?? true;
     this.bus = new EventBus(
       this.clock,
