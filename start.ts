@@ -195,14 +195,14 @@ async function main(): Promise<number> {
       DATA_DIR: join(env.DATA_DIR ?? "data", "simulated"),
     };
   }
+  if (alone && rest.length > 0) {
+    return (await runProgram(alone, env.DATA_DIR ?? "data", env, rest).process.status).code;
+  }
   if (names.includes("ingest") && !env.HASS_URL && !env.SUPERVISOR_TOKEN) {
     say(WELCOME);
     return 2;
   }
   const dataDir = env.DATA_DIR ?? "data";
-  if (alone && rest.length > 0) {
-    return (await runProgram(alone, dataDir, env, rest).process.status).code;
-  }
   const urls = {
     ingest: `http://127.0.0.1:${env.INGEST_PORT ?? 8001}`,
     enrich: `http://127.0.0.1:${env.ENRICH_PORT ?? 8002}`,

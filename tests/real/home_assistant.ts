@@ -52,6 +52,10 @@ export interface HomeAssistantOptions {
   readonly extraYaml?: string;
   /** Without the `demo` integration, whose 100 entities have devices, but also a life of their own. */
   readonly minimal?: boolean;
+  /** More options of the recorder, indented by two. */
+  readonly recorderYaml?: string;
+  /** Without the `history` integration: the recorder records, but nobody can ask. */
+  readonly withoutHistory?: boolean;
 }
 
 export interface State {
@@ -68,6 +72,8 @@ export class HomeAssistant implements AsyncDisposable {
     /** A long-lived token of an administrator. */
     readonly token: string,
     readonly dir: string,
+    /** The Python that it runs in. */
+    readonly python: string,
     private readonly start: () => Process,
     private readonly cleanUp: () => Promise<void>,
     process: Process,
@@ -77,7 +83,14 @@ export class HomeAssistant implements AsyncDisposable {
 
   /** Installs it where needed, starts it, makes the first user, and returns when it is RUNNING. */
   static async start(
-    { version, dir: givenDir, extraYaml = "", minimal = false }: HomeAssistantOptions,
+    {
+      version,
+      dir: givenDir,
+      extraYaml = "",
+      recorderYaml = "",
+      minimal = false,
+      withoutHistory = false,
+    }: HomeAssistantOptions,
   ): Promise<HomeAssistant> {
     const installed = await run([`${here}/install.sh`, version]);
     if (installed.code !== 0) throw new Error(installed.stderr);
@@ -89,7 +102,9 @@ export class HomeAssistant implements AsyncDisposable {
     await Deno.writeTextFile(
       `${dir}/configuration.yaml`,
       [
-        template.replace("server_port: 8123", `server_port: ${port}`),
+        template.replace("server_port: 8123", `server_port: ${port}`)
+          .replace("history:\n", withoutHistory ? "" : "history:\n")
+          .replace("recorder:\n", `recorder:\n${recorderYaml}`),
         minimal ? "" : "demo:\n",
         extraYaml,
       ].join(""),
@@ -108,7 +123,15 @@ export class HomeAssistant implements AsyncDisposable {
     const process = start();
     try {
       const token = await onboard(url, () => process.running, START_LIMIT_MS);
-      const hass = new HomeAssistant(url, token, dir, start, cleanUp, process);
+      const hass = new HomeAssistant(
+        url,
+        token,
+        dir,
+        `${venv}/bin/python3`,
+        start,
+        cleanUp,
+        process,
+      );
       await hass.#untilRunning();
       return hass;
     } catch (error) {
@@ -157,7 +180,9 @@ export class HomeAssistant implements AsyncDisposable {
   async startBurst(
     burst: {
       readonly n: number;
-      readonly rate: number;
+      /** Without a rate `batch` are made in each turn of Home Assistant's loop. */
+      readonly rate?: number;
+      readonly batch?: number;
       readonly entities: number;
       readonly prefix?: string;
       readonly unit?: string;
@@ -182,6 +207,20 @@ export class HomeAssistant implements AsyncDisposable {
   /** SIGKILL of Home Assistant itself. */
   async kill(): Promise<void> {
     await this.#process.kill();
+  }
+
+  /** SIGTERM: it writes down what it has and ends. */
+  async stop(): Promise<void> {
+    await this.#process.stop();
+  }
+
+  /** SIGSTOP: it does nothing, but its sockets stay open. */
+  pause(): void {
+    this.#process.pause();
+  }
+
+  resume(): void {
+    this.#process.resume();
   }
 
   /** Starts it on the same folder and port; returns when it is RUNNING. */

@@ -60,6 +60,8 @@ bind-address = "127.0.0.1:0"
   store-enabled = false
 [continuous_queries]
   enabled = false
+[logging]
+  level = "warn"
 `;
 }
 

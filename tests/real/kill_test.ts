@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { type Downtime, Watch } from "./downtime.ts";
+import { differences, historyRows, missingRows, NO_DIFFERENCES, summary } from "./history.ts";
 import { newestVersion } from "./home_assistant.ts";
 import type { StoredPoint } from "./influxd.ts";
 import { equationOf, total } from "./metrics_text.ts";
@@ -59,7 +60,7 @@ function assertExcused(
 }
 
 realTest(
-  "Whatever is killed at 100 events a second, only what Home Assistant fired while ingest could not capture is missing, and nothing is there twice",
+  "Whatever is killed at 100 events a second, every state of the history is stored once, and of the rest only what was fired while ingest could not capture is missing",
   async () => {
     await using pipeline = await Pipeline.start({
       version: await newestVersion(),
@@ -93,9 +94,23 @@ realTest(
     await reader.untilMore(BETWEEN_KILLS);
     await hass.fireEvent("burst_stop");
 
+    const fromUs = reader.events[0]?.timeFiredUs;
+    assert.ok(fromUs !== undefined);
+    const history = () =>
+      historyRows(hass, fromUs, reader.events.flatMap(({ entityId }) => entityId ?? []));
+    await until(
+      async () =>
+        missingRows(await history(), await influxd.allPoints(DATABASE)).length === 0 && "complete",
+      "every state of the history is stored",
+      { limitMs: 120_000, everyMs: 1_000 },
+    );
     const { ingest: metrics, points } = await pipeline.settle();
     reader.throwIfBroken();
     const read = [...reader.events];
+    const rows = await history();
+    const { missing: unfilled, twice } = differences(rows, points, read, fromUs);
+    // what a killed Home Assistant fired last, neither its recorder nor the second reader need know
+    assert.deepEqual(summary({ missing: unfilled, twice, invented: [] }), NO_DIFFERENCES);
     const missing = missingFrom(points, read);
     assertExcused(missing, [withoutIngest, withoutHass]);
     assertNoneTwice(points);
@@ -115,7 +130,8 @@ realTest(
     );
     const seconds = ({ fromMs, untilMs }: Downtime) => ((untilMs - fromMs) / 1000).toFixed(1);
     measured(
-      `four kills at ${RATE} events/s: ${read.length} events read, ${missing.length} missing, ` +
+      `four kills at ${RATE} events/s: ${read.length} events read, ${rows.length} rows of history ` +
+        `of which none is missing; of the events ${missing.length}, ` +
         `all of them in the ${seconds(withoutIngest)} s around the kill of ingest and the ` +
         `${seconds(withoutHass)} s around Home Assistant's; ${watch.scrapes} scrapes; ${text}`,
     );

@@ -2,7 +2,13 @@
 import { HomeAssistant, type HomeAssistantOptions } from "./home_assistant.ts";
 import { Influxd, type StoredPoint } from "./influxd.ts";
 import { equationOf, type Metrics, total } from "./metrics_text.ts";
-import { type Program, startEnrich, startIngest } from "./programs.ts";
+import {
+  type Environment,
+  type Program,
+  type ProgramOptions,
+  startEnrich,
+  startIngest,
+} from "./programs.ts";
 import { Proxy } from "./proxy.ts";
 import { until } from "../until.ts";
 
@@ -12,7 +18,10 @@ export interface PipelineOptions extends HomeAssistantOptions {
   /** What is done in Home Assistant before ingest sees it. */
   readonly prepare?: (hass: HomeAssistant) => Promise<void>;
   /** Which connections run through a proxy. */
-  readonly proxied?: readonly ("enrich" | "influxd")[];
+  readonly proxied?: readonly ("hass" | "enrich" | "influxd")[];
+  /** Of ingest, beside what it needs to find the others. */
+  readonly ingestEnv?: Environment;
+  readonly ingestOptions?: ProgramOptions;
 }
 
 /** Everything at one moment in which nothing was under way. */
@@ -34,12 +43,14 @@ export class Pipeline implements AsyncDisposable {
     readonly influxdProxy: Proxy,
     /** Between ingest and enrich, where asked for. */
     readonly enrichProxy: Proxy,
+    /** Between Home Assistant and ingest, where asked for. */
+    readonly hassProxy: Proxy,
     private readonly resources: AsyncDisposableStack,
   ) {}
 
   /** Starts all four; returns when ingest and enrich call themselves ready. */
   static async start(
-    { prepare, proxied = [], ...hassOptions }: PipelineOptions,
+    { prepare, proxied = [], ingestEnv = {}, ingestOptions, ...hassOptions }: PipelineOptions,
   ): Promise<Pipeline> {
     await using resources = new AsyncDisposableStack();
     const influxd = resources.use(await Influxd.start());
@@ -54,12 +65,14 @@ export class Pipeline implements AsyncDisposable {
       }),
     );
     const enrichProxy = resources.use(new Proxy(enrich.url));
+    const hassProxy = resources.use(new Proxy(hass.url));
     const ingest = resources.use(
       await startIngest({
-        HASS_URL: hass.url,
+        HASS_URL: proxied.includes("hass") ? hassProxy.url : hass.url,
         HASS_TOKEN: hass.token,
         ENRICHMENT_SERVICE_URL: proxied.includes("enrich") ? enrichProxy.url : enrich.url,
-      }),
+        ...ingestEnv,
+      }, ingestOptions),
     );
     await enrich.untilReady();
     await ingest.untilReady();
@@ -70,6 +83,7 @@ export class Pipeline implements AsyncDisposable {
       ingest,
       influxdProxy,
       enrichProxy,
+      hassProxy,
       resources.move(),
     );
   }

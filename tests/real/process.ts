@@ -91,6 +91,16 @@ export class Process implements AsyncDisposable {
     return await this.#child.status;
   }
 
+  /** SIGSTOP: from now on it does nothing, and its sockets stay open. */
+  pause(): void {
+    this.#child.kill("SIGSTOP");
+  }
+
+  /** SIGCONT. */
+  resume(): void {
+    this.#child.kill("SIGCONT");
+  }
+
   /** SIGKILL; returns when it is gone. */
   async kill(): Promise<void> {
     if (this.running) this.#child.kill("SIGKILL");

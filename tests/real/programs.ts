@@ -8,6 +8,14 @@ const root = new URL("../../", import.meta.url).pathname;
 
 export type Environment = Readonly<Record<string, string>>;
 
+/** How a program is started beside its environment. */
+export interface ProgramOptions {
+  /** Files and folders that it may read beside its own folder. */
+  readonly readable?: readonly string[];
+  /** A command that becomes the program, such as `env NAME=value`. */
+  readonly under?: readonly string[];
+}
+
 export interface Health {
   readonly ready: boolean;
   /** The answer's text: the reasons where it is not ready. */
@@ -37,17 +45,22 @@ export class Program implements AsyncDisposable {
   }
 
   /** Starts the program in a folder of its own and returns when it is live. */
-  static async start(kind: Kind, env: Environment): Promise<Program> {
+  static async start(
+    kind: Kind,
+    env: Environment,
+    { readable = [], under = [] }: ProgramOptions = {},
+  ): Promise<Program> {
     const dir = await Deno.makeTempDir({ prefix: `${kind.name}-` });
     const port = freePort();
     const start = () =>
       new Process(kind.name, [
+        ...under,
         Deno.execPath(),
         "run",
         "--no-prompt",
         "--allow-net",
         "--allow-env",
-        `--allow-read=${dir}`,
+        `--allow-read=${[dir, ...readable].join(",")}`,
         `--allow-write=${dir}`,
         ...kind.permissions,
         `${root}${kind.name}.ts`,
@@ -175,8 +188,8 @@ const ENRICH: Kind = {
 };
 
 /** Starts ingest.ts; `env` needs HASS_URL, HASS_TOKEN and ENRICHMENT_SERVICE_URL. */
-export function startIngest(env: Environment): Promise<Program> {
-  return Program.start(INGEST, env);
+export function startIngest(env: Environment, options?: ProgramOptions): Promise<Program> {
+  return Program.start(INGEST, env, options);
 }
 
 /** Starts enrich.ts; `env` names the store. */

@@ -8,10 +8,15 @@ export class Proxy implements AsyncDisposable {
   losesAnswers = false;
   /** How many answers were swallowed. */
   lostAnswers = 0;
+  /** How many connections were made to it. */
+  connections = 0;
+  /** Told every piece that a client sends, before it passes. */
+  onRequest: (piece: Uint8Array) => void = () => {};
   readonly url: string;
   readonly #listener: Deno.TcpListener;
   readonly #target: Deno.ConnectOptions;
   readonly #connections = new Set<Deno.TcpConn>();
+  readonly #dropped = new Set<Deno.TcpConn>();
   readonly #ended = new AbortController();
   #open: Promise<void> = Promise.resolve();
   #release: () => void = () => {};
@@ -36,6 +41,11 @@ export class Proxy implements AsyncDisposable {
     this.#release();
   }
 
+  /** What the present connections carry is lost from now on in both directions, and nobody is told: half-open. */
+  drop(): void {
+    for (const connection of this.#connections) this.#dropped.add(connection);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.release();
     this.#ended.abort();
@@ -51,10 +61,14 @@ export class Proxy implements AsyncDisposable {
   }
 
   async #carry(client: Deno.TcpConn): Promise<void> {
+    this.connections++;
     const server = await Deno.connect(this.#target);
     this.#connections.add(client).add(server);
     await Promise.allSettled([
-      this.#pass(client, server, () => this.#open),
+      this.#pass(client, server, (piece) => {
+        this.onRequest(piece);
+        return this.#open;
+      }),
       this.#pass(server, client, async () => {
         if (this.losesAnswers) {
           this.lostAnswers++;
@@ -68,22 +82,26 @@ export class Proxy implements AsyncDisposable {
         await this.#open;
       }),
     ]);
-    this.#connections.delete(client);
-    this.#connections.delete(server);
+    for (const connection of [client, server]) {
+      close(connection);
+      this.#connections.delete(connection);
+      this.#dropped.delete(connection);
+    }
   }
 
   /** Each piece is written when `mayPass` is over, in order, and the delays of pieces that came together run together. */
   async #pass(
     from: Deno.TcpConn,
     to: Deno.TcpConn,
-    mayPass: () => Promise<void>,
+    mayPass: (piece: Uint8Array) => Promise<void>,
   ): Promise<void> {
     let written: Promise<unknown> = Promise.resolve();
     const buffer = new Uint8Array(65_536);
     try {
       for (let size; (size = await from.read(buffer)) !== null;) {
         const piece = buffer.slice(0, size);
-        const passes = mayPass();
+        if (this.#dropped.has(from)) continue;
+        const passes = mayPass(piece);
         written = written.then(() => passes).then(() => writeAll(to, piece))
           .catch((error) => {
             close(from);
@@ -94,8 +112,11 @@ export class Proxy implements AsyncDisposable {
       }
       await written;
     } finally {
-      close(from);
-      close(to);
+      // who is half-open does not learn that the other side has gone
+      if (!this.#dropped.has(from)) {
+        close(from);
+        close(to);
+      }
     }
   }
 }

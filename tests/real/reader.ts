@@ -37,7 +37,7 @@ export function nowMs(): number {
 }
 
 /** Microseconds of a time as Home Assistant writes it, always in UTC. */
-function microseconds(text: string): bigint {
+export function microseconds(text: string): bigint {
   const match = /^(.{19})(?:\.(\d{6}))?\+00:00$/.exec(text);
   if (match?.[1] === undefined) throw new Error(`Cannot read the time ${text}`);
   return BigInt(Date.parse(`${match[1]}Z`)) * 1000n + BigInt(match[2] ?? 0);
