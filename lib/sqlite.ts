@@ -1,5 +1,5 @@
 /** SQLite files as both programs want them: durable, held by one process, refused when too new. */
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 
 /** SQLite's result codes (sqlite.org/rescode.html) that somebody acts on. */
 const SQLITE_FULL = 13;
@@ -83,5 +83,27 @@ export function transaction<T>(db: DatabaseSync, work: () => T): T {
     // SQLite has rolled back by itself after some errors (a full disk, for example)
     if (db.isTransaction) db.exec("ROLLBACK");
     throw error;
+  }
+}
+
+/**
+ * Statements of a database, each prepared once: one prepared for every row would hold native
+ * memory until the next garbage collection.
+ */
+export class Statements {
+  readonly #db: DatabaseSync;
+  readonly #prepared = new Map<string, StatementSync>();
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+  }
+
+  /** The statement of that text; the texts must be few. */
+  get(sql: string): StatementSync {
+    const known = this.#prepared.get(sql);
+    if (known) return known;
+    const prepared = this.#db.prepare(sql);
+    this.#prepared.set(sql, prepared);
+    return prepared;
   }
 }

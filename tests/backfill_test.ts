@@ -174,6 +174,28 @@ Deno.test("Backfill asks for nothing where nothing changed", async () => {
   });
 });
 
+Deno.test("A removal is filled in though the house is quiet and its clock is not known", async () => {
+  let aheadSeconds = 0;
+  const startedMs = performance.now();
+  const now = () => 1_700_000_000 + aheadSeconds + (performance.now() - startedMs) / 1000;
+  await using hass = simulated({ now });
+  using folder = new TemporaryFolder();
+  await capturing(hass, folder, async (capture, outbox) => {
+    await connected(capture);
+    change(hass, 7);
+    await until(() => outbox.counters().received >= 7, "all is spooled");
+  });
+  aheadSeconds = 3_600;
+  hass.removeState("sensor.s3");
+  aheadSeconds = 7_200;
+  await capturing(hass, folder, async (capture, outbox) => {
+    await complete(capture);
+    assertComplete(hass, outbox);
+    const [gap] = capture.backfill.interruptions.report();
+    assert.ok(gap?.to && gap.from <= gap.to);
+  });
+});
+
 Deno.test("A restart of Home Assistant is filled in like any other gap", async () => {
   await using hass = simulated();
   using folder = new TemporaryFolder();

@@ -227,6 +227,11 @@ Deno.test("Without InfluxDB events go to the local store, and it says so", async
     });
     await capturing(ingest);
     assert.match((await statusOf(enrich)).store.description, /the local store/);
+    const first = await ingest.metrics();
+    for (const name of ["gaps_total", "gap_rows_filled_total"]) {
+      assert.ok(first.has(`ingest_${name}`));
+    }
+    assert.ok(first.has("ingest_gap_entities"), "how much is still to be filled in");
     await hass.burst({ n: 100, entities: 10 });
     await until(async () => {
       const metrics = await ingest.metrics();

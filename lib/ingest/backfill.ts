@@ -26,6 +26,8 @@ const FEW_ROWS = 500;
 /** While more events wait the recorder is the better place for old ones. */
 const MAX_WAITING = 2_000;
 const DAY_US = 86_400_000_000;
+/** The end of a gap that has none: whatever Home Assistant's clock says, it is before. */
+const FAR_US = 365 * DAY_US;
 const IMPORT_KEY = "imported";
 
 const log = getLogger("ingest", "backfill");
@@ -82,7 +84,8 @@ export class Backfill {
   }
 
   get filling(): Filling {
-    const { entities, unreadUs } = this.#options.outbox.gaps.extent();
+    const { outbox, clock } = this.#options;
+    const { entities, unreadUs } = outbox.gaps.extent(clock.nowUs());
     const seconds = (performance.now() - this.#startedMs) / 1000;
     const readUs = this.#totalUs - unreadUs;
     const reading = this.#state === "reading" && seconds > 1;
@@ -170,9 +173,9 @@ export class Backfill {
       await sleep(Math.max(0, waitMs), ended);
       found = await this.#look(connection, ended);
       if (ended.aborted) return;
-      if (look === 1) this.#spoolUnseen(unseen);
+      if (look === 1) await this.#spoolUnseen(unseen, ended);
     }
-    this.#spoolUnseen(unseen);
+    await this.#spoolUnseen(unseen, ended);
     const { unproven } = outbox.gaps.close();
     if (unproven > 0) {
       log.warn("The recorder does not know all that {entities} entities missed {interval}", {
@@ -203,6 +206,7 @@ export class Backfill {
     const { outbox, clock, registered } = this.#options;
     const states = await presentStates(connection);
     for (const { lastUpdatedUs } of states) clock.hear(lastUpdatedUs);
+    clock.hear(outbox.gaps.newestSeenUs() ?? -Infinity);
     outbox.flush();
     const unseen = states.filter(({ entityId, lastUpdatedUs }) =>
       lastUpdatedUs > (outbox.gaps.seenUs(entityId) ?? -Infinity)
@@ -222,11 +226,11 @@ export class Backfill {
   /** Reads every gap once, from new to old. Returns how many rows that filled in. */
   async #look(connection: Connection, ended: AbortSignal): Promise<number> {
     const { outbox, clock } = this.#options;
-    outbox.gaps.beginLook((clock.nowUs() ?? 0) + MIN_WINDOW_US);
+    outbox.gaps.beginLook((clock.nowUs() ?? 0) + FAR_US);
     this.#state = "reading";
     this.#startedMs = performance.now();
     this.#startedRows = this.#rows;
-    this.#totalUs = outbox.gaps.extent().unreadUs;
+    this.#totalUs = outbox.gaps.extent(clock.nowUs()).unreadUs;
     let saidMs = performance.now();
     while (!ended.aborted) {
       const gaps = outbox.gaps.next(this.#maxEntities);
@@ -261,7 +265,9 @@ export class Backfill {
   ): Promise<boolean> {
     const endUs = Math.max(...gaps.map(({ cursorUs }) => cursorUs));
     const lowestUs = Math.min(...gaps.map(({ fromUs }) => fromUs));
-    const startUs = Math.max(endUs - this.#windowUs, lowestUs);
+    // what Home Assistant's clock says is at least what was heard: the newest page has no end
+    const knownUs = Math.min(endUs, (this.#options.clock.nowUs() ?? 0) + MIN_WINDOW_US);
+    const startUs = Math.max(knownUs - this.#windowUs, lowestUs);
     const within = gaps.filter(({ cursorUs }) => cursorUs > startUs);
     let answer: string;
     try {
@@ -281,8 +287,9 @@ export class Backfill {
     const { rows, malformed } = readHistory(answer);
     if (malformed > 0) log.warn("Cannot read {malformed} rows of history", { malformed });
     const count = [...rows.values()].reduce((sum, { length }) => sum + length, 0);
-    if (count > MAX_ROWS && endUs - startUs > MIN_WINDOW_US) {
-      this.#windowUs = Math.max(MIN_WINDOW_US, Math.floor((endUs - startUs) / 2));
+    if (count > MAX_ROWS && (knownUs - startUs > MIN_WINDOW_US || within.length > 1)) {
+      this.#windowUs = Math.max(MIN_WINDOW_US, Math.floor((knownUs - startUs) / 2));
+      if (knownUs - startUs <= MIN_WINDOW_US) this.#maxEntities = Math.ceil(within.length / 2);
       return true;
     }
     this.#spool(within, rows, startUs);
@@ -340,17 +347,20 @@ export class Backfill {
   }
 
   /** Spools the present states that history did not bring either. */
-  #spoolUnseen(unseen: readonly PresentState[]): void {
+  async #spoolUnseen(unseen: readonly PresentState[], ended: AbortSignal): Promise<void> {
     const { outbox, line } = this.#options;
-    outbox.flush();
-    const left = unseen.filter(({ entityId, lastUpdatedUs }) => {
-      const seenUs = outbox.gaps.seenUs(entityId);
-      return seenUs === undefined || seenUs < lastUpdatedUs;
-    });
-    const stamps = left.map(({ entityId, lastUpdatedUs }) => ({ entityId, lastUpdatedUs }));
-    outbox.append(
-      left.map((state) => line(unseenStateText(state), state, "snapshot")),
-      () => stamps.forEach((stamp) => outbox.gaps.heard(stamp)),
-    );
+    let committed = false;
+    while (!committed && !ended.aborted) {
+      await this.#whileManyWait(ended);
+      outbox.flush();
+      const left = unseen.filter(({ entityId, lastUpdatedUs }) => {
+        const seenUs = outbox.gaps.seenUs(entityId);
+        return seenUs === undefined || seenUs < lastUpdatedUs;
+      });
+      committed = outbox.append(
+        left.map((state) => line(unseenStateText(state), state, "snapshot")),
+        () => left.forEach((stamp) => outbox.gaps.heard(stamp)),
+      );
+    }
   }
 }

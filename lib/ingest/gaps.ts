@@ -5,12 +5,14 @@
  * microseconds since 1970, never this machine's clock.
  */
 import type { DatabaseSync } from "node:sqlite";
+import { Statements } from "../sqlite.ts";
 
 /**
  * A gap is filled from its newer end to its older one, in looks. `cursor_us`: all from here on has
  * been read in this look, null between looks. `held`: the oldest row read, which waits for the row
  * before it to say what it replaced. `newest_us`: the newest row found in this look.
- * `proof`: 1 the row at from_us was found, so nothing is missing; 2 older rows are gone.
+ * `proof`: 1 the row at from_us was found, so nothing is missing; 2 older rows are gone. `looked`: 1
+ * once a look has come to its end.
  */
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS seen (
@@ -23,7 +25,8 @@ const SCHEMA = `
     cursor_us INTEGER,
     newest_us INTEGER,
     held TEXT,
-    proof INTEGER NOT NULL DEFAULT 0);
+    proof INTEGER NOT NULL DEFAULT 0,
+    looked INTEGER NOT NULL DEFAULT 0);
   CREATE INDEX IF NOT EXISTS gap_cursor ON gap (cursor_us);
 `;
 
@@ -58,19 +61,21 @@ export interface GapProgress {
 
 export class Gaps {
   readonly #db: DatabaseSync;
+  readonly #statements: Statements;
   /** Entities with a gap that has no end yet; kept here so that an event without one costs nothing. */
   #endless = new Set<string>();
 
   constructor(db: DatabaseSync) {
     this.#db = db;
     db.exec(SCHEMA);
+    this.#statements = new Statements(db);
     this.reload();
   }
 
   /** Reads again what is kept in memory, after a transaction was rolled back. */
   reload(): void {
     this.#endless = new Set(
-      this.#db.prepare("SELECT entity_id FROM gap WHERE to_us IS NULL").all()
+      this.#statements.get("SELECT entity_id FROM gap WHERE to_us IS NULL").all()
         .map(({ entity_id }) => String(entity_id)),
     );
   }
@@ -81,10 +86,10 @@ export class Gaps {
     if (!this.#endless.has(entityId)) return;
     if (previousUs !== undefined) {
       // the state that it replaces is the last one known: nothing is missing
-      this.#db.prepare("DELETE FROM gap WHERE entity_id = ? AND to_us IS NULL AND from_us = ?")
+      this.#statements.get("DELETE FROM gap WHERE entity_id = ? AND to_us IS NULL AND from_us = ?")
         .run(entityId, previousUs);
     }
-    this.#db.prepare("UPDATE gap SET to_us = ? WHERE entity_id = ? AND to_us IS NULL")
+    this.#statements.get("UPDATE gap SET to_us = ? WHERE entity_id = ? AND to_us IS NULL")
       .run(lastUpdatedUs, entityId);
     this.#endless.delete(entityId);
   }
@@ -92,7 +97,7 @@ export class Gaps {
   /** Within the transaction of rows from history. */
   filled(stamps: Iterable<StateStamp>, progress: Iterable<GapProgress>): void {
     for (const { entityId, lastUpdatedUs } of stamps) this.#see(entityId, lastUpdatedUs);
-    const write = this.#db.prepare(
+    const write = this.#statements.get(
       "UPDATE gap SET cursor_us = ?, newest_us = ?, held = ?, proof = ? WHERE id = ?",
     );
     for (const { id, cursorUs, newestUs, held, proof } of progress) {
@@ -101,7 +106,7 @@ export class Gaps {
   }
 
   #see(entityId: string, lastUpdatedUs: number): void {
-    this.#db.prepare(
+    this.#statements.get(
       "INSERT INTO seen VALUES (?, ?) ON CONFLICT DO UPDATE " +
         "SET last_updated_us = max(last_updated_us, excluded.last_updated_us)",
     ).run(entityId, lastUpdatedUs);
@@ -118,7 +123,7 @@ export class Gaps {
 
   /** Gaps of entities that were never seen: all of them, from that time on. */
   openUnseen(entityIds: Iterable<string>, fromUs: number): void {
-    const add = this.#db.prepare(
+    const add = this.#statements.get(
       "INSERT INTO gap (entity_id, from_us, proof) SELECT ?1, ?2, 1 " +
         "WHERE NOT EXISTS (SELECT 1 FROM gap WHERE entity_id = ?1) " +
         "AND NOT EXISTS (SELECT 1 FROM seen WHERE entity_id = ?1)",
@@ -130,37 +135,39 @@ export class Gaps {
 
   /** Gaps of all these entities from that time on, whatever was seen: their history is wanted. */
   openAll(entityIds: Iterable<string>, fromUs: number): void {
-    const add = this.#db.prepare("INSERT INTO gap (entity_id, from_us, proof) VALUES (?, ?, 1)");
+    const add = this.#statements.get(
+      "INSERT INTO gap (entity_id, from_us, proof) VALUES (?, ?, 1)",
+    );
     for (const entityId of entityIds) add.run(entityId, fromUs);
     this.reload();
   }
 
   /** The newest state of an entity that was spooled. */
   seenUs(entityId: string): number | undefined {
-    const row = this.#db.prepare("SELECT last_updated_us AS us FROM seen WHERE entity_id = ?")
+    const row = this.#statements.get("SELECT last_updated_us AS us FROM seen WHERE entity_id = ?")
       .get(entityId);
     return row === undefined ? undefined : Number(row.us);
   }
 
   /** The newest state that was spooled of any entity: when capture was last known to work. */
   newestSeenUs(): number | undefined {
-    const us = this.#db.prepare("SELECT max(last_updated_us) AS us FROM seen").get()?.us;
+    const us = this.#statements.get("SELECT max(last_updated_us) AS us FROM seen").get()?.us;
     return us === null || us === undefined ? undefined : Number(us);
   }
 
   /** The entity's present state is the last one known: nothing is missing. */
   unchanged(entityId: string, lastUpdatedUs: number): void {
-    this.#db.prepare(
+    this.#statements.get(
       "DELETE FROM gap WHERE entity_id = ? AND to_us IS NULL AND from_us = ? AND cursor_us IS NULL",
     ).run(entityId, lastUpdatedUs);
-    const endless = this.#db.prepare("SELECT 1 FROM gap WHERE entity_id = ? AND to_us IS NULL");
+    const endless = this.#statements.get("SELECT 1 FROM gap WHERE entity_id = ? AND to_us IS NULL");
     if (!endless.get(entityId)) this.#endless.delete(entityId);
   }
 
-  /** Begins a look at every gap that none is under way in. `nowUs`: the end of a gap without one. */
-  beginLook(nowUs: number): void {
-    this.#db.prepare("UPDATE gap SET cursor_us = ifnull(to_us, ?) WHERE cursor_us IS NULL")
-      .run(nowUs);
+  /** Begins a look at every gap that none is under way in. `endUs`: the end of a gap without one. */
+  beginLook(endUs: number): void {
+    this.#statements.get("UPDATE gap SET cursor_us = ifnull(to_us, ?) WHERE cursor_us IS NULL")
+      .run(endUs);
   }
 
   /** The gaps to be read next: those with the newest unread part, in this look. */
@@ -182,7 +189,7 @@ export class Gaps {
 
   #gaps(where: string, ...parameters: number[]): Gap[] {
     const optional = (value: unknown) => value === null ? undefined : Number(value);
-    return this.#db.prepare(`SELECT * FROM gap ${where}`).all(...parameters).map((row) => ({
+    return this.#statements.get(`SELECT * FROM gap ${where}`).all(...parameters).map((row) => ({
       id: Number(row.id),
       entityId: String(row.entity_id),
       fromUs: Number(row.from_us),
@@ -198,31 +205,35 @@ export class Gaps {
   endLook(): void {
     this.#db.exec(
       "UPDATE gap SET from_us = ifnull(newest_us, from_us), " +
-        "cursor_us = NULL, newest_us = NULL, held = NULL WHERE cursor_us <= from_us",
+        "cursor_us = NULL, newest_us = NULL, held = NULL, looked = 1 WHERE cursor_us <= from_us",
     );
   }
 
   /** Gives a gap up. */
   remove(id: number): void {
-    this.#db.prepare("DELETE FROM gap WHERE id = ?").run(id);
+    this.#statements.get("DELETE FROM gap WHERE id = ?").run(id);
   }
 
   /** Closes every gap that was looked at to its end. Returns how many entities may lack older states. */
   close(): { readonly entities: number; readonly unproven: number } {
-    const row = this.#db.prepare(
-      "SELECT count(*) AS entities, count(*) FILTER (WHERE proof != 1) AS unproven FROM gap WHERE cursor_us IS NULL",
+    const row = this.#statements.get(
+      "SELECT count(*) AS entities, count(*) FILTER (WHERE proof != 1) AS unproven FROM gap " +
+        "WHERE cursor_us IS NULL AND looked = 1",
     ).get();
-    this.#db.exec("DELETE FROM gap WHERE cursor_us IS NULL");
+    this.#db.exec("DELETE FROM gap WHERE cursor_us IS NULL AND looked = 1");
     this.reload();
     return { entities: Number(row?.entities), unproven: Number(row?.unproven) };
   }
 
-  /** How many entities have a gap, and how many microseconds of them are not read yet. */
-  extent(): { readonly entities: number; readonly unreadUs: number } {
-    const row = this.#db.prepare(
+  /** How many entities have a gap, and how many microseconds up to now of them are not read yet. */
+  extent(nowUs = Number.MAX_SAFE_INTEGER): {
+    readonly entities: number;
+    readonly unreadUs: number;
+  } {
+    const row = this.#statements.get(
       "SELECT count(DISTINCT entity_id) AS entities, " +
-        "sum(max(0, ifnull(cursor_us, from_us) - from_us)) AS unread FROM gap",
-    ).get();
+        "sum(max(0, min(ifnull(cursor_us, from_us), ?) - from_us)) AS unread FROM gap",
+    ).get(nowUs);
     return { entities: Number(row?.entities), unreadUs: Number(row?.unread ?? 0) };
   }
 }

@@ -66,7 +66,8 @@ export class Interruptions {
   /** Capture goes on. */
   resumed(atUs: number, entities: number): void {
     if (!this.open) return;
-    this.open.toUs = atUs;
+    // in a quiet house the newest stamp heard can be older than the last one seen
+    this.open.toUs = Math.max(atUs, this.open.fromUs);
     this.open.entities = entities;
     this.#save();
   }

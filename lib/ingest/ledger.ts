@@ -4,7 +4,7 @@
  * at every moment and over every crash.
  */
 import type { DatabaseSync } from "node:sqlite";
-import { transaction } from "../sqlite.ts";
+import { Statements, transaction } from "../sqlite.ts";
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -22,12 +22,14 @@ export interface OutboxCounters {
 
 export class Ledger {
   readonly #db: DatabaseSync;
+  readonly #statements: Statements;
   /** The committed counters, by name: `received`, `skipped:filter`, … */
   readonly #counters = new Map<string, number>();
 
   constructor(db: DatabaseSync) {
     this.#db = db;
     db.exec(SCHEMA);
+    this.#statements = new Statements(db);
     for (const { name, value } of db.prepare("SELECT name, value FROM counter").all()) {
       this.#counters.set(String(name), Number(value));
     }
@@ -40,7 +42,9 @@ export class Ledger {
     const next = Object.entries(changes)
       .filter(([name, change]) => change !== 0 || !this.#counters.has(name))
       .map(([name, change]): [string, number] => [name, this.#value(name) + change]);
-    const write = this.#db.prepare("INSERT OR REPLACE INTO counter (name, value) VALUES (?, ?)");
+    const write = this.#statements.get(
+      "INSERT OR REPLACE INTO counter (name, value) VALUES (?, ?)",
+    );
     transaction(this.#db, () => {
       work();
       for (const [name, value] of next) write.run(name, value);

@@ -7,7 +7,7 @@ import { existsSync, renameSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
-import { isCorrupt, isFull, openDatabase } from "../sqlite.ts";
+import { isCorrupt, isFull, openDatabase, Statements } from "../sqlite.ts";
 import { Gaps, type StateStamp } from "./gaps.ts";
 import { Ledger, type OutboxCounters } from "./ledger.ts";
 
@@ -66,6 +66,7 @@ export interface Settlement {
 
 export class Outbox implements Disposable {
   readonly #db: DatabaseSync;
+  readonly #statements: Statements;
   readonly #options: OutboxOptions;
   readonly #ledger: Ledger;
   readonly gaps: Gaps;
@@ -87,6 +88,7 @@ export class Outbox implements Disposable {
     this.#options = options;
     this.#db = openDatabase(options.path, { userVersion: USER_VERSION, schema: SCHEMA });
     this.#db.exec(`PRAGMA wal_autocheckpoint=${WAL_PAGES}; PRAGMA journal_size_limit=0;`);
+    this.#statements = new Statements(this.#db);
     this.#ledger = new Ledger(this.#db);
     this.gaps = new Gaps(this.#db);
     this.#limit();
@@ -126,7 +128,7 @@ export class Outbox implements Disposable {
     if (this.#stillFull()) return false;
     const n = lines.length;
     try {
-      const insert = this.#db.prepare("INSERT INTO outbox (line) VALUES (?)");
+      const insert = this.#statements.get("INSERT INTO outbox (line) VALUES (?)");
       this.#transact({ received: n, queued: n }, () => {
         // what was refused while the file was full is a gap like any other
         if (this.#refusing) this.gaps.open();
@@ -153,7 +155,7 @@ export class Outbox implements Disposable {
   ): OutboxRow[] {
     const rows: OutboxRow[] = [];
     let bytes = 0;
-    const query = this.#db.prepare("SELECT seq, line FROM outbox ORDER BY seq LIMIT ?");
+    const query = this.#statements.get("SELECT seq, line FROM outbox ORDER BY seq LIMIT ?");
     for (const { seq, line } of query.iterate(maxEvents + (without?.size ?? 0))) {
       const row = { seq: Number(seq), line: String(line) };
       if (without?.has(row.seq)) continue;
@@ -166,7 +168,7 @@ export class Outbox implements Disposable {
 
   /** The row of that number, or none where it has left the outbox. */
   row(seq: number): OutboxRow[] {
-    return this.#db.prepare("SELECT line FROM outbox WHERE seq = ?").all(seq)
+    return this.#statements.get("SELECT line FROM outbox WHERE seq = ?").all(seq)
       .map(({ line }) => ({ seq, line: String(line) }));
   }
 
@@ -182,8 +184,8 @@ export class Outbox implements Disposable {
 
   /** Lets go of what enrich has answered for. */
   settle({ done, delivered, skipped, problems }: Settlement): void {
-    const remove = this.#db.prepare("DELETE FROM outbox WHERE seq = ?");
-    const bury = this.#db.prepare(
+    const remove = this.#statements.get("DELETE FROM outbox WHERE seq = ?");
+    const bury = this.#statements.get(
       "INSERT INTO dead_letter (seq, line, reason, refused_at) SELECT seq, line, ?, ? FROM outbox WHERE seq = ?",
     );
     const changes: Record<string, number> = {
@@ -208,14 +210,14 @@ export class Outbox implements Disposable {
 
   /** Dead letters by reason, the most frequent first. */
   deadLetterReasons(limit = 10): { reason: string; count: number }[] {
-    return this.#db.prepare(
+    return this.#statements.get(
       "SELECT reason, count(*) AS n FROM dead_letter GROUP BY reason ORDER BY n DESC LIMIT ?",
     ).all(limit).map(({ reason, n }) => ({ reason: String(reason), count: Number(n) }));
   }
 
   /** When the event that has waited longest was fired, by Home Assistant's clock. */
   oldestTimeFired(): string | undefined {
-    const row = this.#db.prepare("SELECT line FROM outbox ORDER BY seq LIMIT 1").get();
+    const row = this.#statements.get("SELECT line FROM outbox ORDER BY seq LIMIT 1").get();
     const line = spooledLine.safeParse(
       row === undefined ? undefined : JSON.parse(String(row.line)),
     );
@@ -234,7 +236,7 @@ export class Outbox implements Disposable {
   }
 
   meta(key: string): string | undefined {
-    const row = this.#db.prepare("SELECT value FROM meta WHERE key = ?").get(key);
+    const row = this.#statements.get("SELECT value FROM meta WHERE key = ?").get(key);
     return row === undefined ? undefined : String(row.value);
   }
 
@@ -246,11 +248,11 @@ export class Outbox implements Disposable {
 
   /** Keeps a value; within a transaction (`append`) or by itself. */
   setMeta(key: string, value: string): void {
-    this.#db.prepare("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)").run(key, value);
+    this.#statements.get("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)").run(key, value);
   }
 
   #pragma(name: string): number {
-    return Number(Object.values(this.#db.prepare(`PRAGMA ${name}`).get() ?? {})[0]);
+    return Number(Object.values(this.#statements.get(`PRAGMA ${name}`).get() ?? {})[0]);
   }
 
   /** One transaction that moves events and changes the counters. */
