@@ -5,24 +5,13 @@
  */
 import { getLogger } from "../log.ts";
 import { describeError, sleep } from "../retry.ts";
-import { formatTimeUs } from "../time.ts";
-import { CommandFailed, type Connection } from "./connection.ts";
-import type { Gap } from "./gaps.ts";
+import type { Connection } from "./connection.ts";
 import type { HassClock } from "./hass_clock.ts";
-import { readHistory } from "./history.ts";
-import { pageOf } from "./history_page.ts";
+import { HistoryReader } from "./history_reader.ts";
 import { Interruptions } from "./interruptions.ts";
 import type { Outbox } from "./outbox.ts";
 import { type PresentState, presentStates, unseenStateText } from "./present_states.ts";
 
-/** Entities asked for at once. */
-const MAX_ENTITIES = 50;
-const MAX_WINDOW_US = 3_600_000_000;
-const MIN_WINDOW_US = 1_000_000;
-/** A page of more rows is asked for again in halves: it must not hold up live events. */
-const MAX_ROWS = 2_000;
-/** A page of fewer rows makes the next one longer. */
-const FEW_ROWS = 500;
 /** While more events wait the recorder is the better place for old ones. */
 const MAX_WAITING = 2_000;
 const DAY_US = 86_400_000_000;
@@ -65,10 +54,8 @@ export interface Filling {
 export class Backfill {
   readonly #options: BackfillOptions;
   readonly interruptions: Interruptions;
+  readonly #history: HistoryReader;
   #state: Filling["state"] = "idle";
-  #rows = 0;
-  #windowUs = MAX_WINDOW_US / 12;
-  #maxEntities = MAX_ENTITIES;
   #startedMs = 0;
   #startedRows = 0;
   #totalUs = 0;
@@ -76,11 +63,17 @@ export class Backfill {
   constructor(options: BackfillOptions) {
     this.#options = options;
     this.interruptions = new Interruptions(options.outbox);
+    this.#history = new HistoryReader({
+      outbox: options.outbox,
+      clock: options.clock,
+      interruptions: this.interruptions,
+      line: (text, entity) => options.line(text, entity, "history"),
+    });
   }
 
   /** Rows that were filled in since the program's start. */
   get rows(): number {
-    return this.#rows;
+    return this.#history.rows;
   }
 
   get filling(): Filling {
@@ -92,8 +85,8 @@ export class Backfill {
     return {
       state: this.#state,
       entities,
-      rows: this.#rows,
-      rowsPerSecond: reading ? (this.#rows - this.#startedRows) / seconds : undefined,
+      rows: this.rows,
+      rowsPerSecond: reading ? (this.rows - this.#startedRows) / seconds : undefined,
       secondsLeft: reading && readUs > 0 ? seconds * unreadUs / readUs : undefined,
     };
   }
@@ -162,7 +155,7 @@ export class Backfill {
     const { outbox, looksMs = LOOKS_MS } = this.#options;
     const startedMs = performance.now();
     const lastMs = looksMs.at(-1) ?? 0;
-    const before = this.#rows;
+    const before = this.rows;
     let found = 0;
     // a pass that found something is followed by another one
     for (let look = 0; look < looksMs.length || found > 0; look++) {
@@ -185,7 +178,7 @@ export class Backfill {
     }
     this.interruptions.unfilled("not in the recorder", unproven);
     this.interruptions.end();
-    if (this.#rows > before) log.info("Filled in {rows} states", { rows: this.#rows - before });
+    if (this.rows > before) log.info("Filled in {rows} states", { rows: this.rows - before });
   }
 
   /** History is there only once Home Assistant has started everything. */
@@ -229,25 +222,25 @@ export class Backfill {
     outbox.gaps.beginLook((clock.nowUs() ?? 0) + FAR_US);
     this.#state = "reading";
     this.#startedMs = performance.now();
-    this.#startedRows = this.#rows;
+    this.#startedRows = this.rows;
     this.#totalUs = outbox.gaps.extent(clock.nowUs()).unreadUs;
     let saidMs = performance.now();
     while (!ended.aborted) {
-      const gaps = outbox.gaps.next(this.#maxEntities);
+      const gaps = outbox.gaps.next(this.#history.maxEntities);
       if (gaps.length === 0) break;
       await this.#whileManyWait(ended);
-      if (!await this.#readPage(connection, gaps, ended)) break;
+      if (!await this.#history.readPage(connection, gaps, ended)) break;
       if (performance.now() - saidMs < 10_000) continue;
       saidMs = performance.now();
       const { entities, secondsLeft } = this.filling;
       log.info("Filling from history: {rows} states so far, {entities} entities, {left} s left", {
-        rows: this.#rows,
+        rows: this.rows,
         entities,
         left: secondsLeft === undefined ? "?" : Math.round(secondsLeft),
       });
     }
     if (!ended.aborted) outbox.gaps.endLook();
-    return this.#rows - this.#startedRows;
+    return this.rows - this.#startedRows;
   }
 
   async #whileManyWait(ended: AbortSignal): Promise<void> {
@@ -255,95 +248,6 @@ export class Backfill {
     while (!ended.aborted && (outbox.full || outbox.counters().queued >= MAX_WAITING)) {
       await outbox.changed(ended);
     }
-  }
-
-  /** One page of the gaps' newest unread part. Returns false where there is no history to ask. */
-  async #readPage(
-    connection: Connection,
-    gaps: readonly Gap[],
-    ended: AbortSignal,
-  ): Promise<boolean> {
-    const endUs = Math.max(...gaps.map(({ cursorUs }) => cursorUs));
-    const lowestUs = Math.min(...gaps.map(({ fromUs }) => fromUs));
-    // what Home Assistant's clock says is at least what was heard: the newest page has no end
-    const knownUs = Math.min(endUs, (this.#options.clock.nowUs() ?? 0) + MIN_WINDOW_US);
-    const startUs = Math.max(knownUs - this.#windowUs, lowestUs);
-    const within = gaps.filter(({ cursorUs }) => cursorUs > startUs);
-    let answer: string;
-    try {
-      answer = await connection.commandText("history/history_during_period", {
-        // the bounds are exclusive
-        start_time: formatTimeUs(startUs - 1),
-        end_time: formatTimeUs(endUs),
-        entity_ids: [...new Set(within.map(({ entityId }) => entityId))],
-        include_start_time_state: false,
-        significant_changes_only: false,
-        minimal_response: false,
-        no_attributes: false,
-      });
-    } catch (error) {
-      return this.#smaller(error, within, ended);
-    }
-    const { rows, malformed } = readHistory(answer);
-    if (malformed > 0) log.warn("Cannot read {malformed} rows of history", { malformed });
-    const count = [...rows.values()].reduce((sum, { length }) => sum + length, 0);
-    if (count > MAX_ROWS && (knownUs - startUs > MIN_WINDOW_US || within.length > 1)) {
-      this.#windowUs = Math.max(MIN_WINDOW_US, Math.floor((knownUs - startUs) / 2));
-      if (knownUs - startUs <= MIN_WINDOW_US) this.#maxEntities = Math.ceil(within.length / 2);
-      return true;
-    }
-    this.#spool(within, rows, startUs);
-    if (count < FEW_ROWS) this.#windowUs = Math.min(MAX_WINDOW_US, this.#windowUs * 2);
-    this.#maxEntities = Math.min(MAX_ENTITIES, this.#maxEntities * 2);
-    return true;
-  }
-
-  #spool(
-    asked: readonly Gap[],
-    rows: ReturnType<typeof readHistory>["rows"],
-    startUs: number,
-  ): void {
-    const { outbox, line } = this.#options;
-    outbox.flush();
-    // an event may have ended or closed a gap while Home Assistant looked its rows up
-    const { events, progress } = pageOf(outbox.gaps.again(asked), rows, startUs);
-    const lines = events.map(({ text, stamp: { entityId }, friendlyName }) =>
-      line(text, { entityId, friendlyName }, "history")
-    );
-    const committed = outbox.append(
-      lines,
-      () => outbox.gaps.filled(events.map(({ stamp }) => stamp), progress),
-    );
-    if (!committed) return;
-    this.#rows += lines.length;
-    this.interruptions.filled(lines.length);
-  }
-
-  /** Asks for less after an error; what fails alone is given up, with the reason. */
-  async #smaller(error: unknown, gaps: readonly Gap[], ended: AbortSignal): Promise<boolean> {
-    if (ended.aborted) return false;
-    const { outbox } = this.#options;
-    const code = error instanceof CommandFailed ? error.code : "";
-    const isOff = code === "unknown_command";
-    if (!isOff && (gaps.length > 1 || this.#windowUs > MIN_WINDOW_US)) {
-      log.debug("Asking for less history: {reason}", { reason: describeError(error) });
-      this.#maxEntities = Math.max(1, Math.floor(gaps.length / 2));
-      if (code !== "invalid_entity_ids") {
-        this.#windowUs = Math.max(MIN_WINDOW_US, Math.floor(this.#windowUs / 2));
-      } else if (gaps.length === 1) this.#windowUs = MIN_WINDOW_US;
-      await sleep(code ? 0 : this.#options.pollMs ?? POLL_MS, ended);
-      return true;
-    }
-    const reason = isOff ? "history is off" : describeError(error);
-    const lost = isOff ? outbox.gaps.all() : gaps;
-    this.interruptions.unfilled(reason, lost.length);
-    log.warn("Cannot fill what {entities} entities missed {interval}: {reason}", {
-      entities: lost.length,
-      interval: this.interruptions.interval(),
-      reason,
-    });
-    outbox.append([], () => lost.forEach(({ id }) => outbox.gaps.remove(id)));
-    return !isOff;
   }
 
   /** Spools the present states that history did not bring either. */
