@@ -133,3 +133,18 @@ Deno.test("Gaps counts entities whose older states nobody can prove to be there"
   of.endLook();
   assert.deepEqual(of.close(), { entities: 2, unproven: 1 });
 });
+
+Deno.test("Gaps that opened after a look had begun are not closed with it", () => {
+  const of = gaps();
+  of.heard({ entityId: "a.a", lastUpdatedUs: 10 });
+  of.open();
+  of.beginLook(LATER);
+  const [a] = of.next(9);
+  assert.ok(a);
+  of.filled([], [{ id: a.id, cursorUs: 10, newestUs: undefined, held: undefined, proof: 1 }]);
+  of.heard({ entityId: "b.b", lastUpdatedUs: 20 });
+  of.open();
+  of.endLook();
+  assert.deepEqual(of.close(), { entities: 1, unproven: 0 });
+  assert.deepEqual(bounds(of), [["b.b", 20, undefined]]);
+});

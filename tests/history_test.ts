@@ -74,6 +74,11 @@ Deno.test("stateChangedText tells what a state replaced, and since when that had
   assert.equal(data.old_state.last_changed, "1970-01-01T00:00:04.250000+00:00");
 });
 
+Deno.test("readHistory puts rows in order, whatever order they come in", () => {
+  const { rows } = readHistory('{"a.b":[{"s":"2","lu":2.5},{"s":"1","lu":1.5}]}');
+  assert.deepEqual(rows.get("a.b")?.map(({ state }) => state), ["1", "2"]);
+});
+
 Deno.test("readHistory counts a row that it cannot read, and loses no other", () => {
   const { rows, malformed } = readHistory('{"a.b":[{"s":5},{"s":"1","lu":1.5}],"c.d":[]}');
   assert.equal(malformed, 1);
@@ -106,35 +111,45 @@ function readInPages(gap: Gap, rows: readonly HistoryRow[], cuts: readonly numbe
 
 Deno.test("pageOf fills the same, whatever pages the rows come in", () => {
   const stamps = fc.uniqueArray(fc.integer({ min: 0, max: HOUR_US }), { maxLength: 20 });
-  fc.assert(fc.property(stamps, stamps, fc.boolean(), (times, cuts, isBounded) => {
-    const fromUs = HOUR_US / 4;
-    const gap: Gap = {
-      id: 1,
-      entityId: "sensor.a",
-      fromUs,
-      toUs: isBounded ? HOUR_US / 2 : undefined,
-      cursorUs: HOUR_US + 1,
-      newestUs: undefined,
-      held: undefined,
-      proof: 0,
-    };
-    const rows = times.sort((a, b) => a - b).map(row);
-    const missing = rows.filter(({ lastUpdatedUs: us }) =>
-      us > fromUs && us < (gap.toUs ?? Infinity)
-    );
-    const base = rows.find(({ lastUpdatedUs }) => lastUpdatedUs === fromUs);
-    const { events, gap: left } = readInPages(gap, rows, [
-      ...cuts.filter((us) => us > fromUs),
-      fromUs,
-    ]);
-    assert.deepEqual(
-      events.map(({ text }) => text),
-      missing.map((one, i) => stateChangedText("sensor.a", one, missing[i - 1] ?? base)),
-    );
-    assert.equal(left.newestUs, missing.at(-1)?.lastUpdatedUs);
-    assert.equal(left.held, undefined);
-    assert.equal(left.proof, base ? 1 : missing.length > 0 ? 2 : 0);
-  }));
+  fc.assert(
+    fc.property(
+      stamps,
+      stamps,
+      fc.boolean(),
+      fc.boolean(),
+      (others, cuts, isBounded, hasBounds) => {
+        const fromUs = HOUR_US / 4;
+        const atBounds = hasBounds ? [fromUs, HOUR_US / 2] : [];
+        const times = [...new Set([...others, ...atBounds])];
+        const gap: Gap = {
+          id: 1,
+          entityId: "sensor.a",
+          fromUs,
+          toUs: isBounded ? HOUR_US / 2 : undefined,
+          cursorUs: HOUR_US + 1,
+          newestUs: undefined,
+          held: undefined,
+          proof: 0,
+        };
+        const rows = times.sort((a, b) => a - b).map(row);
+        const missing = rows.filter(({ lastUpdatedUs: us }) =>
+          us > fromUs && us < (gap.toUs ?? Infinity)
+        );
+        const base = rows.find(({ lastUpdatedUs }) => lastUpdatedUs === fromUs);
+        const { events, gap: left } = readInPages(gap, rows, [
+          ...cuts.filter((us) => us > fromUs),
+          fromUs,
+        ]);
+        assert.deepEqual(
+          events.map(({ text }) => text),
+          missing.map((one, i) => stateChangedText("sensor.a", one, missing[i - 1] ?? base)),
+        );
+        assert.equal(left.newestUs, missing.at(-1)?.lastUpdatedUs);
+        assert.equal(left.held, undefined);
+        assert.equal(left.proof, base ? 1 : missing.length > 0 ? 2 : 0);
+      },
+    ),
+  );
 });
 
 Deno.test("A recorded answer is read by its members, each with its own text", () => {
