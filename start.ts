@@ -182,7 +182,9 @@ async function main(): Promise<number> {
     return 2;
   }
   const names = alone ? [alone] : ["enrich", "ingest"];
-  let env: Environment = { LOG_LEVEL: "warning", ...readEnvironment() };
+  // a variable that is set to nothing, as in an .env that was copied and not filled in, is not set
+  const set = Object.entries(readEnvironment()).filter(([, value]) => value?.trim());
+  let env: Environment = { LOG_LEVEL: "warning", ...Object.fromEntries(set) };
   const simulated = simulate && !env.HASS_URL;
   if (simulated) {
     env = {
