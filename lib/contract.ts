@@ -49,7 +49,6 @@ export const stateChangedSchema = z.looseObject({
   old_state: stateSchema.nullish(),
   new_state: stateSchema.nullable(),
 });
-export type StateChanged = z.infer<typeof stateChangedSchema>;
 
 /** The data of `state_snapshot`, an event of ingest's own making. */
 export const stateSnapshotSchema = z.looseObject({

@@ -286,3 +286,59 @@ Deno.test("Capture counts a message that it cannot read, and loses none beside i
   stop.abort();
   await running;
 });
+
+Deno.test("Capture that is lost between two subscriptions leaves a gap of what it had begun to hear", async () => {
+  using folder = new TemporaryFolder();
+  const state =
+    '{"entity_id":"a.b","state":"1","attributes":{},"last_updated":"2026-01-01T00:00:00+00:00"}';
+  const event =
+    '{"event_type":"state_changed","data":{"entity_id":"a.b","old_state":null,"new_state":' +
+    `${state}},"origin":"LOCAL","time_fired":"2026-01-01T00:00:00+00:00"}`;
+  let subscriptions = 0;
+  await using server = Deno.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    onListen: () => {},
+  }, (request) => {
+    const { socket, response } = Deno.upgradeWebSocket(request);
+    socket.onopen = () => socket.send('{"type":"auth_required","ha_version":"1"}');
+    socket.onmessage = ({ data }) => {
+      const { id, type, event_type } = JSON.parse(data);
+      if (type === "auth") return socket.send('{"type":"auth_ok","ha_version":"1"}');
+      if (type !== "subscribe_events") {
+        return socket.send(`{"id":${id},"type":"result","success":true,"result":[]}`);
+      }
+      if (event_type === undefined) {
+        const error = '{"code":"unauthorized","message":"Unauthorized"}';
+        return socket.send(`{"id":${id},"type":"result","success":false,"error":${error}}`);
+      }
+      if (event_type !== "state_changed") return socket.close();
+      subscriptions++;
+      socket.send(`{"id":${id},"type":"result","success":true,"result":null}`);
+      if (subscriptions === 1) socket.send(`{"type":"event","event":${event},"id":${id}}`);
+    };
+    return response;
+  });
+  using outbox = new Outbox({
+    path: folder.file("outbox.sqlite"),
+    maxBytes: 100_000_000,
+    onFailure: assert.ifError,
+  });
+  const capture = new Capture({
+    hassUrl: `http://127.0.0.1:${server.addr.port}`,
+    hassToken: () => "t",
+    outbox,
+    backfillDays: 0,
+    snapshotMinutes: 0,
+    times: TIMES,
+    looksMs: [],
+  });
+  const stop = new AbortController();
+  const running = capture.run(stop.signal);
+  await until(() => subscriptions >= 2, "it has come back");
+  assert.deepEqual(outbox.gaps.all().map(({ entityId, toUs }) => [entityId, toUs]), [
+    ["a.b", undefined],
+  ]);
+  stop.abort();
+  await running;
+});

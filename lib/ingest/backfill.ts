@@ -106,19 +106,21 @@ export class Backfill {
   async prepare(connection: Connection): Promise<void> {
     const { outbox, clock, registered, days } = this.#options;
     if (outbox.meta(IMPORT_KEY) !== undefined) return;
-    if (days > 0) {
-      const states = await presentStates(connection);
-      for (const { lastUpdatedUs } of states) clock.hear(lastUpdatedUs);
-      const known = new Set([...states.map(({ entityId }) => entityId), ...registered()]);
-      const nowUs = clock.nowUs();
-      if (nowUs === undefined) return;
+    if (days === 0) return outbox.setMeta(IMPORT_KEY, "0");
+    const states = await presentStates(connection);
+    for (const { lastUpdatedUs } of states) clock.hear(lastUpdatedUs);
+    const known = new Set([...states.map(({ entityId }) => entityId), ...registered()]);
+    const nowUs = clock.nowUs();
+    if (nowUs === undefined) return;
+    // together, so that a kill in between cannot import it all twice
+    outbox.append([], () => {
       outbox.gaps.openAll(known, nowUs - days * DAY_US);
-      log.info("Importing {days} days of history of {entities} entities", {
-        days,
-        entities: known.size,
-      });
-    }
-    outbox.setMeta(IMPORT_KEY, String(days));
+      outbox.setMeta(IMPORT_KEY, String(days));
+    });
+    log.info("Importing {days} days of history of {entities} entities", {
+      days,
+      entities: known.size,
+    });
   }
 
   /** Fills whatever is missing over this connection, which has subscribed, until it ends, which aborts the signal. */

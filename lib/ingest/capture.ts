@@ -182,11 +182,15 @@ export class Capture {
         },
       },
     });
+    // from here on events may come, and with the connection's end some may be missing
+    let mayHear = false;
+    let reason = "Home Assistant did not take the subscription";
     try {
       await connection.command("supported_features", { features: { coalesce_messages: 1 } });
       // at the very first start names come first: what happens meanwhile is a gap like any other
       if (this.#registry.registry.size === 0) await this.#registry.fetch(connection);
       await this.backfill.prepare(connection);
+      mayHear = true;
       const events = await subscribe(connection, this.#times.subscribeDeadlineMs);
       this.#connections++;
       this.#connection = connection;
@@ -198,14 +202,14 @@ export class Capture {
       });
       this.#registry.schedule(connection, 0);
       const working = this.#whileConnected(connection, signal);
-      const reason = await connection.closed;
+      reason = await connection.closed;
       await working;
-      this.backfill.interrupted(signal.aborted ? "ingest was stopped" : reason);
       return { kind: "disconnected", reason };
     } finally {
       this.#connection = undefined;
       connection.close("done with");
       this.#options.outbox.flush();
+      if (mayHear) this.backfill.interrupted(signal.aborted ? "ingest was stopped" : reason);
     }
   }
 

@@ -127,7 +127,7 @@ export class Delivery {
         if (outcome.kind === "answered" || outcome.meaning !== "again" || signal.aborted) {
           return outcome;
         }
-        await sleep(outcome.retryAfterMs ?? pauseMs, signal);
+        await sleep(Math.min(outcome.retryAfterMs ?? pauseMs, MAX_RETRY_AFTER_MS), signal);
         outcome = await this.#send(lines, quickDeadlineMs, signal);
       }
       if (outcome.kind === "answered" || signal.aborted) return outcome;
