@@ -1,6 +1,7 @@
 /** ingest: Home Assistant's WebSocket API → a durable outbox → `POST /events` of enrich. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { processOutput } from "./lib/command.ts";
 import {
   type IngestSettings,
   ingestSettings,
@@ -10,7 +11,6 @@ import {
 import { Capture } from "./lib/ingest/capture.ts";
 import { Delivery } from "./lib/ingest/delivery.ts";
 import { importStatistics } from "./lib/ingest/import_command.ts";
-import { processOutput } from "./lib/ingest/import_display.ts";
 import { ingestHealth, ingestMetrics, ingestStatus } from "./lib/ingest/report.ts";
 import { openOutbox } from "./lib/ingest/outbox.ts";
 import { postEventsTo } from "./lib/ingest/post_events.ts";
@@ -86,7 +86,7 @@ export async function ingest(
 
 if (import.meta.main) {
   if (Deno.args[0] === "import-statistics") {
-    Deno.exit(await importStatistics(Deno.args.slice(1), readEnvironment, processOutput()));
+    Deno.exit(await importStatistics(Deno.args.slice(1), readEnvironment, processOutput("ingest")));
   }
   const help = `ingest: writes down everything that Home Assistant says, and delivers it to enrich.
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { EventProblem } from "../lib/enrich/tidy.ts";
+import { EventProblem } from "../lib/enrich/event_problem.ts";
 import { tidy } from "./tidied.ts";
 
 const START = "2026-11-23T18:00:00.000000+00:00";

@@ -14,8 +14,9 @@ import { deadline, describeError } from "../retry.ts";
 import { clientGone, failure, readBody } from "../server.ts";
 import type { AttributeMode } from "./attributes.ts";
 import { eventId } from "./event_id.ts";
+import { EventProblem } from "./event_problem.ts";
 import { type Store, type StorePoint, StoreUnavailable, type Verdict } from "./store.ts";
-import { EventProblem, tidyPoint } from "./tidy.ts";
+import { tidyPoint } from "./tidy.ts";
 
 const BODY = { maxBytes: MAX_BODY_BYTES, deadlineMs: 30_000 };
 /** What a batch may take in the store, below ingest's deadline of 30 s. */

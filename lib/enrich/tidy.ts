@@ -5,7 +5,6 @@
  */
 import { z } from "zod";
 import {
-  describeIssues,
   entityInfoSchema,
   type Envelope,
   type HassEvent,
@@ -13,9 +12,9 @@ import {
   stateSnapshotSchema,
   statisticsSchema,
 } from "../contract.ts";
-import { parseTimeUs } from "../time.ts";
 import type { AttributeMode, LeftOut } from "./attributes.ts";
 import { nanosecondsOf } from "./event_id.ts";
+import { parsed, usOf } from "./event_problem.ts";
 import { entityPoint, eventPoint } from "./event_point.ts";
 import { statePoint } from "./state_point.ts";
 import { statisticsPoint } from "./statistics_point.ts";
@@ -29,11 +28,6 @@ export interface TidyResult {
   readonly point: StorePoint;
   /** How many values of the event were left out, by reason. */
   readonly leftOut: ReadonlyMap<string, number>;
-}
-
-/** The event can never be stored: its data is not what its type promises. */
-export class EventProblem extends Error {
-  override readonly name = "EventProblem";
 }
 
 // with `data` around it, an issue's path names the field as the event has it
@@ -87,18 +81,6 @@ function pointOf(
     default:
       return eventPoint(envelope, mode, leftOut, ownTimeNs(event, eventText));
   }
-}
-
-function parsed<T>(schema: z.ZodType<T>, event: HassEvent): T {
-  const result = schema.safeParse(event);
-  if (!result.success) throw new EventProblem(describeIssues(result.error));
-  return result.data;
-}
-
-function usOf(time: string): number {
-  const timeUs = parseTimeUs(time);
-  if (timeUs === undefined) throw new EventProblem("time_fired: must be an ISO 8601 time");
-  return timeUs;
 }
 
 function ownTimeNs(event: HassEvent, eventText: string): bigint {

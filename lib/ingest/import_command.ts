@@ -1,11 +1,10 @@
 /** `ingest import-statistics`: has the running ingest import, through its routes, and shows how far it is. */
 import { parseArgs } from "node:util";
-import { z } from "zod";
-import { failureSchema } from "../contract.ts";
-import { deadline, describeError, sleep } from "../retry.ts";
-import type { Secret } from "../secret.ts";
-import { ConfigError, type Environment, host, port, SettingsReader } from "../settings.ts";
-import { type CommandOutput, ImportDisplay } from "./import_display.ts";
+import { type CommandOutput, WrongUse } from "../command.ts";
+import { describeError, sleep } from "../retry.ts";
+import { ConfigError, type Environment } from "../settings.ts";
+import { ImportDisplay } from "./import_display.ts";
+import { cannotReach, isAway, refusal, RunningIngest } from "./running_ingest.ts";
 import {
   IMPORT_PATH,
   type ImportProgress,
@@ -27,12 +26,8 @@ Usage: ingest import-statistics [--since DATE] [--entities GLOB]
 It finds ingest by INGEST_HOST, INGEST_PORT and SERVICE_TOKEN. Exit status: 0 all is imported,
 1 not all of it, 2 it was asked or configured wrong.`;
 
-const REQUEST_DEADLINE_MS = 10_000;
 /** An ingest that is upgraded meanwhile is waited for. */
 const AWAY_MS = 300_000;
-
-/** It was asked or configured wrong. */
-class WrongUse extends Error {}
 
 /** Runs the command. Returns its exit status. */
 export async function importStatistics(
@@ -72,66 +67,18 @@ function requestOf(args: readonly string[]): ImportRequest | undefined {
   throw new WrongUse(`--${issue?.path.join(".")} ${issue?.message}`);
 }
 
-/** The routes of the ingest that runs. */
-class RunningIngest {
-  readonly url: string;
-  readonly #serviceToken: Secret | undefined;
-
-  /** Throws ConfigError. */
-  constructor(env: Environment) {
-    const reader = new SettingsReader(env);
-    const address = reader.parse(z.object({
-      INGEST_HOST: host.default("127.0.0.1"),
-      INGEST_PORT: port.default(8001),
-    }));
-    this.#serviceToken = reader.secret("SERVICE_TOKEN");
-    if (!address || reader.problems.length > 0) throw new ConfigError(reader.problems);
-    const { INGEST_HOST: host_, INGEST_PORT: port_ } = address;
-    // an address that stands for all of this machine's is none to connect to
-    const reached = { "0.0.0.0": "127.0.0.1", "::": "::1" }[host_] ?? host_;
-    this.url = `http://${reached.includes(":") ? `[${reached}]` : reached}:${port_}`;
-  }
-
-  /** Returns false where an import is under way already. */
-  async start(request: ImportRequest): Promise<boolean> {
-    const response = await this.#fetch({
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(request),
-    });
-    if (response.status !== 202 && response.status !== 409) throw await refusal(response);
-    await response.body?.cancel();
-    return response.status === 202;
-  }
-
-  async progress(): Promise<ImportProgress> {
-    const response = await this.#fetch({});
-    if (response.status !== 200) throw await refusal(response);
-    return importProgressSchema.parse(await response.json());
-  }
-
-  /** Throws TypeError or a TimeoutError where ingest cannot be reached. */
-  #fetch(init: RequestInit): Promise<Response> {
-    const headers = new Headers(init.headers);
-    if (this.#serviceToken) headers.set("authorization", `Bearer ${this.#serviceToken()}`);
-    return fetch(this.url + IMPORT_PATH, {
-      ...init,
-      headers,
-      redirect: "error",
-      signal: deadline(REQUEST_DEADLINE_MS),
-    });
-  }
+/** Returns false where an import is under way already. */
+async function start(ingest: RunningIngest, request: ImportRequest): Promise<boolean> {
+  const response = await ingest.post(IMPORT_PATH, request);
+  if (response.status !== 202 && response.status !== 409) throw await refusal(response);
+  await response.body?.cancel();
+  return response.status === 202;
 }
 
-async function refusal(response: Response): Promise<Error> {
-  const text = await response.text();
-  let detail = response.statusText;
-  try {
-    detail = failureSchema.parse(JSON.parse(text)).detail;
-  } catch {
-    // something that is no ingest has answered
-  }
-  return new Error(`Ingest answered ${response.status}: ${detail}`);
+async function progressOf(ingest: RunningIngest): Promise<ImportProgress> {
+  const response = await ingest.get(IMPORT_PATH);
+  if (response.status !== 200) throw await refusal(response);
+  return importProgressSchema.parse(await response.json());
 }
 
 async function follow(
@@ -141,13 +88,9 @@ async function follow(
 ): Promise<number> {
   let started: boolean;
   try {
-    started = await ingest.start(request);
+    started = await start(ingest, request);
   } catch (error) {
-    if (!isAway(error)) throw error;
-    throw new Error(
-      `Cannot reach ingest at ${ingest.url}: see that it runs, and INGEST_HOST and INGEST_PORT ` +
-        `(${describeError(error)})`,
-    );
+    throw cannotReach(ingest, error);
   }
   if (!started) {
     const wishes = Object.keys(request).length > 0;
@@ -160,10 +103,10 @@ async function follow(
   let heardMs = performance.now();
   for (;;) {
     try {
-      const progress = await ingest.progress();
+      const progress = await progressOf(ingest);
       heardMs = performance.now();
       // ingest was started anew; it goes on where it was
-      if (progress.state === "none") await ingest.start(request);
+      if (progress.state === "none") await start(ingest, request);
       else if (progress.state === "running") display.show(progress);
       else return display.finish(progress);
     } catch (error) {
@@ -176,9 +119,4 @@ async function follow(
     }
     await sleep(output.intervalMs, new AbortController().signal);
   }
-}
-
-function isAway(error: unknown): boolean {
-  return error instanceof TypeError ||
-    (error instanceof DOMException && error.name === "TimeoutError");
 }

@@ -1,0 +1,81 @@
+/** The routes of the ingest that runs, for commands: they never touch its file. */
+import { z } from "zod";
+import { failureSchema } from "../contract.ts";
+import { deadline, describeError } from "../retry.ts";
+import type { Secret } from "../secret.ts";
+import { ConfigError, type Environment, host, port, SettingsReader } from "../settings.ts";
+
+const REQUEST_DEADLINE_MS = 10_000;
+
+/** Found by INGEST_HOST, INGEST_PORT and SERVICE_TOKEN. */
+export class RunningIngest {
+  readonly url: string;
+  readonly #serviceToken: Secret | undefined;
+
+  /** Throws ConfigError. */
+  constructor(env: Environment) {
+    const reader = new SettingsReader(env);
+    const address = reader.parse(z.object({
+      INGEST_HOST: host.default("127.0.0.1"),
+      INGEST_PORT: port.default(8001),
+    }));
+    this.#serviceToken = reader.secret("SERVICE_TOKEN");
+    if (!address || reader.problems.length > 0) throw new ConfigError(reader.problems);
+    const { INGEST_HOST: host_, INGEST_PORT: port_ } = address;
+    // an address that stands for all of this machine's is none to connect to
+    const reached = { "0.0.0.0": "127.0.0.1", "::": "::1" }[host_] ?? host_;
+    this.url = `http://${reached.includes(":") ? `[${reached}]` : reached}:${port_}`;
+  }
+
+  /** Throws TypeError or a TimeoutError where ingest cannot be reached, see `isAway`. */
+  get(path: string): Promise<Response> {
+    return this.#fetch(path, {});
+  }
+
+  /** As `get`; the body is sent as JSON. */
+  post(path: string, body: unknown): Promise<Response> {
+    return this.#fetch(path, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+  }
+
+  #fetch(path: string, init: RequestInit): Promise<Response> {
+    const headers = new Headers(init.headers);
+    if (this.#serviceToken) headers.set("authorization", `Bearer ${this.#serviceToken()}`);
+    return fetch(this.url + path, {
+      ...init,
+      headers,
+      redirect: "error",
+      signal: deadline(REQUEST_DEADLINE_MS),
+    });
+  }
+}
+
+/** What ingest says where it does not do what it was asked. */
+export async function refusal(response: Response): Promise<Error> {
+  const text = await response.text();
+  let detail = response.statusText;
+  try {
+    detail = failureSchema.parse(JSON.parse(text)).detail;
+  } catch {
+    // something that is no ingest has answered
+  }
+  return new Error(`Ingest answered ${response.status}: ${detail}`);
+}
+
+/** Whether ingest could not be reached, or did not answer. */
+export function isAway(error: unknown): boolean {
+  return error instanceof TypeError ||
+    (error instanceof DOMException && error.name === "TimeoutError");
+}
+
+/** The error with what to do, where ingest is away; else the error as it is. */
+export function cannotReach({ url }: RunningIngest, error: unknown): unknown {
+  if (!isAway(error)) return error;
+  return new Error(
+    `Cannot reach ingest at ${url}: see that it runs, and INGEST_HOST and INGEST_PORT ` +
+      `(${describeError(error)})`,
+  );
+}
