@@ -36,8 +36,9 @@ const bold = (text: string) => colours ? `\x1b[1m${text}\x1b[0m` : text;
 
 /** Folders and files that a program must read, out of the settings that name them. */
 function readable(env: Environment, dataDir: string): string {
+  const named = /^((HASS|SERVICE|INFLUXDB)_\w+|CONFIG)_FILE$/;
   const files = Object.entries(env).flatMap(([name, value]) =>
-    value && (/^(HASS|SERVICE|INFLUXDB)_\w+_FILE$/.test(name) || name === "CREDENTIALS_DIRECTORY")
+    value && (named.test(name) || name === "CREDENTIALS_DIRECTORY")
       // the folder, so that a file that is replaced can still be read
       ? [name.endsWith("_FILE") ? dirname(value) : value]
       : []

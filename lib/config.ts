@@ -4,9 +4,11 @@
  */
 import { parseEnv } from "node:util";
 import { z } from "zod";
+import { fileNotes, readConfigFile } from "./config_file.ts";
+import { influxdbSettings } from "./influxdb_settings.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "./log.ts";
 import { describeError } from "./retry.ts";
-import { givenSecret, type Secret, SECRETS } from "./secret.ts";
+import { givenSecret, SECRETS } from "./secret.ts";
 import {
   ConfigError,
   type Configured,
@@ -63,8 +65,10 @@ const enrichSchema = z.object({
     "Address that enrich listens on",
   ),
   ENRICH_PORT: port.default(8002).describe("Port that enrich listens on"),
-  SCHEMA: z.enum(["tidy"], "must be tidy").default("tidy").describe(
-    "How events become points",
+  SCHEMA: z.enum(["tidy", "homeassistant"], "must be tidy or homeassistant").default("tidy")
+    .describe("How events become points; homeassistant: as its influxdb integration writes them"),
+  CONFIG_FILE: z.string().optional().describe(
+    "YAML file with Home Assistant's influxdb: block: connection, filters, names",
   ),
   ATTRIBUTES: z.enum(
     ["standard", "all", "none"],
@@ -93,7 +97,10 @@ const KNOWN_NAMES = [
 ];
 
 export type IngestSettings = NonNullable<ReturnType<typeof readIngest>>;
-export type EnrichSettings = NonNullable<ReturnType<typeof readEnrich>>;
+export interface EnrichSettings extends NonNullable<ReturnType<typeof readEnrich>> {
+  /** Reads the same environment again, with the files that it names. Throws ConfigError. */
+  readonly reread: () => Configured<EnrichSettings>;
+}
 
 function readIngest(reader: SettingsReader, env: Environment) {
   // in an app (add-on) the Supervisor names itself and hands out a token
@@ -143,7 +150,25 @@ function readEnrich(reader: SettingsReader) {
   const token = reader.secret("INFLUXDB_TOKEN");
   const password = reader.secret("INFLUXDB_PASSWORD");
   if (!parsed) return undefined;
+  const { SCHEMA: schema, CONFIG_FILE: path } = parsed;
   reader.checkListening("ENRICH_HOST", parsed.ENRICH_HOST, serviceToken);
+  const file = path === undefined ? undefined : readConfigFile(path, reader.problems);
+  const influxdb = influxdbSettings(
+    {
+      url: parsed.INFLUXDB_URL,
+      version: parsed.INFLUXDB_VERSION,
+      org: parsed.INFLUXDB_ORG,
+      bucket: parsed.INFLUXDB_BUCKET,
+      database: parsed.INFLUXDB_DATABASE,
+      username: parsed.INFLUXDB_USERNAME,
+      token,
+      password,
+    },
+    file,
+    schema === "homeassistant",
+    reader.problems,
+  );
+  if (file) reader.warnings.push(...fileNotes(file, schema, influxdb !== undefined));
   return {
     dataDir: parsed.DATA_DIR,
     logLevel: parsed.LOG_LEVEL,
@@ -151,62 +176,12 @@ function readEnrich(reader: SettingsReader) {
     serviceToken,
     host: parsed.ENRICH_HOST,
     port: parsed.ENRICH_PORT,
+    schema,
     attributes: parsed.ATTRIBUTES,
     localStoreDays: parsed.LOCAL_STORE_DAYS,
-    influxdb: influxdbOf(reader, parsed, token, password),
+    influxdb,
+    file,
   };
-}
-
-function influxdbOf(
-  { problems }: SettingsReader,
-  parsed: z.output<typeof enrichSchema>,
-  token: Secret | undefined,
-  password: Secret | undefined,
-) {
-  const {
-    INFLUXDB_URL: url,
-    INFLUXDB_DATABASE: database,
-    INFLUXDB_BUCKET: bucket,
-  } = parsed;
-  const { INFLUXDB_ORG: org, INFLUXDB_USERNAME: username } = parsed;
-  if (!url) {
-    const left = Object.entries({
-      INFLUXDB_DATABASE: database,
-      INFLUXDB_BUCKET: bucket,
-    }).find(([, value]) => value);
-    if (left) {
-      problems.push(
-        `INFLUXDB_URL is not set although ${left[0]} is: set both or neither`,
-      );
-    }
-    return undefined;
-  }
-  const guess = database && !bucket ? 1 : bucket && !database ? 2 : undefined;
-  const version = parsed.INFLUXDB_VERSION ?? guess;
-  if (!version) {
-    problems.push(
-      database
-        ? "INFLUXDB_DATABASE and INFLUXDB_BUCKET are both set: leave one out, or set INFLUXDB_VERSION"
-        : "INFLUXDB_URL is set without INFLUXDB_DATABASE (1.x) or INFLUXDB_BUCKET (2.x): set one of them",
-    );
-    return undefined;
-  }
-  const needed = version === 1
-    ? { INFLUXDB_DATABASE: database }
-    : version === 2
-    ? { INFLUXDB_BUCKET: bucket, INFLUXDB_ORG: org, INFLUXDB_TOKEN: token }
-    : { INFLUXDB_DATABASE: database ?? bucket, INFLUXDB_TOKEN: token };
-  for (const [name, value] of Object.entries(needed)) {
-    if (!value) {
-      problems.push(`${name} is not set: InfluxDB ${version} needs it`);
-    }
-  }
-  if (version === 1 && Boolean(username) !== Boolean(password)) {
-    problems.push(
-      "INFLUXDB_USERNAME and INFLUXDB_PASSWORD go together: set both or neither",
-    );
-  }
-  return { url, version, database, bucket, org, username, token, password };
 }
 
 /** Ingest's settings. Throws ConfigError with every problem. */
@@ -218,7 +193,8 @@ export function ingestSettings(env: Environment): Configured<IngestSettings> {
 /** Enrich's settings. Throws ConfigError with every problem. */
 export function enrichSettings(env: Environment): Configured<EnrichSettings> {
   const reader = new SettingsReader(env);
-  return reader.finish(readEnrich(reader), KNOWN_NAMES);
+  const { settings, warnings } = reader.finish(readEnrich(reader), KNOWN_NAMES);
+  return { settings: { ...settings, reread: () => enrichSettings(env) }, warnings };
 }
 
 /** The settings of a program for its `--help`, out of the schemas that parse them. */

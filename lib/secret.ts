@@ -1,5 +1,6 @@
 /** Secrets: out of a variable, a file, or a credential of systemd. */
 import { rememberSecret } from "./log.ts";
+import { readTextFile } from "./text_file.ts";
 
 /**
  * A secret, read again at each use, so that a corrected file counts without a restart.
@@ -65,18 +66,11 @@ function secretOfText(name: SecretName, raw: string): string {
 function secretOfFile(setting: string, name: SecretName, path: string): string {
   let text: string;
   try {
-    text = Deno.readTextFileSync(path);
+    text = readTextFile(path);
   } catch (error) {
-    throw new Error(
-      `${setting} is "${path}": it must be a file that can be read (${reasonOf(error)})`,
-    );
+    const reason = error instanceof Error ? error.message : "";
+    throw new Error(`${setting} is "${path}": it must be a file that can be read (${reason})`);
   }
   if (text.trim() === "") throw new Error(`${setting} is "${path}": the file must not be empty`);
   return secretOfText(name, text);
-}
-
-function reasonOf(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) return "there is none";
-  if (error instanceof Deno.errors.NotCapable) return "--allow-read does not name it";
-  return error instanceof Error ? error.message : String(error);
 }

@@ -81,6 +81,7 @@ function warningsOf(env: Environment, known: readonly string[]): string[] {
 /** Collects what one program's settings are made of, and everything that is wrong with them. */
 export class SettingsReader {
   readonly problems: string[] = [];
+  readonly warnings: string[] = [];
   readonly #env: Environment;
 
   constructor(env: Environment) {
@@ -119,7 +120,7 @@ export class SettingsReader {
 
   /** The settings, with warnings of what is like one of the known names. Throws ConfigError. */
   finish<T>(settings: T | undefined, known: readonly string[]): Configured<T> {
-    const warnings = warningsOf(this.#env, known);
+    const warnings = [...warningsOf(this.#env, known), ...this.warnings];
     if (this.problems.length > 0 || settings === undefined) {
       throw new ConfigError(this.problems, warnings);
     }

@@ -1,0 +1,172 @@
+/** Where InfluxDB is and who may write: out of the environment, and of CONFIG_FILE where that is silent. */
+import { dirname, resolve } from "node:path";
+import type { ConfigFile, FileOptions } from "./config_file.ts";
+import { givenSecret, type Secret } from "./secret.ts";
+import { readTextFile } from "./text_file.ts";
+
+/** What the environment says. */
+export interface InfluxDbEnvironment {
+  readonly url: string | undefined;
+  readonly version: 1 | 2 | 3 | undefined;
+  readonly org: string | undefined;
+  readonly bucket: string | undefined;
+  readonly database: string | undefined;
+  readonly username: string | undefined;
+  readonly token: Secret | undefined;
+  readonly password: Secret | undefined;
+}
+
+export interface InfluxDbSettings extends InfluxDbEnvironment {
+  readonly url: string;
+  readonly version: 1 | 2 | 3;
+  /** The text of the certificate authority that is trusted besides the system's; throws where it cannot be read. */
+  readonly caCert: (() => string) | undefined;
+}
+
+/** The integration's own (homeassistant/components/influxdb/const.py and its two clients). */
+const DEFAULTS = {
+  database: "home_assistant",
+  bucket: "Home Assistant",
+  1: { host: "localhost", ssl: false, port: 8086 },
+  2: { host: "us-west-2-1.aws.cloud2.influxdata.com", ssl: true, port: undefined },
+};
+
+/**
+ * The connection, or undefined where none is named. `assumes` is whether the integration's own
+ * defaults hold where no host is named. Adds what is wrong to `problems`.
+ */
+export function influxdbSettings(
+  env: InfluxDbEnvironment,
+  file: ConfigFile | undefined,
+  assumes: boolean,
+  problems: string[],
+): InfluxDbSettings | undefined {
+  const options: Partial<FileOptions> = file?.options ?? {};
+  const defaults = assumes || options.host !== undefined;
+  if (!env.url && !defaults) {
+    const left = Object.entries({ INFLUXDB_DATABASE: env.database, INFLUXDB_BUCKET: env.bucket })
+      .find(([, value]) => value);
+    if (left) {
+      problems.push(`INFLUXDB_URL is not set although ${left[0]} is: set both or neither`);
+    }
+    return undefined;
+  }
+  const version = versionOf(env, options, defaults);
+  if (!version) {
+    problems.push(
+      env.database
+        ? "INFLUXDB_DATABASE and INFLUXDB_BUCKET are both set: leave one out, or set INFLUXDB_VERSION"
+        : "INFLUXDB_URL is set without INFLUXDB_DATABASE (1.x) or INFLUXDB_BUCKET (2.x): set one of them",
+    );
+    return undefined;
+  }
+  const { token, password } = options;
+  const settings: InfluxDbSettings = {
+    url: env.url ?? urlOf(options, version === 2 ? 2 : 1),
+    version,
+    org: env.org ?? options.organization,
+    bucket: env.bucket ?? options.bucket ?? (defaults ? DEFAULTS.bucket : undefined),
+    database: env.database ?? options.database ?? (defaults ? DEFAULTS.database : undefined),
+    token: env.token ?? (token ? givenSecret("INFLUXDB_TOKEN", token) : undefined),
+    // a user of one place with the password of another is nobody
+    ...(env.username || env.password ? { username: env.username, password: env.password } : {
+      username: options.username,
+      password: password ? givenSecret("INFLUXDB_PASSWORD", password) : undefined,
+    }),
+    caCert: caCertOf(file, problems),
+  };
+  checkCredentials(env, settings, file, problems);
+  return settings;
+}
+
+function versionOf(
+  env: InfluxDbEnvironment,
+  options: Partial<FileOptions>,
+  defaults: boolean,
+): 1 | 2 | 3 | undefined {
+  if (env.version) return env.version;
+  if (env.database || env.bucket) {
+    return env.database && env.bucket ? undefined : env.bucket ? 2 : 1;
+  }
+  if (options.api_version) return options.api_version === "2" ? 2 : 1;
+  // a block without api_version is of 1.x
+  return defaults || options.database !== undefined ? 1 : undefined;
+}
+
+function urlOf({ host, port, ssl, path }: Partial<FileOptions>, version: 1 | 2): string {
+  const standard = DEFAULTS[version];
+  const scheme = ssl ?? standard.ssl ? "https" : "http";
+  const portText = port ?? standard.port;
+  const pathText = path?.replace(/^\/*/, "/").replace(/\/+$/, "") ?? "";
+  return `${scheme}://${host ?? standard.host}${portText ? `:${portText}` : ""}${pathText}`;
+}
+
+function caCertOf(file: ConfigFile | undefined, problems: string[]): (() => string) | undefined {
+  if (!file) return undefined;
+  const { ssl_ca_cert: caCert, verify_ssl: verifies } = file.options;
+  if (!verifies) {
+    problems.push(
+      `${file.name}: verify_ssl: false is refused, for anybody could read and change what is sent: ` +
+        "leave it out, and where the certificate is of an authority of your own name that by " +
+        "ssl_ca_cert: /path/to/ca.pem",
+    );
+  }
+  if (caCert === undefined) return undefined;
+  const path = resolve(dirname(file.path), caCert);
+  const read = () => {
+    try {
+      return readTextFile(path);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : "";
+      throw new Error(
+        `${file.name}: ssl_ca_cert is "${caCert}": it must be a file that can be read (${reason})`,
+      );
+    }
+  };
+  try {
+    read();
+  } catch (error) {
+    problems.push(error instanceof Error ? error.message : String(error));
+  }
+  return read;
+}
+
+function checkCredentials(
+  env: InfluxDbEnvironment,
+  settings: InfluxDbSettings,
+  file: ConfigFile | undefined,
+  problems: string[],
+): void {
+  const { version, database, bucket, org, token, username, password } = settings;
+  const needed = version === 1
+    ? { INFLUXDB_DATABASE: database }
+    : version === 2
+    ? { INFLUXDB_BUCKET: bucket, INFLUXDB_ORG: org, INFLUXDB_TOKEN: token }
+    : { INFLUXDB_DATABASE: database ?? bucket, INFLUXDB_TOKEN: token };
+  const inFile: Readonly<Record<string, string>> = {
+    INFLUXDB_DATABASE: "database",
+    INFLUXDB_BUCKET: "bucket",
+    INFLUXDB_ORG: "organization",
+    INFLUXDB_TOKEN: "token",
+  };
+  for (const [name, value] of Object.entries(needed)) {
+    if (value) continue;
+    const other = file ? `, nor ${inFile[name]} in ${file.name}` : "";
+    problems.push(`${name} is not set${other}: InfluxDB ${version} needs it`);
+  }
+  const fromFile = !env.username && !env.password;
+  if (version === 1 && Boolean(username) !== Boolean(password)) {
+    problems.push(
+      fromFile
+        ? `${file?.name}: username and password go together: set both or neither`
+        : "INFLUXDB_USERNAME and INFLUXDB_PASSWORD go together: set both or neither",
+    );
+  }
+  if (!file || env.version) return;
+  if (version === 1 && file.options.token !== undefined) {
+    problems.push(`${file.name}: token is for api_version: 2, which must be set then`);
+  }
+  if (version === 2 && file.options.username !== undefined) {
+    problems.push(`${file.name}: username and password are for api_version: 1; leave them out`);
+  }
+}

@@ -1,0 +1,16 @@
+/** The text of a file that a setting names. */
+
+/** Throws an Error whose message says why the file cannot be read, for the end of a sentence. */
+export function readTextFile(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    throw new Error(reasonOf(error), { cause: error });
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "there is none";
+  if (error instanceof Deno.errors.NotCapable) return "--allow-read does not name it";
+  return error instanceof Error ? error.message : String(error);
+}
