@@ -1,17 +1,21 @@
 /** ingest: Home Assistant's WebSocket API → a durable outbox → `POST /events` of enrich. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { processOutput } from "./lib/command.ts";
+import { type Command, processOutput } from "./lib/command.ts";
 import {
   type IngestSettings,
   ingestSettings,
   readEnvironment,
   settingsHelp,
 } from "./lib/config.ts";
+import { health } from "./lib/health_command.ts";
 import { Capture } from "./lib/ingest/capture.ts";
+import { checkIngest } from "./lib/ingest/check_command.ts";
+import { deadLetters } from "./lib/ingest/dead_letters_command.ts";
+import { addDeadLetterRoutes } from "./lib/ingest/dead_letters_routes.ts";
 import { Delivery } from "./lib/ingest/delivery.ts";
 import { importStatistics } from "./lib/ingest/import_command.ts";
-import { ingestHealth, ingestMetrics, ingestStatus } from "./lib/ingest/report.ts";
+import { ingestHealth, ingestMetrics, ingestNotes, ingestStatus } from "./lib/ingest/report.ts";
 import { openOutbox } from "./lib/ingest/outbox.ts";
 import { postEventsTo } from "./lib/ingest/post_events.ts";
 import { Statistics } from "./lib/ingest/statistics.ts";
@@ -56,20 +60,23 @@ export async function ingest(
     name: "ingest",
     serviceToken: settings.serviceToken,
     health: () => ingestHealth(parts),
+    notes: () => ingestNotes(parts),
     metrics: ingestMetrics(parts),
     status: () => ingestStatus(parts),
   });
+  // intake stops first; what is captured is then delivered for as long as a stop may take
+  const deliveryStop = new AbortController();
+  const stopping = AbortSignal.any([signal, deliveryStop.signal]);
   statistics.addTo(app);
+  addDeadLetterRoutes(app, outbox.deadLetters, stopping);
   const server = listen(app, { ...settings, setting: "INGEST_HOST and INGEST_PORT" });
   onListening(server.url);
   log.info("Listening on {url}, delivering to {enrich}", {
     url: server.url,
     enrich: settings.enrichmentServiceUrl,
   });
-  // intake stops first; what is captured is then delivered for as long as a stop may take
-  const deliveryStop = new AbortController();
   const delivering = delivery.run(deliveryStop.signal);
-  const importing = statistics.run(AbortSignal.any([signal, deliveryStop.signal]));
+  const importing = statistics.run(stopping);
   const work = (async () => {
     await capture.run(signal);
     outbox.flush();
@@ -85,13 +92,22 @@ export async function ingest(
 }
 
 if (import.meta.main) {
-  if (Deno.args[0] === "import-statistics") {
-    Deno.exit(await importStatistics(Deno.args.slice(1), readEnvironment, processOutput("ingest")));
-  }
+  const [name = "", ...args] = Deno.args;
+  const commands = new Map<string, Command>([
+    ["import-statistics", importStatistics],
+    ["dead-letters", deadLetters],
+    ["check", checkIngest],
+    ["health", (_args, env, output) => health("ingest", env, output)],
+  ]);
+  const command = commands.get(name);
+  if (command) Deno.exit(await command(args, readEnvironment, processOutput("ingest")));
   const help = `ingest: writes down everything that Home Assistant says, and delivers it to enrich.
 
 Usage: ingest [--help] [--version]
+       ingest check [--help]               tries everything that the settings name
+       ingest health                       says whether the running ingest does its work
        ingest import-statistics [--help]   brings in hourly statistics of all years
+       ingest dead-letters [--help]        lists, replays or discards events that were refused
 
 Settings, from the environment or an .env in the working directory:
 ${settingsHelp("ingest")}`;

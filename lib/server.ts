@@ -21,6 +21,8 @@ export interface Served {
   readonly serviceToken: Secret | undefined;
   /** Why the program does not do its work; empty where it does. */
   health(): readonly HealthReason[];
+  /** Numbers that a person should see beside its health, and that do not make it worse. */
+  notes?(): Readonly<Record<string, number>>;
   metrics(): string;
   status(): Readonly<Record<string, unknown>>;
 }
@@ -43,9 +45,10 @@ export function createApp(served: Served): Hono {
   app.use(guard(served.name, served.serviceToken));
   const ready = (c: Context) => {
     const reasons = served.health();
+    const notes = served.notes?.();
     return reasons.length === 0
-      ? c.json({ status: "ready" })
-      : c.json({ status: "not ready", reasons }, 503);
+      ? c.json({ status: "ready", ...notes })
+      : c.json({ status: "not ready", reasons, ...notes }, 503);
   };
   app.get("/health/ready", ready);
   app.get("/health", ready);
@@ -195,10 +198,12 @@ function page(served: Served): string {
       reasons.map(({ reason, action }) => `<li><b>${escape(reason)}</b>: ${escape(action)}</li>`)
         .join("")
     }</ul>`;
+  const notes = Object.entries(served.notes?.() ?? {})
+    .map(([name, n]) => `<p>${escape(name.replaceAll("_", " "))}: ${n}</p>`).join("");
   const status = escape(JSON.stringify(served.status(), undefined, 2));
   return `<!doctype html><html lang="en"><meta charset="utf-8">` +
     `<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">` +
-    `<title>${served.name}</title><h1>${served.name}</h1>${health}<pre>${status}</pre></html>`;
+    `<title>${served.name}</title><h1>${served.name}</h1>${health}${notes}<pre>${status}</pre></html>`;
 }
 
 export interface Listening {

@@ -106,16 +106,19 @@ Deno.test("Outbox moves a problem to the dead letters with its reason", () => {
   assertEquation(counters);
 });
 
-Deno.test("Outbox never loses a committed line or the equation, whatever happens and wherever it is killed", () => {
+Deno.test("Outbox never loses a committed line or the equation, whatever happens and wherever it is killed", async () => {
   const action = fc.oneof(
     fc.record({ kind: fc.constant("add"), n: fc.integer({ min: 1, max: 5 }) }),
     fc.record({ kind: fc.constant("flush"), n: fc.constant(0) }),
     fc.record({ kind: fc.constant("settle"), n: fc.integer({ min: 1, max: 7 }) }),
     fc.record({ kind: fc.constant("refuse"), n: fc.integer({ min: 1, max: 2 }) }),
+    fc.record({ kind: fc.constant("replay"), n: fc.integer({ min: 1, max: 3 }) }),
+    fc.record({ kind: fc.constant("discard"), n: fc.integer({ min: 1, max: 2 }) }),
     fc.record({ kind: fc.constant("kill"), n: fc.constant(0) }),
   );
-  fc.assert(
-    fc.property(fc.array(action, { maxLength: 30 }), (actions) => {
+  const { signal } = new AbortController();
+  await fc.assert(
+    fc.asyncProperty(fc.array(action, { maxLength: 40 }), async (actions) => {
       using folder = new TemporaryFolder();
       let path = folder.file("0.sqlite");
       let outbox = open(path);
@@ -123,7 +126,14 @@ Deno.test("Outbox never loses a committed line or the equation, whatever happens
       let kills = 0;
       let buffered: string[] = [];
       let committed: string[] = [];
-      const check = () => {
+      let dead: string[] = [];
+      const deadSeqs = async () =>
+        (await outbox.deadLetters.list({ limit: 1_000 }, signal))?.letters.map(({ seq }) => seq) ??
+          [];
+      const check = async () => {
+        const lines = (await deadSeqs()).map((seq) => outbox.deadLetters.get(seq)?.line);
+        assert.deepEqual(lines, dead);
+        assert.equal(outbox.counters().deadLettered, dead.length);
         assert.deepEqual(outbox.peek(ALL).map(({ line }) => line), committed);
         assert.equal(outbox.counters().queued, committed.length);
         assertEquation(outbox.counters());
@@ -146,7 +156,14 @@ Deno.test("Outbox never loses a committed line or the equation, whatever happens
           const rows = outbox.peek({ ...ALL, maxEvents: n });
           const problems = rows.map(({ seq }) => ({ seq, reason: "no" }));
           outbox.settle({ done: [], delivered: 0, skipped: {}, problems });
+          dead.push(...committed.slice(0, n));
           committed = committed.slice(n);
+        } else if (kind === "replay" || kind === "discard") {
+          const seqs = (await deadSeqs()).slice(0, n);
+          const { moved } = await outbox.deadLetters[kind]({ seqs }, signal);
+          assert.equal(moved, Math.min(n, dead.length));
+          if (kind === "replay") committed.push(...dead.slice(0, n));
+          dead = dead.slice(n);
         } else {
           // what a kill leaves behind: the file and its log as the system has them, and nothing of the memory
           const copy = folder.file(`${++kills}.sqlite`);
@@ -158,7 +175,7 @@ Deno.test("Outbox never loses a committed line or the equation, whatever happens
           buffered = [];
           assert.deepEqual(outbox.counters(), before);
         }
-        check();
+        await check();
       }
       outbox[Symbol.dispose]();
     }),

@@ -4,12 +4,17 @@ import { createApp, type HealthReason, listen, readBody } from "../lib/server.ts
 const BODY = { maxBytes: 10, deadlineMs: 100 };
 
 function app(
-  { token, reasons = [] }: { token?: string; reasons?: HealthReason[] } = {},
+  { token, reasons = [], notes }: {
+    token?: string;
+    reasons?: HealthReason[];
+    notes?: Readonly<Record<string, number>>;
+  } = {},
 ) {
   const served = createApp({
     name: "enrich",
     serviceToken: token === undefined ? undefined : () => token,
     health: () => reasons,
+    notes: () => notes ?? {},
     metrics: () => "a_total 1\n",
     status: () => ({ detail: "<script>" }),
   });
@@ -48,6 +53,18 @@ Deno.test("Server is alive while it is not ready, and says why and what to do", 
     reasons: [{ reason: "The store is away", action: "start it" }],
   });
   assert.match(await (await get("/")).text(), /The store is away/);
+});
+
+Deno.test("Server's notes stand beside its health and make it no worse", async () => {
+  const notes = { dead_letters: 3 };
+  const well = await app({ notes })("/health");
+  assert.equal(well.status, 200);
+  assert.deepEqual(await well.json(), { status: "ready", dead_letters: 3 });
+  const get = app({ notes, reasons: [{ reason: "away", action: "start it" }] });
+  const unwell = await get("/health/ready");
+  assert.equal(unwell.status, 503);
+  assert.equal((await unwell.json()).dead_letters, 3);
+  assert.match(await (await get("/")).text(), /<p>dead letters: 3<\/p>/);
 });
 
 Deno.test("Server's page cannot be made to run a script", async () => {

@@ -8,6 +8,7 @@ import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
 import { isCorrupt, isFull, openDatabase, Statements } from "../sqlite.ts";
+import { DeadLetters } from "./dead_letters.ts";
 import { Gaps, type StateStamp } from "./gaps.ts";
 import { Ledger, type OutboxCounters } from "./ledger.ts";
 
@@ -15,8 +16,6 @@ const USER_VERSION = 1;
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, line TEXT NOT NULL);
-  CREATE TABLE IF NOT EXISTS dead_letter (
-    seq INTEGER PRIMARY KEY, line TEXT NOT NULL, reason TEXT NOT NULL, refused_at TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 `;
 
@@ -70,6 +69,7 @@ export class Outbox implements Disposable {
   readonly #options: OutboxOptions;
   readonly #ledger: Ledger;
   readonly gaps: Gaps;
+  readonly deadLetters: DeadLetters;
   #buffer: Spooled[] = [];
   #bufferChars = 0;
   #commitTimer: ReturnType<typeof setTimeout> | undefined;
@@ -91,6 +91,7 @@ export class Outbox implements Disposable {
     this.#statements = new Statements(this.#db);
     this.#ledger = new Ledger(this.#db);
     this.gaps = new Gaps(this.#db);
+    this.deadLetters = new DeadLetters(this.#db, this.#transact.bind(this));
     this.#limit();
   }
 
@@ -185,9 +186,6 @@ export class Outbox implements Disposable {
   /** Lets go of what enrich has answered for. */
   settle({ done, delivered, skipped, problems }: Settlement): void {
     const remove = this.#statements.get("DELETE FROM outbox WHERE seq = ?");
-    const bury = this.#statements.get(
-      "INSERT INTO dead_letter (seq, line, reason, refused_at) SELECT seq, line, ?, ? FROM outbox WHERE seq = ?",
-    );
     const changes: Record<string, number> = {
       delivered,
       dead_lettered: problems.length,
@@ -196,7 +194,7 @@ export class Outbox implements Disposable {
     for (const [reason, count] of Object.entries(skipped)) changes[`skipped:${reason}`] = count;
     this.#transact(changes, () => {
       for (const { seq, reason } of problems) {
-        bury.run(reason, new Date().toISOString(), seq);
+        this.deadLetters.bury(seq, reason);
         remove.run(seq);
       }
       for (const seq of done) remove.run(seq);
@@ -209,10 +207,8 @@ export class Outbox implements Disposable {
   }
 
   /** Dead letters by reason, the most frequent first. */
-  deadLetterReasons(limit = 10): { reason: string; count: number }[] {
-    return this.#statements.get(
-      "SELECT reason, count(*) AS n FROM dead_letter GROUP BY reason ORDER BY n DESC LIMIT ?",
-    ).all(limit).map(({ reason, n }) => ({ reason: String(reason), count: Number(n) }));
+  deadLetterReasons(): { reason: string; count: number }[] {
+    return this.deadLetters.reasons();
   }
 
   /** When the event that has waited longest was fired, by Home Assistant's clock. */

@@ -49,6 +49,11 @@ export function ingestHealth({ outbox, capture, delivery, settings }: IngestPart
   return reasons;
 }
 
+/** What health says besides: dead letters wait for a person, and keep nobody waiting. */
+export function ingestNotes({ outbox }: IngestParts): Readonly<Record<string, number>> {
+  return { dead_letters: outbox.counters().deadLettered };
+}
+
 /** The metrics' text, read at each call. The equation's counters are the last committed set. */
 export function ingestMetrics({ outbox, capture, delivery }: IngestParts): () => string {
   const metrics = new Metrics("ingest");
@@ -83,6 +88,11 @@ export function ingestMetrics({ outbox, capture, delivery }: IngestParts): () =>
     "events_dead_lettered",
     "Events that can never be stored as they are, kept for a person to look at.",
     () => counters.deadLettered,
+  );
+  metrics.gauge(
+    "dead_letters_oldest_age_seconds",
+    "Since the dead letter that arrived first was refused; 0 while there is none.",
+    () => outbox.deadLetters.oldestAgeS,
   );
   metrics.gauge("events_queued", "Events that wait in the outbox.", () => counters.queued);
   metrics.gauge(

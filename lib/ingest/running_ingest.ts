@@ -28,27 +28,28 @@ export class RunningIngest {
   }
 
   /** Throws TypeError or a TimeoutError where ingest cannot be reached, see `isAway`. */
-  get(path: string): Promise<Response> {
-    return this.#fetch(path, {});
+  get(path: string, deadlineMs = REQUEST_DEADLINE_MS): Promise<Response> {
+    return this.#fetch(path, {}, deadlineMs);
   }
 
   /** As `get`; the body is sent as JSON. */
-  post(path: string, body: unknown): Promise<Response> {
-    return this.#fetch(path, {
+  post(path: string, body: unknown, deadlineMs = REQUEST_DEADLINE_MS): Promise<Response> {
+    const init = {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),
-    });
+    };
+    return this.#fetch(path, init, deadlineMs);
   }
 
-  #fetch(path: string, init: RequestInit): Promise<Response> {
+  #fetch(path: string, init: RequestInit, deadlineMs: number): Promise<Response> {
     const headers = new Headers(init.headers);
     if (this.#serviceToken) headers.set("authorization", `Bearer ${this.#serviceToken()}`);
     return fetch(this.url + path, {
       ...init,
       headers,
       redirect: "error",
-      signal: deadline(REQUEST_DEADLINE_MS),
+      signal: deadline(deadlineMs),
     });
   }
 }
