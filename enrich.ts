@@ -1,26 +1,42 @@
 /** enrich: gives events their meaning and stores them in InfluxDB, or in the local store where none is set. */
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { type EnrichSettings, enrichSettings, settingsHelp } from "./lib/config.ts";
+import { checkStore } from "./lib/enrich/check_command.ts";
+import { type Command, processOutput } from "./lib/command.ts";
+import {
+  type EnrichSettings,
+  enrichSettings,
+  readEnvironment,
+  settingsHelp,
+} from "./lib/config.ts";
+import { ConfigWatch } from "./lib/enrich/config_watch.ts";
+import { exportStore } from "./lib/enrich/export_command.ts";
 import { InfluxDb } from "./lib/enrich/influxdb.ts";
 import { LocalStore } from "./lib/enrich/local_store.ts";
+import { influxDbOptions, openStore } from "./lib/enrich/open_store.ts";
 import { Receiver } from "./lib/enrich/receiver.ts";
 import { enrichHealth, enrichMetrics, enrichStatus } from "./lib/enrich/report.ts";
+import { schemaOf } from "./lib/enrich/schema.ts";
 import { StoreUnavailable } from "./lib/enrich/store.ts";
+import { health } from "./lib/health_command.ts";
 import { getLogger } from "./lib/log.ts";
 import { runProgram, STOP_MS } from "./lib/program.ts";
 import { deadline, sleep } from "./lib/retry.ts";
 import { createApp, listen } from "./lib/server.ts";
+import { ConfigError } from "./lib/settings.ts";
 
 /** How often the store is asked whether it would take points, while none come. */
 const PROBE_INTERVAL_MS = 30_000;
 const PROBE_DEADLINE_MS = 10_000;
 const PRUNE_INTERVAL_MS = 3_600_000;
 
-function openStore({ influxdb, dataDir, localStoreDays }: EnrichSettings): InfluxDb | LocalStore {
-  if (influxdb) return new InfluxDb({ ...influxdb, username: () => influxdb.username });
-  mkdirSync(dataDir, { recursive: true });
-  return new LocalStore(join(dataDir, "store.sqlite"), { days: localStoreDays });
+/** From the next request on. Throws ConfigError where events would have to go to another kind of store. */
+function reconfigure(store: InfluxDb | LocalStore, settings: EnrichSettings): void {
+  const options = influxDbOptions(settings);
+  if (store instanceof InfluxDb && options) store.reconfigure(options);
+  else if (store instanceof InfluxDb || options) {
+    throw new ConfigError([
+      "it changes whether events go to InfluxDB or to the local store: restart enrich for that",
+    ]);
+  }
 }
 
 /** A store that cannot delete what is old says so in health; the next round tries again. */
@@ -44,8 +60,12 @@ export async function enrich(
   const log = getLogger("enrich");
   const store = openStore(settings);
   try {
-    const receiver = new Receiver({ store, attributes: settings.attributes });
-    const parts = { store, receiver, settings };
+    const receiver = new Receiver({ store, schema: schemaOf(settings) });
+    const configWatch = new ConfigWatch(settings, (next) => {
+      reconfigure(store, next);
+      receiver.schema = schemaOf(next);
+    });
+    const parts = { store, receiver, settings, configWatch };
     const app = createApp({
       name: "enrich",
       serviceToken: settings.serviceToken,
@@ -60,6 +80,7 @@ export async function enrich(
       url: server.url,
       store: store.status().description,
     });
+    const watching = configWatch.run(signal);
     let problem: string | undefined;
     let prunedMs = -Infinity;
     while (!signal.aborted) {
@@ -76,6 +97,7 @@ export async function enrich(
       }
       await sleep(PROBE_INTERVAL_MS, signal);
     }
+    await watching;
     await Promise.race([server.close(), sleep(STOP_MS, new AbortController().signal)]);
   } finally {
     store.close();
@@ -83,9 +105,21 @@ export async function enrich(
 }
 
 if (import.meta.main) {
+  const [name = "", ...args] = Deno.args;
+  const commands = new Map<string, Command>([
+    ["check", checkStore],
+    ["export", exportStore],
+    ["health", (_args, env, output) => health("enrich", env, output)],
+  ]);
+  const command = commands.get(name);
+  if (command) Deno.exit(await command(args, readEnvironment, processOutput("enrich")));
   const help = `enrich: gives Home Assistant's events their meaning and stores them.
 
 Usage: enrich [--help] [--version]
+       enrich check [--create] [--help]   tries everything that the settings name; makes a database
+                                          or bucket that is missing
+       enrich health                      says whether the running enrich does its work
+       enrich export [--help]             sends the local store to an InfluxDB that was set later
 
 Settings, from the environment or an .env in the working directory:
 ${settingsHelp("enrich")}`;

@@ -11,7 +11,7 @@ import type { FieldValue } from "../lib/enrich/store.ts";
 function fieldsOf(attributesJson: string, mode: AttributeMode) {
   const fields = new Map<string, FieldValue>();
   const leftOut = new Map<string, number>();
-  addAttributes(fields, JSON.parse(attributesJson), mode, leftOut);
+  addAttributes(fields, JSON.parse(attributesJson), { mode, listed: () => undefined }, leftOut);
   return { fields: Object.fromEntries(fields), leftOut: Object.fromEntries(leftOut) };
 }
 

@@ -77,6 +77,30 @@ Deno.test("Bisect asks no further where there is one verdict on a whole slice", 
   assert.deepEqual(verdicts, Array(3).fill({ kind: "skipped", reason: "retention" }));
 });
 
+Deno.test("Bisect does not write an item of which a verdict is known, be that from the start or learnt", async () => {
+  await fc.assert(fc.asyncProperty(items, items, async (bads, olds) => {
+    const numbered = bads.map((bad, index) => ({ bad, index, old: olds[index] ?? false }));
+    const skipped = { kind: "skipped", reason: "retention" } as const;
+    let learnt = false;
+    let writes = 0;
+    const verdicts = await bisect(numbered, (slice) => {
+      assert.ok(!learnt || slice.every(({ old }) => !old));
+      writes++;
+      learnt = true;
+      // as InfluxDB does, which names the conflict only where there is one
+      const first = slice.find(({ bad, old }) => bad && !old);
+      const reason = first ? `bad ${first.index}` : "too old";
+      if (!first && slice.every(({ old }) => old)) return Promise.resolve(skipped);
+      const isMixed = first || slice.some(({ old }) => old);
+      return Promise.resolve(isMixed ? { kind: "mixed", reason } : { kind: "stored" });
+    }, ({ old }) => learnt && old ? skipped : undefined);
+    assert.deepEqual(verdicts, numbered.map((item) => item.old ? skipped : verdictOf(item)));
+    const b = numbered.filter(({ bad, old }) => bad && !old).length;
+    const bound = bads.length === 0 ? 0 : 3 + 2 * b * Math.ceil(Math.log2(bads.length));
+    assert.ok(writes <= bound, `${writes} writes, ${bound} allowed`);
+  }));
+});
+
 Deno.test("Bisect passes on an error that is not the store's, even with something known", async () => {
   let writes = 0;
   const run = bisect([1, 2], (slice) => {

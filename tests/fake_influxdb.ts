@@ -1,12 +1,14 @@
 /**
  * An InfluxDB on a real socket that answers word for word as 1.6.7 and 2.7.12 do, keeps the
- * points for reading back, and fails on command.
+ * points for reading back, and fails on command. What it says to anything but a write is in
+ * fake_influxdb_admin.ts.
  */
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
+import { answerQuestion, isQuestion } from "./fake_influxdb_admin.ts";
 import { FakeStore, type ReceivedPoint } from "./fake_influxdb_store.ts";
 
 export type { ReceivedPoint } from "./fake_influxdb_store.ts";
@@ -61,13 +63,25 @@ const CODES: Readonly<Record<number, string>> = {
 };
 
 export class FakeInfluxDb implements AsyncDisposable {
+  /** The writes, and whatever else was not understood. */
   readonly requests: ReceivedRequest[] = [];
-  /** What goes wrong with a request, the index counting from 0; nothing does until it is set. */
+  /** What was asked besides: how long points are kept, to make a database. */
+  readonly questions: ReceivedRequest[] = [];
+  /** The databases, or buckets, that there are. */
+  readonly places: Set<string>;
+  /** What goes wrong with one of `requests`, the index counting from 0; nothing does until it is set. */
   trouble: (request: ReceivedRequest, index: number) => Trouble | undefined = () => undefined;
+  /** The same for one of `questions`. */
+  questionTrouble: (request: ReceivedRequest, index: number) => Trouble | undefined = () =>
+    undefined;
+  /** How far the server's clock is ahead of the true one. */
+  clockAheadMs = 0;
   /** Every answer comes this late. */
   delayMs = 0;
   /** Whether whoever asks is known, but not allowed to write: 403. */
   forbids = false;
+  /** Whether whoever asks may write, but neither see nor make a database or bucket. */
+  hides = false;
   /** Points of which every one meets a type conflict, besides the real ones. */
   refuses: (point: ReceivedPoint) => boolean = () => false;
   readonly #options: FakeInfluxDbOptions;
@@ -80,6 +94,8 @@ export class FakeInfluxDb implements AsyncDisposable {
   private constructor(options: FakeInfluxDbOptions) {
     this.#options = { org: "home", bucket: "home", database: "home", token: "token", ...options };
     this.#store = new FakeStore(options.version, options.retentionMs);
+    const { version, database, bucket } = this.#options;
+    this.places = new Set([String(version === 1 ? database : bucket)]);
   }
 
   static async start(options: FakeInfluxDbOptions): Promise<FakeInfluxDb> {
@@ -154,7 +170,9 @@ export class FakeInfluxDb implements AsyncDisposable {
       body: (inflated ?? raw).toString(),
       size: raw.length,
     };
-    const trouble = this.trouble(request, this.requests.push(request) - 1);
+    const trouble = isQuestion(request)
+      ? this.questionTrouble(request, this.questions.push(request) - 1)
+      : this.trouble(request, this.requests.push(request) - 1);
     this.#arrived.resolve();
     this.#arrived = Promise.withResolvers();
     if (this.delayMs > 0) {
@@ -172,13 +190,23 @@ export class FakeInfluxDb implements AsyncDisposable {
     } else if (typeof trouble === "object") answer = trouble;
     else answer = this.#answer(request, inflated === undefined);
     if (trouble === "lose reply") return void incoming.socket.destroy();
-    response.writeHead(answer.status, answer.headers);
+    const date = new Date(Date.now() + this.clockAheadMs).toUTCString();
+    response.writeHead(answer.status, { date, ...answer.headers });
     if (answer.unfinished) response.write(answer.body);
     else response.end(answer.body);
   }
 
   #answer(request: ReceivedRequest, badGzip: boolean): ScriptedAnswer {
     const { version, maxBodyBytes = version === 1 ? 25_000_000 : Infinity } = this.#options;
+    if (isQuestion(request)) {
+      return (version === 1 ? this.#credentials1(request) : this.#token2(request)) ??
+        answerQuestion(request, {
+          ...this.#options,
+          places: this.places,
+          hides: this.hides,
+          error: (status, message) => this.#error(status, message),
+        });
+    }
     if (
       request.method !== "POST" || request.path !== (version === 1 ? "/write" : "/api/v2/write")
     ) {
@@ -202,40 +230,51 @@ export class FakeInfluxDb implements AsyncDisposable {
         ? this.#error(400, "gzip: invalid header")
         : this.#error(500, "internal error");
     }
-    const failure = this.#store.take(request.body, this.refuses);
+    const failure = this.#store.take(
+      request.body,
+      Date.now() + this.clockAheadMs,
+      this.refuses,
+    );
     return failure ? this.#error(failure.status, failure.message) : { status: 204 };
   }
 
-  #door1({ headers, query }: ReceivedRequest): ScriptedAnswer | undefined {
-    const { username, password, database } = this.#options;
+  #credentials1({ headers }: ReceivedRequest): ScriptedAnswer | undefined {
+    const { username, password } = this.#options;
     const [scheme, credentials = ""] = String(headers.authorization ?? "").split(" ");
-    if (query.get("db") === null) return this.#error(400, "database is required");
-    if (username !== undefined) {
-      if (scheme !== "Basic") {
-        return this.#error(401, "unable to parse authentication credentials");
-      }
-      if (Buffer.from(credentials, "base64").toString() !== `${username}:${password}`) {
-        return this.#error(401, "authorization failed");
-      }
+    if (username === undefined) return undefined;
+    if (scheme !== "Basic") return this.#error(401, "unable to parse authentication credentials");
+    if (Buffer.from(credentials, "base64").toString() !== `${username}:${password}`) {
+      return this.#error(401, "authorization failed");
     }
-    if (query.get("db") !== database) {
-      return this.#error(404, `database not found: "${query.get("db")}"`);
+  }
+
+  #token2({ headers }: ReceivedRequest): ScriptedAnswer | undefined {
+    if (headers.authorization !== `Token ${this.#options.token}`) {
+      return this.#error(401, "unauthorized access");
     }
+  }
+
+  #door1(request: ReceivedRequest): ScriptedAnswer | undefined {
+    const { username } = this.#options;
+    const database = request.query.get("db");
+    if (database === null) return this.#error(400, "database is required");
+    const refusal = this.#credentials1(request);
+    if (refusal) return refusal;
+    if (!this.places.has(database)) return this.#error(404, `database not found: "${database}"`);
     if (this.forbids) {
       const who = `"${username}" user is not authorized to write to database "${database}"`;
       return this.#error(403, who);
     }
   }
 
-  #door2({ headers, query }: ReceivedRequest): ScriptedAnswer | undefined {
-    const { token, org, bucket } = this.#options;
-    if (headers.authorization !== `Token ${token}`) return this.#error(401, "unauthorized access");
-    if (query.get("org") !== org) {
-      return this.#error(404, `organization name "${query.get("org")}" not found`);
+  #door2(request: ReceivedRequest): ScriptedAnswer | undefined {
+    const refusal = this.#token2(request);
+    if (refusal) return refusal;
+    const [org, bucket] = ["org", "bucket"].map((name) => request.query.get(name) ?? "");
+    if (org !== this.#options.org) {
+      return this.#error(404, `organization name "${org}" not found`);
     }
-    if (query.get("bucket") !== bucket) {
-      return this.#error(404, `bucket "${query.get("bucket")}" not found`);
-    }
+    if (!this.places.has(bucket)) return this.#error(404, `bucket "${bucket}" not found`);
     if (this.forbids) return this.#error(403, "insufficient permissions for write");
   }
 

@@ -130,9 +130,10 @@ export class FakeStore {
     this.#retentionMs = retentionMs;
   }
 
-  /** Takes what can be taken, and returns how the rest is refused. */
+  /** Takes what can be taken, at that time, and returns how the rest is refused. */
   take(
     body: string,
+    nowMs: number,
     refuses: (point: ReceivedPoint) => boolean,
   ): { readonly status: number; readonly message: string } | undefined {
     const version = this.#version;
@@ -149,7 +150,7 @@ export class FakeStore {
     if (unparsed.length > 0 && (version === 2 || parsed.length === 0)) {
       return { status: 400, message: unparsed.join("\n") };
     }
-    const oldestMs = Date.now() - this.#retentionMs;
+    const oldestMs = nowMs - this.#retentionMs;
     const inTime = parsed.filter(({ timeNs }) => Number(timeNs / NANOSECONDS_PER_MS) >= oldestMs);
     const conflicts: string[] = [];
     for (const point of inTime) {

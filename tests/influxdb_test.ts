@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { InfluxDb, type InfluxDbOptions } from "../lib/enrich/influxdb.ts";
 import { type StorePoint, StoreUnavailable, type Verdict } from "../lib/enrich/store.ts";
 import { FakeInfluxDb, type ScriptedAnswer, type Trouble } from "./fake_influxdb.ts";
+import { until } from "./until.ts";
 
 const T0_NS = 1_782_422_405_162_552_000n;
 const STORED = { kind: "stored" } as const;
@@ -245,17 +246,104 @@ Deno.test("InfluxDb takes nothing but 204 for success", async () => {
 
 Deno.test("InfluxDb passes on how long an overloaded server wants to be left alone", async () => {
   await using fake = await FakeInfluxDb.start({ version: 2 });
-  const store = influxDb(fake);
-  fake.trouble = () => json(429, { message: "limit" }, { "retry-after": "7" });
-  assert.equal((await unavailable(store.write([pointOf(0)], never))).retryAfterMs, 7_000);
-  const date = new Date(Date.now() + 60_000).toUTCString();
-  fake.trouble = () => json(503, { message: "full" }, { "retry-after": date });
-  const { retryAfterMs = 0 } = await unavailable(store.write([pointOf(0)], never));
-  assert.ok(retryAfterMs > 50_000 && retryAfterMs <= 60_000, `${retryAfterMs}`);
-  fake.trouble = () => json(500, { message: "cache full" });
-  const { message, ...error } = await unavailable(store.write([pointOf(0)], never));
+  const after = async (header: string | undefined, status = 503) => {
+    fake.trouble = () => json(status, { message: "full" }, header ? { "retry-after": header } : {});
+    return await unavailable(influxDb(fake).write([pointOf(0)], never));
+  };
+  assert.equal((await after("7", 429)).retryAfterMs, 7_000);
+  assert.equal((await after("86400")).retryAfterMs, 600_000);
+  // a date is of the server's clock, which may be another one than ours
+  fake.clockAheadMs = 3_600_000;
+  const date = new Date(Date.now() + 3_660_000).toUTCString();
+  const { retryAfterMs = 0 } = await after(date);
+  assert.ok(retryAfterMs > 50_000 && retryAfterMs <= 61_000, `${retryAfterMs}`);
+  const { message, ...error } = await after(undefined, 500);
   assert.equal(error.retryAfterMs, undefined);
-  assert.match(message, /500 \(cache full\)/);
+  assert.match(message, /500 \(full\)/);
+});
+
+Deno.test("InfluxDb that asked to be left alone is, by every request, until its time is over", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const store = influxDb(fake);
+  const seconds = ["60", "1"];
+  fake.trouble = (_, index) =>
+    index < 2 ? json(503, {}, { "retry-after": seconds[index] }) : undefined;
+  await unavailable(store.write([pointOf(0)], never));
+  for (let n = 0; n < 3; n++) {
+    const { message, retryAfterMs = 0 } = await unavailable(store.write([pointOf(n)], never));
+    assert.match(message, /left alone, (59|60) s more/);
+    assert.ok(retryAfterMs > 50_000 && retryAfterMs <= 60_000, `${retryAfterMs}`);
+    await store.probe(never);
+  }
+  assert.match(store.status().problem ?? "", /503/);
+  assert.equal(fake.requests.length, 1);
+  const other = influxDb(fake);
+  await unavailable(other.write([pointOf(0)], never));
+  const since = performance.now();
+  await until(async () => {
+    const verdicts = await other.write([pointOf(0)], never);
+    return verdicts.length === 1;
+  }, "the time is over");
+  assert.ok(performance.now() - since > 900, `after ${performance.now() - since} ms`);
+  assert.equal(fake.requests.length, 3);
+});
+
+Deno.test("InfluxDb goes to another place from the next write on, and knows nothing of the old one", async () => {
+  await using before = await FakeInfluxDb.start({ version: 2 });
+  await using after = await FakeInfluxDb.start({ version: 1, database: "other" });
+  const store = influxDb(before);
+  const toOther = { url: after.url, version: 1, database: "other" } as const;
+  await store.write([pointOf(-1)], never);
+  before.trouble = (_, index) => void (index === 3 && store.reconfigure(toOther));
+  const kinds = kindsOf(await store.write(pointsWith(8, new Set([2])), never));
+  assert.deepEqual(kinds, ["stored", "stored", ...Array(6).fill("pending")]);
+  assert.equal(after.requests.length, 0, "a write that is under way does not go on elsewhere");
+  assert.deepEqual(await store.write([pointOf(0)], never), [STORED]);
+  assert.equal(after.points.length, 1);
+  assert.match(store.status().description, /^InfluxDB 1 at .*, database other$/);
+
+  after.trouble = () => json(503, {}, { "retry-after": "60" });
+  await unavailable(store.write([pointOf(0)], never));
+  before.trouble = () => undefined;
+  const { url } = before;
+  store.reconfigure({ url, version: 2, org: "home", bucket: "home", token: () => "token" });
+  assert.equal(store.status().problem, undefined);
+  assert.deepEqual(await store.write([pointOf(0)], never), [STORED]);
+});
+
+Deno.test("InfluxDb writes lines as it is told to, and refuses a point whose line fails", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 1 });
+  const store = influxDb(fake, {
+    version: 1,
+    line: ({ timeNs }, version) => {
+      if (timeNs === T0_NS) throw new Error("no such line");
+      return `m v="${version}" ${timeNs}`;
+    },
+  });
+  const refused = { kind: "refused", reason: "no such line" };
+  assert.deepEqual(await store.write([pointOf(0), pointOf(1)], never), [refused, STORED]);
+  assert.equal(fake.requests[0].body, `m v="1" ${T0_NS + 1n}`);
+});
+
+Deno.test("InfluxDb names the file's options beside the variables where a file is set", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const store = influxDb(fake, { token: () => "wr0ng", configFile: "influxdb.yaml" });
+  const { message } = await unavailable(store.write([pointOf(0)], never));
+  assert.match(message, /check INFLUXDB_TOKEN \(token in influxdb\.yaml\)$/);
+});
+
+Deno.test("InfluxDb stores again, without a restart, once the database is there and the token right", async () => {
+  for (const version of [1, 2] as const) {
+    await using fake = await FakeInfluxDb.start({ version });
+    const store = influxDb(fake, { version });
+    const points = pointsWith(10, new Set());
+    fake.places.clear();
+    const { message } = await unavailable(store.write(points, never));
+    assert.match(message, /not found.*; create it by "enrich check --create", or mend INFLUXDB_/);
+    fake.places.add("home");
+    assert.deepEqual(await store.write(points, never), points.map(() => STORED));
+    assert.equal(store.status().problem, undefined);
+  }
 });
 
 Deno.test("InfluxDb that is gone, hangs or breaks off is unavailable, and says how", async () => {
@@ -372,23 +460,6 @@ Deno.test("InfluxDb that refuses in words of its own, but takes an empty body, h
     STORED,
   ]);
   assert.equal(fake.requests.filter(({ body }) => body === "").length, 1);
-});
-
-Deno.test("InfluxDb skips a batch beyond the retention with one request, and finds those of a mixed one", async () => {
-  for (const version of [1, 2] as const) {
-    const retentionMs = 3_600_000;
-    await using fake = await FakeInfluxDb.start({ version, retentionMs });
-    const store = influxDb(fake, { version });
-    const nowNs = BigInt(Date.now()) * 1_000_000n;
-    const old = Array.from({ length: 500 }, (_, i) => ({ ...pointOf(i), timeNs: BigInt(i) }));
-    const fresh = Array.from({ length: 500 }, (_, i) => ({ ...pointOf(i), timeNs: nowNs }));
-    const verdicts = await store.write(old, never);
-    assert.equal(fake.requests.length, 1);
-    assert.deepEqual(new Set(kindsOf(verdicts)), new Set(["skipped"]));
-    const mixed = await store.write([...old, ...fresh], never);
-    assert.equal(fake.requests.length, 4);
-    assert.deepEqual(kindsOf(mixed), [...kindsOf(verdicts), ...fresh.map(() => "stored")]);
-  }
 });
 
 Deno.test("InfluxDb probe stores nothing, and shows what it found until the next success", async () => {

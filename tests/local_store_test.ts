@@ -3,6 +3,9 @@ import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { LocalStore } from "../lib/enrich/local_store.ts";
 import { type FieldValue, type StorePoint, StoreUnavailable } from "../lib/enrich/store.ts";
+import { FakeInfluxDb } from "./fake_influxdb.ts";
+import { TemporaryFolder } from "./temporary.ts";
+import { startEnrich } from "./whole_programs.ts";
 
 const DAY_MS = 86_400_000;
 const NOW_MS = Date.UTC(2026, 5, 25);
@@ -280,4 +283,33 @@ Deno.test("LocalStore does not open a file that is none of its own, and says wha
     () => new LocalStore(test.path, { days: 30 }),
     /not a database; move the file away/,
   );
+});
+
+Deno.test("LocalStore tells its size and counts in enrich's status and metrics", async () => {
+  using folder = new TemporaryFolder();
+  await using enrich = await startEnrich({ DATA_DIR: folder.path });
+  const event = { event_type: "x", data: { n: 1 }, origin: "LOCAL" };
+  for (const second of ["05", "06", "07"]) {
+    const time_fired = `2026-06-25T21:20:${second}.162552+00:00`;
+    const response = await enrich.get("/events", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ ...event, time_fired }),
+    });
+    assert.equal((await response.json()).status, "success");
+  }
+  const { store } = await (await enrich.get("/status")).json();
+  const { size } = Deno.statSync(folder.file("store.sqlite"));
+  assert.equal(store.points, 3);
+  assert.equal(store.series, 1);
+  assert.match(store.description, /store\.sqlite/);
+  assert.ok(store.size_bytes >= size && store.size_bytes < 1e6, `${store.size_bytes} of ${size}`);
+  const metrics = await enrich.metrics();
+  assert.equal(metrics.get("enrich_store_points"), 3);
+  assert.equal(metrics.get("enrich_store_bytes"), store.size_bytes);
+  await using influx = await FakeInfluxDb.start({ version: 1 });
+  await using other = await startEnrich({ INFLUXDB_URL: influx.url, INFLUXDB_DATABASE: "home" });
+  const status = await (await other.get("/status")).json();
+  assert.deepEqual(Object.keys(status.store), ["description"]);
+  assert.equal((await other.metrics()).has("enrich_store_bytes"), false);
 });

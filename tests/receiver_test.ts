@@ -3,6 +3,7 @@ import { batchAnswerSchema } from "../lib/contract.ts";
 import { LocalStore } from "../lib/enrich/local_store.ts";
 import { FakeInfluxDb } from "./fake_influxdb.ts";
 import { TemporaryFolder } from "./temporary.ts";
+import { until } from "./until.ts";
 import { type Program, startEnrich } from "./whole_programs.ts";
 
 const EVENT = {
@@ -188,16 +189,22 @@ Deno.test("Enrich answers 500 with the cause while the store is away, and stores
   assert.match(await health.text(), /Cannot reach InfluxDB/);
   assert.equal((await enrich.get("/health/live")).status, 200);
   await influx.restart();
-  influx.trouble = (_, index) =>
-    index === 0 ? { status: 503, headers: { "retry-after": "7" } } : undefined;
   const seen = influx.requests.length;
   influx.trouble = (_, index) =>
-    index === seen ? { status: 503, headers: { "retry-after": "7" } } : undefined;
+    index === seen ? { status: 503, headers: { "retry-after": "1" } } : undefined;
   const busy = await post(enrich, JSON.stringify(EVENT));
   assert.equal(busy.status, 500);
-  assert.equal(busy.headers.get("retry-after"), "7");
+  assert.equal(busy.headers.get("retry-after"), "1");
   await busy.body?.cancel();
-  assert.equal((await post(enrich, JSON.stringify(EVENT))).status, 200);
+  const asked = influx.requests.length;
+  const again = await post(enrich, JSON.stringify(EVENT));
+  assert.equal(again.status, 500);
+  assert.match((await again.json()).cause, /asked to be left alone/);
+  assert.equal(influx.requests.length, asked, "it is left alone");
+  await until(
+    async () => (await post(enrich, JSON.stringify(EVENT))).status === 200,
+    "it is stored when the time is over",
+  );
   assert.equal((await enrich.get("/health")).status, 200);
   assert.equal(influx.points.length, 1);
 });

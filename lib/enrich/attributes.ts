@@ -7,6 +7,12 @@ import type { FieldValue } from "./store.ts";
 /** `standard` leaves out what never changes and what is large; `all` keeps everything up to 64 KiB. */
 export type AttributeMode = "standard" | "all" | "none";
 
+/** Which attributes of an entity are stored: what is named one by one goes before the mode. */
+export interface AttributeChoice {
+  readonly mode: AttributeMode;
+  readonly listed: (name: string) => "include" | "exclude" | undefined;
+}
+
 /** How many values were left out, by reason. */
 export type LeftOut = Map<string, number>;
 
@@ -84,20 +90,26 @@ export function fieldOf(
 export function addAttributes(
   fields: Map<string, FieldValue>,
   attributes: JsonObject,
-  mode: AttributeMode,
+  choice: AttributeChoice,
   leftOut: LeftOut,
 ): void {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null) continue;
-    const field = reasonToLeaveOut(name, value, mode) ?? fieldOf(name, value, STATE_NAMES);
+    const field = reasonToLeaveOut(name, value, choice) ?? fieldOf(name, value, STATE_NAMES);
     if (typeof field === "string") leaveOut(leftOut, field);
     else fields.set(field[0], field[1]);
   }
 }
 
-function reasonToLeaveOut(name: string, value: unknown, mode: AttributeMode): string | undefined {
+function reasonToLeaveOut(
+  name: string,
+  value: unknown,
+  { mode, listed }: AttributeChoice,
+): string | undefined {
   if (isSecretAttribute(name, value)) return "secret";
-  if (mode === "all") return undefined;
+  const list = listed(name);
+  if (list === "exclude") return "excluded";
+  if (list === "include" || mode === "all") return undefined;
   if (mode === "none") return "attributes_none";
   if (CONSTANTS.has(name) || CONSTANT_ENDING.test(name)) return "constant";
   if (typeof value === "object") return Array.isArray(value) ? "list" : "object";

@@ -126,7 +126,7 @@ function addScalars(
 }
 
 /** The entities an event is about: of its data, else of the service's data, else of the target. */
-function entityIdsOf(data: JsonObject): readonly string[] {
+export function entityIdsOf(data: JsonObject): readonly string[] {
   for (const holder of [data, data.service_data, data.target]) {
     const entityIds = entityIdsIn(holder);
     if (entityIds.length > 0) return entityIds;

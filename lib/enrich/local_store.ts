@@ -40,8 +40,8 @@ const MAX_TIME_NS = 2n ** 63n - 2n;
 /** What one transaction of `prune` deletes and looks at, at the most: some 10 ms. */
 const PRUNE_POINTS = 5_000;
 const PRUNE_SERIES = 500;
-/** Points that `read` holds in memory. */
-const READ_POINTS = 1_000;
+/** Points that `read` holds in memory; each may have texts of 64 KiB. */
+const READ_POINTS = 200;
 
 /** The embedded store; one process at a time. */
 export class LocalStore implements Store {

@@ -12,11 +12,10 @@ import {
 import { memberText } from "../json_text.ts";
 import { deadline, describeError } from "../retry.ts";
 import { clientGone, failure, readBody } from "../server.ts";
-import type { AttributeMode } from "./attributes.ts";
 import { eventId } from "./event_id.ts";
 import { EventProblem } from "./event_problem.ts";
-import { type Store, type StorePoint, StoreUnavailable, type Verdict } from "./store.ts";
-import { tidyPoint } from "./tidy.ts";
+import type { Enrichment, Schema } from "./schema.ts";
+import { type Store, StoreUnavailable, type Verdict } from "./store.ts";
 
 const BODY = { maxBytes: MAX_BODY_BYTES, deadlineMs: 30_000 };
 /** What a batch may take in the store, below ingest's deadline of 30 s. */
@@ -36,22 +35,19 @@ export interface ReceiverCounters {
 
 export interface ReceiverOptions {
   readonly store: Store;
-  readonly attributes: AttributeMode;
+  readonly schema: Schema;
   readonly budgetMs?: number;
 }
 
 /** What became of a line before the store was asked. */
 type Enriched =
-  | {
-    readonly kind: "point";
-    readonly eventId: string;
-    readonly point: StorePoint;
-    readonly leftOut: ReadonlyMap<string, number>;
-  }
+  | Enrichment & { readonly eventId: string }
   | { readonly kind: "problem"; readonly eventId?: string; readonly reason: string };
 
 export class Receiver {
   readonly #options: ReceiverOptions;
+  /** Counts from the next request on. */
+  schema: Schema;
   #requestsNow = 0;
   readonly counters: ReceiverCounters = {
     received: 0,
@@ -64,6 +60,7 @@ export class Receiver {
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
+    this.schema = options.schema;
   }
 
   /** Adds `POST /events` to the program's routes. */
@@ -125,7 +122,9 @@ export class Receiver {
     if (!event.success) return this.#refuse(describeIssues(event.error));
     const enriched = this.#enrich({ event: event.data }, body.trim());
     if (enriched.kind === "problem") return this.#refuse(enriched.reason);
-    const [verdict] = await this.#options.store.write([enriched.point], signal);
+    const [verdict] = enriched.kind === "skipped"
+      ? [enriched]
+      : await this.#options.store.write([enriched.point], signal);
     if (verdict?.kind === "refused") return this.#refuse(verdict.reason);
     if (!verdict || verdict.kind === "pending") {
       throw new StoreUnavailable("the store did not answer in time");
@@ -135,7 +134,7 @@ export class Receiver {
       add(this.counters.skipped, verdict.reason, 1);
       return Response.json({ ...answer, skipped: verdict.reason });
     }
-    this.#countStored(enriched.leftOut);
+    this.#countStored(enriched);
     return Response.json(answer);
   }
 
@@ -165,12 +164,14 @@ export class Receiver {
     };
     let asked = 0;
     for (const [index, one] of enriched.entries()) {
-      const verdict: Verdict = one.kind === "problem"
-        ? { kind: "refused", reason: one.reason }
+      const verdict = one.kind === "problem"
+        ? { kind: "refused", reason: one.reason } as const
+        : one.kind === "skipped"
+        ? one
         : verdicts[asked++] ?? { kind: "pending" };
       if (verdict.kind === "stored") {
         answer.stored++;
-        if (one.kind === "point") this.#countStored(one.leftOut);
+        this.#countStored(one);
       } else if (verdict.kind === "skipped") {
         answer.skipped[verdict.reason] = (answer.skipped[verdict.reason] ?? 0) + 1;
         add(this.counters.skipped, verdict.reason, 1);
@@ -200,8 +201,7 @@ export class Receiver {
   #enrich(envelope: Envelope, eventText: string): Enriched {
     const id = eventId(envelope, eventText);
     try {
-      const options = { attributes: this.#options.attributes };
-      return { kind: "point", eventId: id, ...tidyPoint(envelope, eventText, options) };
+      return { eventId: id, ...this.schema(envelope, eventText) };
     } catch (error) {
       const reason = error instanceof EventProblem
         ? error.message
@@ -210,9 +210,10 @@ export class Receiver {
     }
   }
 
-  #countStored(leftOut: ReadonlyMap<string, number>): void {
+  #countStored(one: Enriched): void {
     this.counters.stored++;
-    for (const [reason, count] of leftOut) add(this.counters.leftOut, reason, count);
+    if (one.kind !== "point") return;
+    for (const [reason, count] of one.leftOut) add(this.counters.leftOut, reason, count);
   }
 }
 

@@ -3,6 +3,8 @@ import type { EnrichSettings } from "../config.ts";
 import { Metrics } from "../metrics.ts";
 import { VERSION } from "../program.ts";
 import type { HealthReason } from "../server.ts";
+import { LocalStore } from "./local_store.ts";
+import type { ConfigWatch } from "./config_watch.ts";
 import type { Receiver } from "./receiver.ts";
 import type { Store } from "./store.ts";
 
@@ -10,6 +12,7 @@ export interface EnrichParts {
   readonly store: Store;
   readonly receiver: Receiver;
   readonly settings: EnrichSettings;
+  readonly configWatch: ConfigWatch;
 }
 
 /** Why events are not stored; empty where they are. */
@@ -23,7 +26,7 @@ export function enrichHealth({ store }: EnrichParts): HealthReason[] {
 }
 
 export function enrichMetrics(
-  { store, receiver: { counters } }: EnrichParts,
+  { store, receiver: { counters }, settings, configWatch }: EnrichParts,
 ): () => string {
   const metrics = new Metrics("enrich");
   metrics.counter(
@@ -64,17 +67,35 @@ export function enrichMetrics(
     "0 while the store takes no points.",
     () => store.status().problem ? 0 : 1,
   );
+  if (store instanceof LocalStore) {
+    metrics.gauge("store_bytes", "Size of the local store's file.", () => store.sizeBytes());
+    metrics.gauge("store_points", "Points in the local store.", () => store.counts().points);
+  }
+  if (settings.file) {
+    metrics.gauge(
+      "config_applied",
+      "0 while CONFIG_FILE as it is now is faulty and not applied.",
+      () => configWatch.problem === undefined ? 1 : 0,
+    );
+  }
   return () => metrics.text();
 }
 
-export function enrichStatus({ store, receiver: { counters }, settings }: EnrichParts) {
+export function enrichStatus(
+  { store, receiver: { counters }, settings, configWatch }: EnrichParts,
+) {
   const { description, problem } = store.status();
   return {
     program: "enrich",
     version: VERSION,
-    schema: "tidy",
+    schema: settings.schema,
     attributes: settings.attributes,
-    store: { description, problem },
+    ...(settings.file && { config: { file: settings.file.path, problem: configWatch.problem } }),
+    store: {
+      description,
+      problem,
+      ...(store instanceof LocalStore && { size_bytes: store.sizeBytes(), ...store.counts() }),
+    },
     events: {
       received: counters.received,
       stored: counters.stored,

@@ -1,7 +1,7 @@
 /** The point of a state: one measurement a domain, one series an entity and its names. */
 import type { Envelope, State } from "../contract.ts";
 import { parseTimeUs } from "../time.ts";
-import { addAttributes, type AttributeMode, type LeftOut } from "./attributes.ts";
+import { addAttributes, type AttributeChoice, type LeftOut } from "./attributes.ts";
 import { isPasswordEntity, stateWithoutSecret } from "./secrets.ts";
 import type { FieldValue, StorePoint } from "./store.ts";
 import { isPlainNumber, isUnavailable, stateValue } from "./value.ts";
@@ -22,7 +22,7 @@ export interface StateMoment {
 export function statePoint(
   envelope: Envelope,
   moment: StateMoment,
-  mode: AttributeMode,
+  choice: AttributeChoice,
   leftOut: LeftOut,
 ): StorePoint {
   const { entityId, newState, oldState, timeUs } = moment;
@@ -52,7 +52,7 @@ export function statePoint(
       if (lastedS !== undefined) fields.set("old_state_s", lastedS);
     }
   }
-  if (newState !== null) addAttributes(fields, newState.attributes, mode, leftOut);
+  if (newState !== null) addAttributes(fields, newState.attributes, choice, leftOut);
   return {
     measurement: OWN_MEASUREMENT.test(domain) ? `${domain}_` : domain,
     tags,

@@ -12,7 +12,7 @@ import {
   stateSnapshotSchema,
   statisticsSchema,
 } from "../contract.ts";
-import type { AttributeMode, LeftOut } from "./attributes.ts";
+import type { AttributeChoice, AttributeMode, LeftOut } from "./attributes.ts";
 import { nanosecondsOf } from "./event_id.ts";
 import { parsed, usOf } from "./event_problem.ts";
 import { entityPoint, eventPoint } from "./event_point.ts";
@@ -22,6 +22,8 @@ import type { StorePoint } from "./store.ts";
 
 export interface TidyOptions {
   readonly attributes: AttributeMode;
+  /** What is said of an entity's attributes one by one. */
+  readonly listedFor?: (entityId: string) => AttributeChoice["listed"];
 }
 
 export interface TidyResult {
@@ -45,30 +47,44 @@ const statisticsEvent = z.object({ data: statisticsSchema });
 export function tidyPoint(
   envelope: Envelope,
   eventText: string,
-  { attributes }: TidyOptions,
+  options: TidyOptions,
 ): TidyResult {
   const leftOut: LeftOut = new Map();
-  return { point: pointOf(envelope, eventText, attributes, leftOut), leftOut };
+  return { point: pointOf(envelope, eventText, options, leftOut), leftOut };
 }
 
 function pointOf(
   envelope: Envelope,
   eventText: string,
-  mode: AttributeMode,
+  { attributes: mode, listedFor }: TidyOptions,
   leftOut: LeftOut,
 ): StorePoint {
   const { event } = envelope;
+  const choiceFor = (entityId: string): AttributeChoice => ({
+    mode,
+    listed: listedFor?.(entityId) ?? (() => undefined),
+  });
   switch (event.event_type) {
     case "state_changed": {
       const { entity_id: entityId, new_state: newState, old_state: oldState = null } =
         parsed(stateChangedEvent, event).data;
       const timeUs = usOf(newState?.last_updated ?? event.time_fired);
-      return statePoint(envelope, { entityId, newState, oldState, timeUs }, mode, leftOut);
+      return statePoint(
+        envelope,
+        { entityId, newState, oldState, timeUs },
+        choiceFor(entityId),
+        leftOut,
+      );
     }
     case "state_snapshot": {
       const { entity_id: entityId, new_state: newState } = parsed(stateSnapshotEvent, event).data;
       const timeUs = usOf(event.time_fired);
-      return statePoint(envelope, { entityId, newState, oldState: null, timeUs }, mode, leftOut);
+      return statePoint(
+        envelope,
+        { entityId, newState, oldState: null, timeUs },
+        choiceFor(entityId),
+        leftOut,
+      );
     }
     case "entity_info": {
       const info = parsed(entityInfoEvent, event).data;

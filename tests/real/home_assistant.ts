@@ -143,13 +143,17 @@ export class HomeAssistant implements AsyncDisposable {
 
   /** POST (or another method) to the REST API; returns the answer's JSON. Throws on any but 2xx. */
   async rest(path: string, body?: unknown, method = "POST"): Promise<unknown> {
+    return await this.#rest(path, body === undefined ? undefined : JSON.stringify(body), method);
+  }
+
+  async #rest(path: string, body: string | undefined, method: string): Promise<unknown> {
     const response = await fetch(`${this.url}/api/${path}`, {
       method,
       headers: {
         Authorization: `Bearer ${this.token}`,
         "Content-Type": "application/json",
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body }),
     });
     const text = await response.text();
     if (!response.ok) {
@@ -160,6 +164,11 @@ export class HomeAssistant implements AsyncDisposable {
 
   async setState(entityId: string, state: State): Promise<void> {
     await this.rest(`states/${entityId}`, state);
+  }
+
+  /** As `setState`, with the body's exact text. */
+  async setStateText(entityId: string, body: string): Promise<void> {
+    await this.#rest(`states/${entityId}`, body, "POST");
   }
 
   async deleteState(entityId: string): Promise<void> {

@@ -14,6 +14,8 @@ export interface ProgramOptions {
   readonly readable?: readonly string[];
   /** A command that becomes the program, such as `env NAME=value`. */
   readonly under?: readonly string[];
+  /** The folder of the compiled programs, where these are to run; without it the sources are. */
+  readonly compiledDir?: string | undefined;
 }
 
 export interface Health {
@@ -48,23 +50,23 @@ export class Program implements AsyncDisposable {
   static async start(
     kind: Kind,
     env: Environment,
-    { readable = [], under = [] }: ProgramOptions = {},
+    { readable = [], under = [], compiledDir = Deno.env.get("PROGRAMS_DIR") }: ProgramOptions = {},
   ): Promise<Program> {
     const dir = await Deno.makeTempDir({ prefix: `${kind.name}-` });
     const port = freePort();
+    const words = compiledDir ? [`${compiledDir}/${kind.name}-linux-x64`] : [
+      Deno.execPath(),
+      "run",
+      "--no-prompt",
+      "--allow-net",
+      "--allow-env",
+      `--allow-read=${[dir, ...readable].join(",")}`,
+      `--allow-write=${dir}`,
+      ...kind.permissions,
+      `${root}${kind.name}.ts`,
+    ];
     const start = () =>
-      new Process(kind.name, [
-        ...under,
-        Deno.execPath(),
-        "run",
-        "--no-prompt",
-        "--allow-net",
-        "--allow-env",
-        `--allow-read=${[dir, ...readable].join(",")}`,
-        `--allow-write=${dir}`,
-        ...kind.permissions,
-        `${root}${kind.name}.ts`,
-      ], {
+      new Process(kind.name, [...under, ...words], {
         cwd: dir,
         env: {
           LOG_LEVEL: "debug",
@@ -193,6 +195,6 @@ export function startIngest(env: Environment, options?: ProgramOptions): Promise
 }
 
 /** Starts enrich.ts; `env` names the store. */
-export function startEnrich(env: Environment): Promise<Program> {
-  return Program.start(ENRICH, env);
+export function startEnrich(env: Environment, options?: ProgramOptions): Promise<Program> {
+  return Program.start(ENRICH, env, options);
 }

@@ -1,0 +1,113 @@
+/** Which entities are kept: Home Assistant's own filter (homeassistant/helpers/entityfilter.py). */
+
+/** What is listed under `include:` or `exclude:`. */
+export interface EntityRules {
+  readonly domains: readonly string[];
+  readonly entities: readonly string[];
+  readonly entityGlobs: readonly string[];
+}
+
+/** How many entities' verdicts are kept, as Home Assistant does. */
+const MAX_ENTITIES = 16_384;
+
+type Rule = (entityId: string) => boolean;
+
+/** Whether an entity passes: the six cases of Home Assistant's documentation. */
+export function entityFilter(
+  { include, exclude }: { readonly include: EntityRules; readonly exclude: EntityRules },
+): Rule {
+  const [included, excluded] = [matching(include), matching(exclude)];
+  // 1
+  if (isEmpty(exclude) && isEmpty(include)) return () => true;
+  // 2 and 3: one side alone, where any match counts
+  if (isEmpty(exclude)) return cached((id) => Object.values(included).some((is) => is(id)));
+  if (isEmpty(include)) return cached((id) => !Object.values(excluded).some((is) => is(id)));
+  // 4: what is more exact goes first; `exclude: domains:` has no effect
+  if (include.domains.length + include.entityGlobs.length > 0) {
+    return cached((id) =>
+      included.entity(id) ||
+      (!excluded.entity(id) &&
+        (included.glob(id) || (included.domain(id) && !excluded.glob(id))))
+    );
+  }
+  // 5
+  if (exclude.domains.length + exclude.entityGlobs.length > 0) {
+    return cached((id) =>
+      excluded.domain(id) || excluded.glob(id) ? included.entity(id) : !excluded.entity(id)
+    );
+  }
+  // 6
+  return included.entity;
+}
+
+function isEmpty({ domains, entities, entityGlobs }: EntityRules): boolean {
+  return domains.length + entities.length + entityGlobs.length === 0;
+}
+
+function matching(rules: EntityRules): Readonly<Record<"domain" | "entity" | "glob", Rule>> {
+  const domains = new Set(rules.domains);
+  const entities = new Set(rules.entities);
+  const globs = rules.entityGlobs.map(globPattern);
+  return {
+    domain: (id) => domains.has(domainOf(id)),
+    entity: (id) => entities.has(id),
+    glob: (id) => globs.some((pattern) => pattern.test(id)),
+  };
+}
+
+function cached(passes: Rule): Rule {
+  const known = new Map<string, boolean>();
+  return (entityId) => {
+    const found = known.get(entityId);
+    if (found !== undefined) return found;
+    if (known.size >= MAX_ENTITIES) known.clear();
+    const verdict = passes(entityId);
+    known.set(entityId, verdict);
+    return verdict;
+  };
+}
+
+/** `light` of `light.kitchen`. */
+export function domainOf(entityId: string): string {
+  const end = entityId.indexOf(".");
+  return end === -1 ? entityId : entityId.slice(0, end);
+}
+
+/** A set like `[!a-c]`, where a `]` at its beginning stands for itself, or one character. */
+const GLOB_PART = /\[(?:(!)|(?!!))(\][^\]]*|[^\]]+)\]|([^])/gu;
+/** A range, or one character. */
+const SET_PART = /([^])-([^])|([^])/gu;
+
+/**
+ * The pattern of a glob as Python's `fnmatch` reads it: the whole text, upper and lower case told
+ * apart, `*` any characters, `?` any one, `[seq]` one of these and `[!seq]` one not of these.
+ */
+export function globPattern(glob: string): RegExp {
+  const source = glob.replace(/\*+/g, "*").replace(
+    GLOB_PART,
+    (_part, negated: string | undefined, set: string | undefined, character: string) => {
+      if (set !== undefined) return setSource(set, negated !== undefined);
+      return character === "*" ? ".*" : character === "?" ? "." : escaped(character);
+    },
+  );
+  return new RegExp(`^${source}$`, "su");
+}
+
+function setSource(set: string, isNegated: boolean): string {
+  const members = [...set.matchAll(SET_PART)].map(([, from, to, character]) => {
+    if (from === undefined || to === undefined) return escaped(character ?? "");
+    // nothing is in a range whose end is below its start
+    return codePoint(from) > codePoint(to) ? "" : `${escaped(from)}-${escaped(to)}`;
+  }).join("");
+  return `[${isNegated ? "^" : ""}${members}]`;
+}
+
+function codePoint(character: string): number {
+  return character.codePointAt(0) ?? 0;
+}
+
+function escaped(character: string): string {
+  return /[\\^$.*+?()[\]{}|/-]/.test(character)
+    ? `\\u{${codePoint(character).toString(16)}}`
+    : character;
+}

@@ -1,0 +1,149 @@
+/** What is asked of InfluxDB besides writing: how long it keeps points, and a new database or bucket. */
+import { z } from "zod";
+import { InfluxDbFault, readAnswer, readJson } from "./influxdb_answer.ts";
+import type { InfluxDbConnection, InfluxDbHttp, InfluxDbRequest } from "./influxdb_http.ts";
+import { parseDurationMs } from "./retention.ts";
+
+/** Where points go. */
+export interface InfluxDbPlace extends InfluxDbConnection {
+  readonly org?: string;
+  /** Version 2; version 3 takes it for the database where that is not set. */
+  readonly bucket?: string;
+  /** Versions 1 and 3. */
+  readonly database?: string;
+}
+
+const queryAnswerSchema = z.object({
+  results: z.array(z.object({
+    error: z.string().optional(),
+    series: z.array(z.object({
+      columns: z.array(z.string()),
+      values: z.array(z.array(z.unknown())).default([]),
+    })).default([]),
+  })).nonempty(),
+});
+
+const bucketSchema = z.object({
+  name: z.string(),
+  retentionRules: z.array(z.object({ everySeconds: z.number().default(0) })).default([]),
+});
+const bucketsSchema = z.object({ buckets: z.array(bucketSchema) });
+const orgsSchema = z.object({ orgs: z.array(z.object({ id: z.string(), name: z.string() })) });
+
+/**
+ * How long the database's default retention policy, or the bucket, keeps a point, in
+ * milliseconds: Infinity for ever; undefined where that cannot be seen: by version 3, or with a
+ * token that may write only. Throws StoreUnavailable where InfluxDB says no, or something else.
+ */
+export async function lookUpRetention(
+  http: InfluxDbHttp,
+  { version, org, bucket, database = "" }: InfluxDbPlace,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  if (version === 3) return undefined;
+  let keptMs: number | undefined;
+  if (version === 1) {
+    const query = `SHOW RETENTION POLICIES ON ${quoted(database)}`;
+    const { series: [policies] } = await runInfluxQl(http, query, signal);
+    const column = (name: string) => policies?.columns.indexOf(name) ?? -1;
+    const policy = policies?.values.find((row) => row[column("default")] === true);
+    keptMs = parseDurationMs(String(policy?.[column("duration")]));
+  } else {
+    const query = { org, name: bucket };
+    const path = "/api/v2/buckets";
+    const { buckets } = await askJson(http, { method: "GET", path, query }, bucketsSchema, signal);
+    // where there is none of that name, 2.x may tell of its own ones
+    const found = buckets.find(({ name }) => name === bucket);
+    if (found) keptMs = (found.retentionRules[0]?.everySeconds ?? 0) * 1_000;
+  }
+  return keptMs === 0 ? Infinity : keptMs;
+}
+
+/** Makes the database of 1.x, or the bucket of 2.x, that keeps points for ever. Throws InfluxDbFault with what to do. */
+export async function createPlace(
+  http: InfluxDbHttp,
+  { version, org = "", bucket = "", database = "" }: InfluxDbPlace,
+  signal: AbortSignal,
+): Promise<void> {
+  const statement = `CREATE DATABASE ${quoted(database)}`;
+  try {
+    if (version !== 2) return void await runInfluxQl(http, statement, signal);
+    const path = "/api/v2/orgs";
+    const { orgs } = await askJson(
+      http,
+      { method: "GET", path, query: { org } },
+      orgsSchema,
+      signal,
+    );
+    const orgId = orgs.find(({ name }) => name === org)?.id;
+    // a token that may not see the organization is shown none
+    if (orgId === undefined) throw http.fault(`INFLUXDB_TOKEN may not see it${ASK_FOR_BUCKET}`);
+    await askJson(
+      http,
+      {
+        method: "POST",
+        path: "/api/v2/buckets",
+        contentType: "application/json",
+        body: JSON.stringify({ orgID: orgId, name: bucket, retentionRules: [] }),
+      },
+      bucketSchema,
+      signal,
+    );
+  } catch (error) {
+    if (!(error instanceof InfluxDbFault)) throw error;
+    const what = version === 2 ? `bucket ${bucket} in organization ${org}` : `database ${database}`;
+    const status = error.answer?.status;
+    const wish = status !== 401 && status !== 403
+      ? ""
+      : version === 2
+      ? ASK_FOR_BUCKET
+      : `; let INFLUXDB_USERNAME be an administrator for this one command, or have one run ${statement}`;
+    throw http.fault(`Cannot create ${what}: ${error.message}${wish}`, error.answer);
+  }
+}
+
+const ASK_FOR_BUCKET =
+  "; let INFLUXDB_TOKEN be an all-access token for this one command, or make the bucket on InfluxDB's own pages";
+
+/** The result of one statement. Throws InfluxDbFault, also where the statement itself failed. */
+async function runInfluxQl(http: InfluxDbHttp, q: string, signal: AbortSignal) {
+  const { results: [result] } = await askJson(
+    http,
+    {
+      method: "POST",
+      path: "/query",
+      contentType: "application/x-www-form-urlencoded",
+      body: String(new URLSearchParams({ q })),
+    },
+    queryAnswerSchema,
+    signal,
+  );
+  if (result.error !== undefined) throw http.fault(result.error);
+  return result;
+}
+
+async function askJson<T>(
+  http: InfluxDbHttp,
+  request: InfluxDbRequest,
+  schema: z.ZodType<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  const response = await http.ask(request, signal);
+  if (!response.ok) {
+    const answer = await readAnswer(response);
+    throw http.fault(
+      `it answered ${answer.status}${answer.reason && ` (${answer.reason})`}`,
+      answer,
+    );
+  }
+  const json = await readJson(response, schema);
+  if (json !== undefined) return json;
+  throw http.fault(
+    `it answered ${response.status}, but not as InfluxDB does: is INFLUXDB_URL a proxy or login page?`,
+  );
+}
+
+/** An identifier of InfluxQL. */
+function quoted(name: string): string {
+  return `"${name.replaceAll(/["\\]/g, "\\$&").replaceAll("\n", "\\n")}"`;
+}

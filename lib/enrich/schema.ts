@@ -1,0 +1,120 @@
+/** What becomes of an event: a point by SCHEMA, or nothing where a filter or the schema leaves it out. */
+import type { EnrichSettings } from "../config.ts";
+import { type FileOptions, NO_FILE } from "../config_file.ts";
+import type { Envelope } from "../contract.ts";
+import { type AttributeLists, type Listed, listedFirst, listedIn } from "./attribute_lists.ts";
+import { EntityValues } from "./entity_values.ts";
+import { entityIdsOf } from "./event_point.ts";
+import { entityFilter, type EntityRules } from "./filter.ts";
+import { homeAssistantPoint } from "./home_assistant.ts";
+import type { StorePoint } from "./store.ts";
+import { tidyPoint } from "./tidy.ts";
+
+export type Enrichment =
+  | {
+    readonly kind: "point";
+    readonly point: StorePoint;
+    /** How many values of the event were left out, by reason. */
+    readonly leftOut: ReadonlyMap<string, number>;
+  }
+  | { readonly kind: "skipped"; readonly reason: "filter" | "schema" };
+
+/**
+ * `eventText` is the event's own text as Home Assistant sent it. Throws EventProblem, whose
+ * message names the field, where the event can never become a point.
+ */
+export type Schema = (envelope: Envelope, eventText: string) => Enrichment;
+
+type SchemaSettings = Pick<EnrichSettings, "schema" | "attributes"> & {
+  readonly file: { readonly options: FileOptions } | undefined;
+};
+
+const NOTHING: ReadonlyMap<string, number> = new Map();
+const FILTERED: Enrichment = { kind: "skipped", reason: "filter" };
+const NOT_OF_SCHEMA: Enrichment = { kind: "skipped", reason: "schema" };
+
+/** The schema that is set, with the filters and names of CONFIG_FILE. */
+export function schemaOf({ schema, attributes, file }: SchemaSettings): Schema {
+  const options = file?.options ?? NO_FILE;
+  const passes = entityFilter({
+    include: entityRules(options.include),
+    exclude: entityRules(options.exclude),
+  });
+  // as the recorder does: an event of several entities is kept for the sake of any that pass
+  const isFiltered = (envelope: Envelope) => {
+    const entityIds = entityIdsOf(envelope.event.data);
+    return entityIds.length > 0 && !entityIds.some(passes);
+  };
+  if (schema === "homeassistant") {
+    const rules = homeAssistantRules(options);
+    return (envelope, eventText) => {
+      const point = homeAssistantPoint(envelope, eventText, rules);
+      if (!point) return NOT_OF_SCHEMA;
+      return isFiltered(envelope) ? FILTERED : { kind: "point", point, leftOut: NOTHING };
+    };
+  }
+  const listedFor = attributeLists(options);
+  return (envelope, eventText) =>
+    isFiltered(envelope)
+      ? FILTERED
+      : { kind: "point", ...tidyPoint(envelope, eventText, { attributes, listedFor }) };
+}
+
+function entityRules(
+  { domains, entities, entity_globs: entityGlobs }: FileOptions["include"],
+): EntityRules {
+  return { domains, entities, entityGlobs };
+}
+
+function homeAssistantRules(options: FileOptions) {
+  const values = new EntityValues(
+    options.component_config,
+    options.component_config_domain,
+    options.component_config_glob,
+  );
+  return {
+    measurementAttr: options.measurement_attr ?? "unit_of_measurement",
+    defaultMeasurement: options.default_measurement,
+    overrideMeasurement: options.override_measurement,
+    tags: options.tags,
+    tagsAttributes: new Set(options.tags_attributes),
+    ignoreAttributes: new Set(options.ignore_attributes),
+    precision: options.precision ?? "ns",
+    entityConfig: (entityId: string) => {
+      const { override_measurement, ignore_attributes } = values.get(entityId);
+      return { overrideMeasurement: override_measurement, ignoreAttributes: ignore_attributes };
+    },
+  } as const;
+}
+
+/** How many entities' lists are kept ready. */
+const MAX_ENTITIES = 16_384;
+
+/** The lists of an entity: its own go before those for all. */
+function attributeLists(options: FileOptions): (entityId: string) => Listed {
+  const values = new EntityValues(
+    options.component_config,
+    options.component_config_domain,
+    options.component_config_glob,
+  );
+  const forAll = listedIn(withIgnored(options.attributes, options.ignore_attributes));
+  const known = new Map<string, Listed>();
+  return (entityId) => {
+    const found = known.get(entityId);
+    if (found) return found;
+    const { attributes, ignore_attributes: ignored } = values.get(entityId);
+    const listed = attributes || ignored
+      ? listedFirst(listedIn(withIgnored(attributes, ignored)), forAll)
+      : forAll;
+    if (known.size >= MAX_ENTITIES) known.clear();
+    known.set(entityId, listed);
+    return listed;
+  };
+}
+
+function withIgnored(
+  lists: AttributeLists = { include: [], exclude: [] },
+  ignored: readonly string[] = [],
+): AttributeLists {
+  return { include: lists.include, exclude: [...lists.exclude, ...ignored] };
+}
