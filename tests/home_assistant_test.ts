@@ -77,6 +77,7 @@ const VALUES: readonly (readonly [json: string, number: number | undefined, text
   ["[1.0,0.5]", undefined, "[1.0, 0.5]"],
   ['{"a":10}', 10, "{'a': 10}"],
   ['"192.168.1.10"', undefined, "192.168.1.10"],
+  ['"1.5 to 2.5"', undefined, "1.5 to 2.5"],
   ['"v1"', undefined, "v1"],
   ['""', undefined, ""],
   ["null", undefined, "None"],
@@ -149,6 +150,9 @@ Deno.test("homeAssistantPoint stores a state as a number, as both, or as a text"
 Deno.test("homeAssistantPoint keeps a state that reads as nan or inf as a text", () => {
   for (const state of ["nan", "NaN", "inf", "-Infinity", "1e999"]) {
     assert.deepEqual(pointOf({ state })?.fields, { state });
+    // the place of `value` is the state's all the same
+    const attributes = '{"value":5}';
+    assert.deepEqual(pointOf({ state, attributes })?.fields, { state, value_: 5 });
   }
 });
 
@@ -280,6 +284,17 @@ const CASES: readonly (readonly [name: string, Given, Expected])[] = [
       rules: config({ "other.just_fake": { overrideMeasurement: "" } }),
     },
     { measurement: "other.just_fake" },
+  ],
+  [
+    "an empty override of one entity, beside one for all",
+    {
+      entityId: "other.just_fake",
+      rules: {
+        overrideMeasurement: "all",
+        ...config({ "other.just_fake": { overrideMeasurement: "" } }),
+      },
+    },
+    { measurement: "all" },
   ],
   [
     "domain__device_class with one",
@@ -524,6 +539,15 @@ Deno.test("homeAssistantPoint follows what is configured for an entity, a glob o
     const kept = all.filter((name) => name !== "ignore" && name !== ignored);
     assert.deepEqual(Object.keys(point?.fields ?? {}), ["value", ...kept], entityId);
   }
+});
+
+Deno.test("homeAssistantPoint does not hang on texts without end", () => {
+  const startMs = performance.now();
+  for (const part of ["1a", "1.", "a.1", "11 ", "\u00a0", '\\"']) {
+    const text = `"${part.repeat(100_000)}"`;
+    assert.ok(fieldsOf(`{"k":${text},"list":[${text}]}`)?.k_str);
+  }
+  assert.ok(performance.now() - startMs < 2_000);
 });
 
 Deno.test("homeAssistantPoint cuts the time to the precision and does not round", () => {

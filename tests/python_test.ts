@@ -165,10 +165,10 @@ Deno.test("pythonText quotes and escapes a text inside a list as Python's repr()
 
 Deno.test("pythonText hides what it is told to, at any depth, whatever kind of value it is", () => {
   const json =
-    '{"pin":[{"a":[]},[1]],"a":[{"pin":1.0},"secret"],"b":{"pin":"x","c":{"pin":{}}},"secret":1}';
+    '{"pin":[{"a":[]},[1]],"a":[{"pin":1.0},"secret",2],"b":{"pin":"x","c":{"pin":{}}},"secret":1}';
   assert.equal(
     pythonText(json, (key, text) => key === "pin" || text === "secret"),
-    "{'pin': '***', 'a': [{'pin': '***'}, '***'], 'b': {'pin': '***', 'c': {'pin': '***'}}, 'secret': 1}",
+    "{'pin': '***', 'a': [{'pin': '***'}, '***', 2], 'b': {'pin': '***', 'c': {'pin': '***'}}, 'secret': 1}",
   );
 });
 

@@ -158,10 +158,8 @@ function addAttribute(
  * digits, or two digits side by side: `99 %`, `12:34`, `[255, 0]`.
  */
 function numberOfDigits(text: string): number | undefined {
-  const point = text.indexOf(".");
-  const hasDigits = point === -1
-    ? /\p{Nd}{2}/u.test(text)
-    : text.indexOf(".", point + 1) === -1 && /\p{Nd}\.\p{Nd}/u.test(text);
+  const hasDigits = text.includes(".") ? /\p{Nd}\.\p{Nd}/u.test(text) : /\p{Nd}{2}/u.test(text);
+  // what has two points is no number
   return hasDigits ? pythonFloat(text.replace(/[^\p{Nd}.]+/gu, "")) : undefined;
 }
 

@@ -24,10 +24,7 @@ const OPEN_BACKSLASH = /\\(?=[,= "]|$)/g;
  * beyond the year 2262.
  */
 export function toLine({ measurement, tags, fields, timeNs }: StorePoint): string {
-  if (measurement === "") throw new Error("The measurement has no name: it must not be empty");
-  if (timeNs < MIN_TIME_NS || timeNs > MAX_TIME_NS) {
-    throw new Error(`time is ${timeNs} ns: it must lie between the years 1677 and 2262`);
-  }
+  checkIdentity({ measurement, timeNs });
   const point = new Point(measurementOf(measurement)).timestamp(String(timeNs));
   const tagKeys = new Set<string>();
   for (const [name, value] of tags) {
@@ -66,16 +63,29 @@ function keyOf(kind: "Tag" | "Field", name: string, taken: Set<string>): string 
   return key;
 }
 
-function addField(point: Point, key: string, value: FieldValue): void {
+/** Throws an Error where the measurement is empty, or the time nothing that InfluxDB can hold. */
+export function checkIdentity(
+  { measurement, timeNs }: Pick<StorePoint, "measurement" | "timeNs">,
+): void {
+  if (measurement === "") throw new Error("The measurement has no name: it must not be empty");
+  if (timeNs < MIN_TIME_NS || timeNs > MAX_TIME_NS) {
+    throw new Error(`time is ${timeNs} ns: it must lie between the years 1677 and 2262`);
+  }
+}
+
+/** Throws an Error that names the field where InfluxDB would refuse its value. */
+export function checkValue(name: string, value: FieldValue): void {
   if (typeof value === "number") {
-    if (!Number.isFinite(value)) {
-      throw new Error(`Field ${JSON.stringify(key)} is ${value}: it must be a finite number`);
-    }
-    point.floatField(key, value);
-    return;
+    if (Number.isFinite(value)) return;
+    throw new Error(`Field ${JSON.stringify(name)} is ${value}: it must be a finite number`);
   }
   if (value.length > MAX_TEXT_BYTES / 3 && Buffer.byteLength(value) > MAX_TEXT_BYTES) {
-    throw new Error(`Field ${JSON.stringify(key)} is too large: it must not exceed 1 MiB`);
+    throw new Error(`Field ${JSON.stringify(name)} is too large: it must not exceed 1 MiB`);
   }
-  point.stringField(key, value);
+}
+
+function addField(point: Point, key: string, value: FieldValue): void {
+  checkValue(key, value);
+  if (typeof value === "number") point.floatField(key, value);
+  else point.stringField(key, value);
 }

@@ -14,15 +14,9 @@
  * - A tag or field without a name is left out, as InfluxDB 1's client does.
  * - NUL in names becomes `\0`.
  */
-import { Buffer } from "node:buffer";
+import { checkIdentity, checkValue } from "./line.ts";
 import { pythonFloatText } from "./python.ts";
 import type { FieldValue, StorePoint } from "./store.ts";
-
-/** InfluxDB refuses a longer text field, and the whole point with it. */
-const MAX_TEXT_BYTES = 1_048_576;
-/** InfluxDB, models/time.go: what lies between these fits its int64 of nanoseconds. */
-const MIN_TIME_NS = -9_223_372_036_854_775_806n;
-const MAX_TIME_NS = 9_223_372_036_854_775_806n;
 
 type Write = (text: string) => string;
 
@@ -80,10 +74,7 @@ function escaping(special: string, open?: RegExp): Write {
 export function pythonLine(point: StorePoint, version: 1 | 2 | 3): string {
   const { measurement, tags, fields, timeNs } = point;
   const client = version === 1 ? INFLUXDB_1 : INFLUXDB_2;
-  if (measurement === "") throw new Error("The measurement has no name: it must not be empty");
-  if (timeNs < MIN_TIME_NS || timeNs > MAX_TIME_NS) {
-    throw new Error(`time is ${timeNs} ns: it must lie between the years 1677 and 2262`);
-  }
+  checkIdentity(point);
   const written = [
     // InfluxDB skips tabs at the beginning of a line
     client.measurement(measurement).replace(/^(?=\t*(?:#|$))/, "_"),
@@ -111,12 +102,6 @@ function pairs<T>(
 }
 
 function valueOf(value: FieldValue, name: string, client: Client): string {
-  if (typeof value === "number") {
-    if (Number.isFinite(value)) return client.number(value);
-    throw new Error(`Field ${JSON.stringify(name)} is ${value}: it must be a finite number`);
-  }
-  if (value.length > MAX_TEXT_BYTES / 3 && Buffer.byteLength(value) > MAX_TEXT_BYTES) {
-    throw new Error(`Field ${JSON.stringify(name)} is too large: it must not exceed 1 MiB`);
-  }
-  return `"${client.text(value)}"`;
+  checkValue(name, value);
+  return typeof value === "number" ? client.number(value) : `"${client.text(value)}"`;
 }
