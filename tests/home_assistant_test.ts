@@ -28,20 +28,22 @@ interface Given {
   readonly attributes?: string;
   readonly rules?: Partial<HomeAssistantRules>;
   readonly timeFired?: string;
+  readonly via?: "history";
 }
 
 /** The point of a change to that state, as plain objects. */
 function pointOf(
-  { entityId = "fake.entity_id", state = "1", attributes = "{}", rules, timeFired = FIRED }: Given,
+  { entityId = "fake.entity_id", state = "1", attributes = "{}", rules, timeFired = FIRED, via }:
+    Given,
 ) {
   const text = `{"event_type":"state_changed","data":{"entity_id":"${entityId}","old_state":null,` +
     `"new_state":{"entity_id":"${entityId}","state":${JSON.stringify(state)},` +
     `"attributes":${attributes}}},"origin":"LOCAL","time_fired":"${timeFired}"}`;
-  return pointOfText(text, rules);
+  return pointOfText(text, rules, via);
 }
 
-function pointOfText(text: string, rules: Partial<HomeAssistantRules> = {}) {
-  const envelope = envelopeSchema.parse({ event: JSON.parse(text) });
+function pointOfText(text: string, rules: Partial<HomeAssistantRules> = {}, via?: "history") {
+  const envelope = envelopeSchema.parse({ event: JSON.parse(text), via });
   const point = homeAssistantPoint(envelope, text, { ...RULES, ...rules });
   return point && {
     measurement: point.measurement,
@@ -619,4 +621,12 @@ Deno.test("homeAssistantPoint makes a point of each recorded state_changed, and 
     }
   }
   assert.ok(points > 200, `only ${points} points`);
+});
+
+Deno.test("homeAssistantPoint of history writes nothing over a text that may be a password", () => {
+  const note = { entityId: "input_text.note", state: "buy milk", via: "history" } as const;
+  assert.equal(pointOf(note), undefined);
+  assert.deepEqual(pointOf({ ...note, attributes: '{"max":100}' })?.fields, { max: 100 });
+  const told = pointOf({ ...note, attributes: '{"mode":"text"}' });
+  assert.deepEqual(told?.fields, { state: "buy milk", mode_str: "text" });
 });

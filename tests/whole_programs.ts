@@ -16,6 +16,11 @@ export class Program implements AsyncDisposable {
     this.#running = running;
   }
 
+  /** Settled when it has ended, with the error where it failed. */
+  get ended(): Promise<void> {
+    return this.#running;
+  }
+
   async get(path: string, init: RequestInit = {}): Promise<Response> {
     return await fetch(this.url + path, init);
   }

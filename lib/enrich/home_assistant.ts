@@ -5,7 +5,8 @@
  * - A state that reads as nan or inf, which InfluxDB refuses as a number, is the text `state`.
  * - Attributes `access_token`, and texts with `token=`, are left out; inside lists and objects
  *   they, and what stands under a key like `password` or `code`, are `***`; so is the text of a
- *   password field.
+ *   password field. Of history, which does not say whether it is one, that text is left out, so
+ *   that it takes the place of nothing that the integration has stored.
  *
  * Not to be had from JSON are Python's own values: tuples (lists here), datetimes (texts with a
  * `T`), enums, sets.
@@ -16,6 +17,7 @@ import { members, memberText } from "../json_text.ts";
 import { parsed, usOf } from "./event_problem.ts";
 import { pythonFloat, pythonText } from "./python.ts";
 import {
+  HIDDEN,
   isPasswordEntity,
   isSecretAttribute,
   stateWithoutSecret,
@@ -60,7 +62,7 @@ const stateChangedEvent = z.object({ data: stateChangedSchema });
  * Throws EventProblem, whose message names the field, where the data breaks its type's shape.
  */
 export function homeAssistantPoint(
-  { event }: Envelope,
+  { event, via }: Envelope,
   eventText: string,
   rules: HomeAssistantRules,
 ): StorePoint | undefined {
@@ -83,11 +85,13 @@ export function homeAssistantPoint(
       name !== told && !rules.ignoreAttributes.has(name) && !config.ignoreAttributes?.includes(name)
     ) addAttribute(fields, name, attributes);
   }
-  // till now it kept the place from an attribute of that name
+  // till now these kept their places from attributes of that name
+  if (via === "history" && fields.get("state") === HIDDEN) fields.delete("state");
   if (fields.get("value") === NOT_FINITE) fields.delete("value");
   for (const [name, value] of rules.tags) tags.set(name, value);
   for (const [name, value] of tags) if (value === "") tags.delete(name);
 
+  if (fields.size === 0) return undefined;
   const timeNs = BigInt(usOf(event.time_fired)) * 1000n;
   return { measurement, tags, fields, timeNs: timeNs - timeNs % UNIT_NS[rules.precision] };
 }

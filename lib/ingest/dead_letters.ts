@@ -191,7 +191,7 @@ export class DeadLetters {
   #stepEnd(after: number, end: number): number | undefined {
     let upTo: number | undefined;
     let bytes = 0;
-    for (const row of this.#statements.get(STEP).iterate(after, end)) {
+    for (const row of this.#statements.get(STEP).all(after, end)) {
       bytes += Number(row.bytes);
       if (upTo !== undefined && bytes > STEP_BYTES) break;
       upTo = Number(row.seq);
