@@ -1,5 +1,6 @@
 /** What the programs' commands have in common: where they write, and how far they say they are. */
 import { redact } from "./log.ts";
+import type { Environment } from "./settings.ts";
 
 /** Where a command writes, and how often it looks; a test has its own. */
 export interface CommandOutput {
@@ -7,11 +8,20 @@ export interface CommandOutput {
   readonly complain: (text: string) => void;
   /** Width of the terminal, where one line can be written over again; else undefined. */
   readonly columns: number | undefined;
+  /** Whether what is written may be coloured. */
+  readonly colours?: boolean;
   /** How often progress is asked for, in milliseconds. */
   readonly intervalMs: number;
   /** How often a line is written where there is no terminal, in milliseconds. */
   readonly lineIntervalMs: number;
 }
+
+/** A command of a program. Returns its exit status. */
+export type Command = (
+  args: readonly string[],
+  readEnvironment: () => Environment,
+  output: CommandOutput,
+) => Promise<number>;
 
 /** Standard output and error of the program of that name. */
 export function processOutput(name: string): CommandOutput {
@@ -20,6 +30,7 @@ export function processOutput(name: string): CommandOutput {
     write: (text) => void Deno.stdout.writeSync(encoder.encode(text)),
     complain: (text) => void Deno.stderr.writeSync(encoder.encode(`${name}: ${redact(text)}\n`)),
     columns: Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined,
+    colours: Deno.stdout.isTerminal() && !Deno.noColor,
     intervalMs: 500,
     lineIntervalMs: 10_000,
   };

@@ -2,7 +2,8 @@
  * The environment, and an `.env` where there is one, as typed settings. Every problem is told
  * at once and by name, before anything is opened. No other module reads the environment.
  */
-import { parseEnv } from "node:util";
+// not parseEnv by name, which keeps a runtime before Deno 2.9 from starting at all
+import util from "node:util";
 import { z } from "zod";
 import { fileNotes, readConfigFile } from "./config_file.ts";
 import { influxdbSettings } from "./influxdb_settings.ts";
@@ -197,20 +198,44 @@ export function enrichSettings(env: Environment): Configured<EnrichSettings> {
   return { settings: { ...settings, reread: () => enrichSettings(env) }, warnings };
 }
 
-/** The settings of a program for its `--help`, out of the schemas that parse them. */
-export function settingsHelp(program: "ingest" | "enrich"): string {
+/** What a person is told of a setting. */
+export interface SettingRow {
+  readonly name: string;
+  readonly help: string;
+  /** What holds where it is not set. */
+  readonly standard: string | undefined;
+}
+
+/** The settings of a program out of the schemas that parse them, secrets apart. */
+export function settingRows(program: "ingest" | "enrich"): readonly SettingRow[] {
   const schema = program === "ingest" ? ingestSchema : enrichSchema;
+  return Object.entries(schema.shape).map(([name, setting]) => {
+    const { data } = z.safeParse(setting, undefined);
+    const standard = data === undefined ? undefined : String(data);
+    return { name, help: setting.description ?? "", standard };
+  });
+}
+
+/** The secrets of a program. Each can also come from a file or a credential. */
+export function secretRows(program: "ingest" | "enrich"): readonly SettingRow[] {
   const secrets = program === "ingest"
     ? { HASS_TOKEN: "Long-lived access token of Home Assistant" }
     : { INFLUXDB_TOKEN: "Token (2.x, 3)", INFLUXDB_PASSWORD: "Password (1.x)" };
+  return Object.entries({ ...secrets, SERVICE_TOKEN: "Shared by the two programs" })
+    .map(([name, help]) => ({ name, help, standard: undefined }));
+}
+
+/** The settings of a program for its `--help`. */
+export function settingsHelp(program: "ingest" | "enrich"): string {
   const rows = [
-    ...Object.entries(schema.shape).map(([name, setting]): [string, string] => {
-      const { success, data } = z.safeParse(setting, undefined);
-      const standard = success && data !== undefined ? ` (${data})` : "";
-      return [name, `${setting.description ?? ""}${standard}`];
-    }),
-    ...Object.entries({ ...secrets, SERVICE_TOKEN: "Shared by the two programs" })
-      .map(([name, help]): [string, string] => [name, `${help}; or ${name}_FILE`]),
+    ...settingRows(program).map(({ name, help, standard }): [string, string] => [
+      name,
+      standard === undefined ? help : `${help} (${standard})`,
+    ]),
+    ...secretRows(program).map(({ name, help }): [string, string] => [
+      name,
+      `${help}; or ${name}_FILE`,
+    ]),
   ];
   return rows.map(([name, help]) => `  ${name.padEnd(24)} ${help}`).join("\n");
 }
@@ -219,7 +244,7 @@ export function settingsHelp(program: "ingest" | "enrich"): string {
 export function readEnvironment(): Environment {
   let fromFile: Environment = {};
   try {
-    fromFile = parseEnv(Deno.readTextFileSync(".env"));
+    fromFile = util.parseEnv(Deno.readTextFileSync(".env"));
   } catch (error) {
     const absent = error instanceof Deno.errors.NotFound ||
       error instanceof Deno.errors.NotCapable;

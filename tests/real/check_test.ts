@@ -1,0 +1,213 @@
+/** `ingest check` and `enrich check`, as they are typed, against a real Home Assistant and a real influxd. */
+import assert from "node:assert/strict";
+import { z } from "zod";
+import { freePort } from "./free_port.ts";
+import { HomeAssistant, newestVersion } from "./home_assistant.ts";
+import { Influxd } from "./influxd.ts";
+import { Process } from "./process.ts";
+import { type Environment, startEnrich } from "./programs.ts";
+import { realTest } from "./real_test_case.ts";
+import { underWrongClock } from "./wrong_clock.ts";
+import { TemporaryFolder } from "../temporary.ts";
+
+const root = new URL("../../", import.meta.url).pathname;
+
+interface Checked {
+  readonly status: number;
+  readonly lines: readonly string[];
+}
+
+/** Runs it through the tasks' runner, with the permissions that this gives it. */
+function check(words: string, env: Environment): Promise<Checked> {
+  const permissions = ["--allow-net=127.0.0.1", "--allow-read", `--allow-run=${Deno.execPath()}`];
+  return run([...permissions, `${root}start.ts`, ...words.split(" ")], env);
+}
+
+/** `under`: a command that becomes Deno. */
+async function run(
+  args: readonly string[],
+  env: Environment,
+  under: readonly string[] = [],
+): Promise<Checked> {
+  using folder = new TemporaryFolder();
+  const words = [
+    ...under,
+    Deno.execPath(),
+    "run",
+    "--quiet",
+    "--no-prompt",
+    "--allow-env",
+    ...args,
+  ];
+  const ports = { INGEST_PORT: "0", ENRICH_PORT: "0", DATA_DIR: folder.path };
+  await using process = new Process("check", words, { cwd: root, env: { ...ports, ...env } });
+  const { code } = await process.ended();
+  return { status: code, lines: process.output.trimEnd().split("\n") };
+}
+
+function faultsOf({ lines }: Checked): string[] {
+  return lines.filter((line) => !line.startsWith("ok "));
+}
+
+const stringOf = z.string();
+
+/** A token of a new user of group system-users, by Home Assistant's own login. */
+async function plainToken(hass: HomeAssistant): Promise<string> {
+  using socket = await hass.connect();
+  const { user } = z.looseObject({ user: z.looseObject({ id: z.string() }) }).parse(
+    await socket.command({
+      type: "config/auth/create",
+      name: "Plain",
+      group_ids: ["system-users"],
+    }),
+  );
+  const credentials = { username: "plain", password: "plain-password" };
+  await socket.command({
+    type: "config/auth_provider/homeassistant/create",
+    user_id: user.id,
+    ...credentials,
+  });
+  const post = async (path: string, init: RequestInit) =>
+    z.looseObject({}).parse(
+      await (await fetch(`${hass.url}${path}`, { method: "POST", ...init })).json(),
+    );
+  const client_id = `${hass.url}/`;
+  const flow = await post("/auth/login_flow", {
+    body: JSON.stringify({ client_id, handler: ["homeassistant", null], redirect_uri: client_id }),
+  });
+  const { result } = await post(`/auth/login_flow/${flow.flow_id}`, {
+    body: JSON.stringify({ client_id, ...credentials }),
+  });
+  const { access_token } = await post("/auth/token", {
+    body: new URLSearchParams({
+      client_id,
+      grant_type: "authorization_code",
+      code: stringOf.parse(result),
+    }),
+  });
+  return stringOf.parse(access_token);
+}
+
+realTest("ingest check says of a real Home Assistant what holds and what does not", async () => {
+  await using hass = await HomeAssistant.start({ version: await newestVersion() });
+  await using enrich = await startEnrich({});
+  await enrich.untilReady();
+  const env = {
+    HASS_URL: hass.url,
+    HASS_TOKEN: hass.token,
+    ENRICHMENT_SERVICE_URL: enrich.url,
+  };
+  const well = await check("ingest check", env);
+  assert.deepEqual([well.status, faultsOf(well)], [0, []], well.lines.join("\n"));
+  assert.equal(well.lines.length, 13, well.lines.join("\n"));
+  assert.ok(well.lines.includes("ok    It is Home Assistant 2025.4.4"));
+  assert.ok(well.lines.includes("ok    Home Assistant's clock and this machine's agree"));
+  assert.match(well.lines[8] ?? "", /can be read: \d+ areas, \d{2,} devices, \d{2,} entities$/);
+
+  const plain = await check("ingest check", { ...env, HASS_TOKEN: await plainToken(hass) });
+  assert.equal(plain.status, 0);
+  assert.deepEqual(faultsOf(plain), [
+    "warn  HASS_TOKEN is no administrator's: only states and registry changes are captured, " +
+    "no other events; make the token as an administrator to have all",
+  ]);
+
+  const host = new URL(hass.url).host;
+  const secure = await check("ingest check", { ...env, HASS_URL: `https://${host}` });
+  assert.equal(secure.status, 1);
+  assert.deepEqual(faultsOf(secure), [
+    `FAIL  HASS_URL begins with https, but ${host} answers by http; set HASS_URL to http://${host}`,
+  ]);
+  const prefix = await check("ingest check", { ...env, HASS_URL: `${hass.url}/hass` });
+  assert.deepEqual(faultsOf(prefix), [
+    `FAIL  ${hass.url} answers 404, as Home Assistant does not; check HASS_URL and its path`,
+  ]);
+
+  const offset = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(offset, "+3600");
+    const permissions = ["--allow-net", "--allow-sys=statfs", "--allow-read", "--allow-write"];
+    const late = await run(
+      [...permissions, `${root}ingest.ts`, "check"],
+      env,
+      await underWrongClock(offset),
+    );
+    assert.equal(late.status, 0, late.lines.join("\n"));
+    const [line = "", ...others] = faultsOf(late);
+    assert.equal(others.length, 0, late.lines.join("\n"));
+    assert.match(
+      line,
+      /^warn {2}Home Assistant's clock says .*, 3(599|600) s apart; have both set/,
+    );
+  } finally {
+    await Deno.remove(offset);
+  }
+
+  const failedLogins = async () =>
+    (await Deno.readTextFile(`${hass.dir}/home-assistant.log`)).split("\n")
+      .filter((line) => /invalid authentication/i.test(line)).length;
+  assert.equal(await failedLogins(), 0);
+  const wrong = await check("ingest check", { ...env, HASS_TOKEN: `${hass.token.slice(0, -2)}AA` });
+  assert.equal(wrong.status, 1);
+  assert.deepEqual(faultsOf(wrong), [
+    "FAIL  Home Assistant refuses HASS_TOKEN (Invalid access token or password), which counts as a " +
+    "failed login; make a new long-lived access token under your profile, Security, and set it",
+  ]);
+  assert.equal(await failedLogins(), 1);
+});
+
+realTest("ingest check says that a real Home Assistant's history is off", async () => {
+  await using hass = await HomeAssistant.start({
+    version: await newestVersion(),
+    minimal: true,
+    withoutHistory: true,
+  });
+  const env = {
+    HASS_URL: hass.url,
+    HASS_TOKEN: hass.token,
+    ENRICHMENT_SERVICE_URL: `http://127.0.0.1:${freePort()}`,
+  };
+  const checked = await check("ingest check", env);
+  assert.equal(checked.status, 1);
+  const [history, enrich = "", ...others] = faultsOf(checked);
+  assert.equal(others.length, 0, checked.lines.join("\n"));
+  assert.equal(
+    history,
+    "warn  Its history is off: what is missed while ingest is away cannot be filled in; " +
+      'add "history:" or "default_config:" to its configuration.yaml',
+  );
+  assert.match(enrich, /^FAIL {2}Cannot reach enrich at /);
+});
+
+realTest("enrich check says that a real InfluxDB misses the database, and makes it", async () => {
+  await using influxd = await Influxd.start({ username: "joe", password: "right" });
+  const env = {
+    INFLUXDB_URL: influxd.url,
+    INFLUXDB_DATABASE: "home",
+    INFLUXDB_USERNAME: "joe",
+    INFLUXDB_PASSWORD: "right",
+  };
+  const missing = await check("enrich check", env);
+  assert.equal(missing.status, 1);
+  assert.deepEqual(faultsOf(missing), [
+    'FAIL  Cannot write to InfluxDB: it answered 404 (database not found: "home"); ' +
+    'create it by "enrich check --create", or mend INFLUXDB_DATABASE',
+  ]);
+  assert.deepEqual(await check("enrich check --create", env), {
+    status: 0,
+    lines: [
+      "ok    The settings can be read: SCHEMA=tidy, ATTRIBUTES=standard",
+      "ok    enrich can listen on 127.0.0.1:0",
+      `ok    InfluxDB 1 answers at ${influxd.url}`,
+      "ok    User joe is accepted",
+      "ok    Database home is made, and keeps points for ever",
+      "ok    It takes points",
+      "ok    InfluxDB's clock and this machine's agree",
+    ],
+  });
+  const wrong = await check("enrich check", { ...env, INFLUXDB_PASSWORD: "wr0ng" });
+  assert.equal(wrong.status, 1);
+  assert.deepEqual(faultsOf(wrong), [
+    "FAIL  Cannot write to InfluxDB: it answered 401 (authorization failed); " +
+    "check INFLUXDB_USERNAME and INFLUXDB_PASSWORD",
+  ]);
+});
