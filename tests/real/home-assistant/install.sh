@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # install.sh VERSION: a Home Assistant core from PyPI in a virtual environment of its own;
-# prints the environment's path. Installed once (40 s, 420 MB), kept in the user's cache folder.
+# prints the environment's path. Installed once (40 s, 420 MB), kept in the user's cache folder;
+# .complete there is a copy of the requirements, so that new ones are installed into it.
 # Exit status 3: the Python that this version needs is not there.
 # The pins matter: without them pip takes minutes and picks packages that break it.
 set -euo pipefail
@@ -11,13 +12,14 @@ case $version in
   2025.4.4) wanted=3.13 ;;
   *) echo "Cannot install Home Assistant '$version': known are 2024.3.3 and 2025.4.4" >&2; exit 2 ;;
 esac
+requirements=$here/requirements-$version.txt
 venv=${XDG_CACHE_HOME:-$HOME/.cache}/home-assistant/$version
 
 is_wanted() {
   "$1" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$wanted')" 2>/dev/null
 }
 
-if ! { [ -e "$venv/.complete" ] && is_wanted "$venv/bin/python"; }; then
+if ! is_wanted "$venv/bin/python"; then
   python=
   # a shim of pyenv answers to the name even where it cannot run
   for candidate in "python$wanted" python3 "$HOME"/.pyenv/versions/"$wanted".*/bin/python3; do
@@ -29,8 +31,10 @@ if ! { [ -e "$venv/.complete" ] && is_wanted "$venv/bin/python"; }; then
   fi
   rm -rf "$venv"
   "$python" -m venv "$venv"
+fi
+if ! cmp -s "$requirements" "$venv/.complete"; then
   "$venv/bin/pip" install -q --no-deps --no-compile --disable-pip-version-check \
-    -r "$here/requirements-$version.txt" >&2
-  touch "$venv/.complete"
+    -r "$requirements" >&2
+  cp "$requirements" "$venv/.complete"
 fi
 echo "$venv"
