@@ -1,0 +1,31 @@
+#!/bin/sh
+# Makes up the secrets of compose.yaml at the first start, each in the volumes of those who need it;
+# with `show` it tells them.
+set -eu
+cd /secrets
+
+# one secret in each of these files; what is there already stays
+same() {
+  secret=
+  for file in "$@"; do [ ! -s "$file" ] || secret=$(cat "$file"); done
+  [ -n "$secret" ] || secret=$(od -An -v -tx1 -N24 /dev/urandom | tr -d ' \n')
+  for file in "$@"; do
+    [ -s "$file" ] && continue
+    # renamed, so that a start that is cut off leaves no half of one
+    printf %s "$secret" >"$file.new"
+    mv "$file.new" "$file"
+  done
+}
+
+same ingest/SERVICE_TOKEN enrich/SERVICE_TOKEN
+same enrich/INFLUXDB_TOKEN influxdb/token grafana/influxdb_token
+same influxdb/password
+same grafana/password
+
+if [ "${1:-}" = show ]; then
+  echo "ingest, enrich   any user, password $(cat ingest/SERVICE_TOKEN) (SERVICE_TOKEN)"
+  echo "InfluxDB         user admin, password $(cat influxdb/password), token $(cat influxdb/token)"
+  echo "Grafana          user admin, password $(cat grafana/password)"
+else
+  echo "The secrets are there. To read them: docker compose run --rm secrets show"
+fi

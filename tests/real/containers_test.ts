@@ -1,0 +1,282 @@
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { z } from "zod";
+import { parse } from "yaml";
+import { TemporaryFolder } from "../temporary.ts";
+import { until } from "../until.ts";
+import { bakedPermissions, PERMISSIONS } from "./compiled.ts";
+import { Compose, done, ROOT, stop } from "./containers/compose.ts";
+import { equationOf, type Metrics, parseMetrics, total } from "./metrics_text.ts";
+import { run } from "./process.ts";
+import { measured, realTest } from "./real_test_case.ts";
+
+const PROGRAMS = ["ingest", "enrich"] as const;
+/** What compose.yaml gives each container, and besides nothing to write to but its volumes. */
+const HARDENED = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"];
+const TWO_SETTINGS = { HASS_URL: "http://127.0.0.1:8123", HASS_TOKEN: "the-token" };
+
+const serviceSchema = z.looseObject({
+  environment: z.record(z.string(), z.string()).default({}),
+  ports: z.array(z.string()).default([]),
+});
+const composeSchema = z.object({ services: z.record(z.string(), serviceSchema) });
+
+async function services(compose: Compose) {
+  return composeSchema.parse(parse(await compose.run("none", "config"))).services;
+}
+
+function image(program: string, version = "tested"): string {
+  return `localhost/ha-ingestor/${program}:${version}`;
+}
+
+realTest(
+  "The images hold one compiled program, with its permissions, without a shell, for a user without privileges",
+  async () => {
+    const sizes: string[] = [];
+    for (const program of PROGRAMS) {
+      const file = `${ROOT}Dockerfile.${program}`;
+      await done(
+        "podman",
+        "build",
+        "--format=docker",
+        "--layers=false",
+        "--pull=never",
+        "-f",
+        file,
+        "-t",
+        image(program),
+        ROOT,
+      );
+      const hardened = ["podman", "run", "--rm", ...HARDENED, "--network=none"];
+      assert.match(
+        await done(...hardened, image(program), "--version"),
+        new RegExp(`^${program} \\d`),
+      );
+      const shell = await run([...hardened, "--entrypoint=sh", image(program), "-c", "true"]);
+      assert.notEqual(shell.code, 0);
+      const wrong = await run([...hardened, image(program)]);
+      assert.equal(wrong.code, 2);
+      assert.match(wrong.stderr, /which others can reach: set SERVICE_TOKEN/);
+
+      using folder = new TemporaryFolder();
+      const id = (await done("podman", "create", image(program))).trim();
+      await done("podman", "cp", `${id}:/${program}`, folder.file(program));
+      await done("podman", "rm", "--volumes", id);
+      assert.deepEqual(bakedPermissions(folder.file(program)), PERMISSIONS);
+
+      const size = await done(
+        "podman",
+        "image",
+        "inspect",
+        "-f",
+        "{{.Size}} {{.User}}",
+        image(program),
+      );
+      const [bytes, user] = size.trim().split(" ");
+      assert.equal(user, "65532:65532");
+      sizes.push(`${program} ${Math.round(Number(bytes) / 1e6)} MB`);
+    }
+    measured(`images: ${sizes.join(", ")}`);
+  },
+);
+
+realTest(
+  "An outbox with a table and a column of a later release opens; one of a later format is refused",
+  async () => {
+    using folder = new TemporaryFolder();
+    await done("chown", "65532:65532", folder.path);
+    const name = `outbox-${crypto.randomUUID()}`;
+    const ingest = [
+      "podman",
+      "run",
+      "--name",
+      name,
+      ...HARDENED,
+      "--network=none",
+      "-v",
+      `${folder.path}:/data`,
+    ];
+    const env = { ...TWO_SETTINGS, SERVICE_TOKEN: "s3cret-token" };
+    const settings = Object.entries(env).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
+    const runsAndStops = async () => {
+      await done(...ingest, "-d", ...settings, image("ingest"));
+      await until(
+        async () => (await run(["podman", "logs", name])).stderr.includes("Listening"),
+        "it runs",
+      );
+      assert.equal((await stop(name)).code, 0);
+      await done("podman", "rm", "--volumes", name);
+    };
+    const change = (sql: string) => {
+      using db = new DatabaseSync(folder.file("outbox.sqlite"));
+      db.exec(sql);
+    };
+    await runsAndStops();
+    change("CREATE TABLE later (a TEXT); ALTER TABLE outbox ADD COLUMN later TEXT");
+    await runsAndStops();
+    change("PRAGMA user_version = 99");
+    const refused = await run([...ingest, "--rm", ...settings, image("ingest")]);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /outbox\.sqlite.*99/);
+    measured(`a later outbox: ${refused.stderr.trim().split("\n").at(-1)}`);
+  },
+);
+
+realTest(
+  "compose.yaml needs two settings, hands on every other, and hardens whatever it starts",
+  async () => {
+    using compose = new Compose({ ...TWO_SETTINGS, COMPOSE_PROFILES: "influxdb,grafana" });
+    const all = await services(compose);
+    assert.deepEqual(Object.keys(all).sort(), [
+      "enrich",
+      "grafana",
+      "influxdb",
+      "ingest",
+      "secrets",
+    ]);
+    for (const [name, service] of Object.entries(all)) {
+      const { cap_drop, read_only, security_opt, restart, mem_limit, pids_limit, ports } = service;
+      assert.deepEqual(
+        { cap_drop, read_only, security_opt, restart },
+        {
+          cap_drop: ["ALL"],
+          read_only: true,
+          security_opt: ["no-new-privileges:true"],
+          restart: name === "secrets" ? "no" : "unless-stopped",
+        },
+        name,
+      );
+      assert.ok(mem_limit && pids_limit, `limits of ${name}`);
+      for (const port of ports) assert.match(port, /^127\.0\.0\.1:\d+:\d+$/);
+    }
+    assert.equal(all.enrich?.environment.INFLUXDB_URL, "http://influxdb:8086");
+    // the image sets where it listens and writes, and a volume holds what is secret
+    const fixed = /^(DATA_DIR|(INGEST|ENRICH)_(HOST|PORT)|\w+_FILE|SERVICE_TOKEN)$/;
+    for (const program of PROGRAMS) {
+      const help = await done("podman", "run", "--rm", image(program), "--help");
+      const names = [...help.matchAll(/^ {2}([A-Z][A-Z_]+) /gm)].map(([, name = ""]) => name);
+      assert.ok(names.length > 8);
+      const known = Object.keys(all[program]?.environment ?? {});
+      assert.deepEqual(names.filter((name) => !fixed.test(name) && !known.includes(name)), []);
+    }
+    using alone = new Compose(TWO_SETTINGS);
+    const environment = (await services(alone)).enrich?.environment;
+    assert.equal(environment?.INFLUXDB_URL, "", "without a profile events go to the local store");
+    using none = new Compose({ HASS_URL: TWO_SETTINGS.HASS_URL });
+    await assert.rejects(services(none), /HASS_TOKEN.*long-lived access token/s);
+  },
+);
+
+realTest(
+  "compose.yaml carries a house into the database, through an upgrade, a rollback and an outage",
+  async () => {
+    const influxd = (await done("bash", "-c", "command -v influxd")).trim();
+    using compose = new Compose(
+      { ...TWO_SETTINGS, COMPOSE_PROFILES: "influxdb", INFLUXD: influxd },
+      ["tests/real/containers/compose.test.yaml"],
+    );
+    await using started = new AsyncDisposableStack();
+    // the last that needs them: the next ones would leave these without a name
+    const images = PROGRAMS.flatMap((program) => [image(program), image(program, "later")]);
+    started.defer(async () => void await done("podman", "rmi", ...images));
+    started.defer(() => compose.down());
+    for (const program of PROGRAMS) {
+      const later = `FROM ${image(program)}\nLABEL release=later\n`;
+      await done(
+        "bash",
+        "-c",
+        `podman build -q --format=docker --pull=never -t ${image(program, "later")} - <<<"$1"`,
+        "bash",
+        later,
+      );
+    }
+    const query = async (influxql: string) => {
+      const body = new URLSearchParams({ q: influxql, db: "home" });
+      const response = await fetch(`http://127.0.0.1:${compose.ports.influxdb}/query`, {
+        method: "POST",
+        body,
+      });
+      return await response.text();
+    };
+    await compose.run("tested", "up", "-d", "--no-build", "influxdb");
+    await until(
+      async () => !(await query("CREATE DATABASE home")).includes("error"),
+      "the database is there",
+    );
+    await compose.run("tested", "up", "-d", "--no-build");
+
+    const shown = await compose.run("tested", "run", "--rm", "secrets", "show");
+    const token = /password (\w{48}) \(SERVICE_TOKEN\)/.exec(shown)?.[1];
+    assert.ok(token, shown);
+    const url = `http://127.0.0.1:${compose.ports.ingest}/metrics`;
+    const metrics = async (): Promise<Metrics> => {
+      const response = await fetch(url, { headers: { authorization: `Bearer ${token}` } });
+      const read = parseMetrics(await response.text());
+      const { received, ends, text } = equationOf(read);
+      assert.equal(received, ends, text);
+      return read;
+    };
+    const refused = await fetch(url);
+    await refused.body?.cancel();
+    assert.equal(refused.status, 401);
+    const delivered = async () => total(await metrics(), "ingest_events_delivered_total");
+    const healthy = (program: string) =>
+      run(["podman", "healthcheck", "run", compose.container(program)]);
+    const bothHealthy = async () =>
+      (await Promise.all(PROGRAMS.map(healthy))).every(({ code }) => code === 0);
+    const flowsOn = async () => {
+      await until(bothHealthy, "both are healthy", { everyMs: 500 });
+      const before = await delivered();
+      await until(async () => await delivered() > before + 20, "events are stored");
+    };
+    await flowsOn();
+    assert.match(await query("SELECT count(available) FROM sensor GROUP BY area"), /"area":"\w+"/);
+
+    // ingest, whose network the house shares, reaches enrich and not the database
+    const reaches = async (address: string) =>
+      (await run([
+        "podman",
+        "exec",
+        compose.container("house"),
+        "bash",
+        "-c",
+        `timeout 5 bash -c '</dev/tcp/${address}'`,
+      ])).code === 0;
+    assert.deepEqual([await reaches("enrich/8002"), await reaches("influxdb/8086")], [true, false]);
+
+    await stop(compose.container("influxdb"));
+    await until(async () => (await healthy("enrich")).code === 1, "enrich is unhealthy", {
+      everyMs: 500,
+    });
+    const shownBy = await run(["podman", "exec", compose.container("enrich"), "/enrich", "health"]);
+    assert.match(shownBy.stderr, /InfluxDB/);
+
+    let before = total(await metrics(), "ingest_events_received_total");
+    for (const version of ["later", "tested"]) {
+      await compose.run(version, "up", "-d", "--no-build");
+      for (const program of PROGRAMS) {
+        const now = await done(
+          "podman",
+          "inspect",
+          "-f",
+          "{{.ImageName}}",
+          compose.container(program),
+        );
+        assert.equal(now.trim(), image(program, version));
+      }
+      await flowsOn();
+      const received = total(await metrics(), "ingest_events_received_total");
+      assert.ok(received > before, "the outbox is the same");
+      before = received;
+    }
+    const { text } = equationOf(await metrics());
+    const times: string[] = [];
+    for (const program of PROGRAMS) {
+      const { code, ms } = await stop(compose.container(program));
+      assert.equal(code, 0);
+      assert.ok(ms < 5_000, `${program} took ${ms} ms`);
+      times.push(`${program} ${Math.round(ms)} ms`);
+    }
+    measured(`containers: ${text}; stopped: ${times.join(", ")}`);
+  },
+);
