@@ -154,3 +154,21 @@ Deno.test("toLine writes what is read back as it was, or throws", () => {
   );
   assert.ok(written > 100, `only ${written} points could be written`);
 });
+
+Deno.test("toLine refuses names that are longer with the tags than InfluxDB takes, and names the field", () => {
+  const pointOf = (length: number) => ({
+    measurement: "m",
+    tags: new Map([["a", "b, c"]]),
+    fields: new Map([["é".repeat(length), 1]]),
+    timeNs: 0n,
+  });
+  // m,a=b\,\ c and #!~# take 14 bytes
+  assert.ok(toLine(pointOf(32_760)).length > 32_760);
+  assert.throws(() => toLine(pointOf(32_761)), /^Error: Field "é{40}" is too long with the tags/);
+});
+
+Deno.test("toLine tells two names apart that UTF-8 does not", () => {
+  const fields = new Map([["\ud83d", 1], ["\ud83e", 2]]);
+  const point = { measurement: "m", tags: new Map(), fields, timeNs: 0n };
+  assert.throws(() => toLine(point), /would be written under the name of another/);
+});

@@ -223,3 +223,25 @@ Deno.test("Enrich counts the attributes that it leaves out, by reason", async ()
     });
   });
 });
+
+Deno.test("Enrich answers before its client gives up, with what is known by then", async () => {
+  await using influx = await FakeInfluxDb.start({ version: 1 });
+  using folder = new TemporaryFolder();
+  await using enrich = await startEnrich({
+    DATA_DIR: folder.path,
+    INFLUXDB_URL: influx.url,
+    INFLUXDB_DATABASE: "home",
+  });
+  influx.delayMs = 300;
+  influx.refuses = ({ fields }) => Number(fields.get("n")) % 2 === 1;
+  const batch = Array.from({ length: 40 }, (_, n) => custom(n)).join("\n");
+  const asked = async (headers: Record<string, string>) => {
+    const response = await post(enrich, batch, { ...NDJSON, ...headers });
+    return batchAnswerSchema.parse(await response.json());
+  };
+  const early = await asked({ prefer: "respond-async, wait=3" });
+  assert.ok(early.stored > 0 && early.pending.length > 0, JSON.stringify(early));
+  influx.delayMs = 0;
+  const whole = await asked({});
+  assert.deepEqual([whole.stored, whole.problems.length, whole.pending], [20, 20, []]);
+});

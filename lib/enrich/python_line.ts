@@ -14,7 +14,7 @@
  * - A tag or field without a name is left out, as InfluxDB 1's client does.
  * - NUL in names becomes `\0`.
  */
-import { checkIdentity, checkValue } from "./line.ts";
+import { checkIdentity, checkNames, checkValue } from "./line.ts";
 import { pythonFloatText } from "./python.ts";
 import type { FieldValue, StorePoint } from "./store.ts";
 
@@ -69,12 +69,13 @@ function escaping(special: string, open?: RegExp): Write {
  * The line of a point, its time in nanoseconds. Tags without a value are left out.
  *
  * Throws an Error whose message names the part that cannot be written: no field, a measurement
- * that is empty, a number that is not finite, a text above 1 MiB, a time beyond the year 2262.
+ * that is empty, names that are too long, a number that is not finite, a text above 1 MiB, a time beyond the year 2262.
  */
 export function pythonLine(point: StorePoint, version: 1 | 2 | 3): string {
   const { measurement, tags, fields, timeNs } = point;
   const client = version === 1 ? INFLUXDB_1 : INFLUXDB_2;
   checkIdentity(point);
+  checkNames(point);
   const written = [
     // InfluxDB skips tabs at the beginning of a line
     client.measurement(measurement).replace(/^(?=\t*(?:#|$))/, "_"),

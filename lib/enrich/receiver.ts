@@ -96,8 +96,7 @@ export class Receiver {
       return failure(415, `Content-Encoding must be absent, not ${encoding}`);
     }
     const type = c.req.header("content-type")?.split(";")[0]?.trim().toLowerCase();
-    // of a client that leaves Deno tells only where the body was small (2.9.6): time alone ends it
-    const signal = deadline(this.#options.budgetMs ?? BUDGET_MS);
+    const signal = deadline(this.#budgetMs(c.req.header("prefer") ?? ""));
     switch (type) {
       case "application/json":
         return await this.#one(await readBody(c.req.raw, BODY), signal);
@@ -109,6 +108,19 @@ export class Receiver {
           `Content-Type must be application/json or application/x-ndjson, not ${type ?? "absent"}`,
         );
     }
+  }
+
+  /**
+   * What the store may take, in milliseconds: less than the client waits (`Prefer: wait=SECONDS`,
+   * RFC 7240 4.3), so that what is known by then is answered. Of a client that leaves Deno tells
+   * only where the body was small (2.9.6): time alone ends a request.
+   */
+  #budgetMs(prefer: string): number {
+    const { budgetMs = BUDGET_MS } = this.#options;
+    const waitS = /(?:^|[,;\s])wait=(\d{1,6})\b/i.exec(prefer)?.[1];
+    return waitS === undefined
+      ? budgetMs
+      : Math.min(budgetMs, Math.max(1, Number(waitS) - 0.5) * 1_000);
   }
 
   async #one(body: string, signal: AbortSignal): Promise<Response> {

@@ -19,13 +19,19 @@ export type PostEvents = (
   signal: AbortSignal,
 ) => Promise<PostOutcome>;
 
-/** Posts to `POST /events` below the address, with the service token where there is one. */
+/**
+ * Posts to `POST /events` below the address, with the service token where there is one. Enrich is
+ * told how long its answer is waited for (`Prefer: wait`, RFC 7240 4.3).
+ */
 export function postEventsTo(serviceUrl: string, serviceToken: Secret | undefined): PostEvents {
   const url = `${serviceUrl}/events`;
   return async (lines, deadlineMs, signal) => {
     try {
       const headers = new Headers({ "content-type": "application/x-ndjson" });
       if (serviceToken) headers.set("authorization", `Bearer ${serviceToken()}`);
+      // else enrich would go on with what is asked again: of a client that left it hears nothing
+      const waitS = Math.floor(deadlineMs / 1_000);
+      if (waitS > 0) headers.set("prefer", `wait=${waitS}`);
       const response = await fetch(url, {
         method: "POST",
         headers,

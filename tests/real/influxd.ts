@@ -1,4 +1,5 @@
 /** A real InfluxDB 1 (Debian's package `influxdb`) on 127.0.0.1, and what it holds. */
+import { Buffer } from "node:buffer";
 import { z } from "zod";
 import { freePort } from "./free_port.ts";
 import { Process } from "./process.ts";
@@ -43,7 +44,13 @@ function exact(
   return /^-?\d+$/.test(source) ? BigInt(source) : value;
 }
 
-function configuration(dir: string, port: number): string {
+/** Whom an influxd knows that asks who somebody is. */
+export interface InfluxdUser {
+  readonly username: string;
+  readonly password: string;
+}
+
+function configuration(dir: string, port: number, authenticated: boolean): string {
   return `
 reporting-enabled = false
 bind-address = "127.0.0.1:0"
@@ -56,6 +63,7 @@ bind-address = "127.0.0.1:0"
 [http]
   bind-address = "127.0.0.1:${port}"
   log-enabled = false
+  auth-enabled = ${authenticated}
 [monitor]
   store-enabled = false
 [continuous_queries]
@@ -72,22 +80,26 @@ export class Influxd implements AsyncDisposable {
     readonly url: string,
     private readonly dir: string,
     private readonly start: () => Process,
+    private readonly admin: InfluxdUser | undefined,
   ) {
     this.#process = start();
   }
 
-  static async start(): Promise<Influxd> {
+  /** With an administrator it asks everybody else for name and password, too. */
+  static async start(admin?: InfluxdUser): Promise<Influxd> {
     const dir = await Deno.makeTempDir({ prefix: "influxd-" });
     const port = freePort();
     const config = `${dir}/influxdb.conf`;
-    await Deno.writeTextFile(config, configuration(dir, port));
+    await Deno.writeTextFile(config, configuration(dir, port, admin !== undefined));
     const influxd = new Influxd(
       `http://127.0.0.1:${port}`,
       dir,
       () => new Process("influxd", ["influxd", "run", "-config", config]),
+      admin,
     );
     try {
       await influxd.#untilAnswering();
+      if (admin) await influxd.createUser(admin, "WITH ALL PRIVILEGES");
       return influxd;
     } catch (error) {
       await influxd[Symbol.asyncDispose]();
@@ -99,10 +111,15 @@ export class Influxd implements AsyncDisposable {
     await this.query(`CREATE DATABASE "${name}"`);
   }
 
+  async createUser({ username, password }: InfluxdUser, privileges = ""): Promise<void> {
+    await this.query(`CREATE USER "${username}" WITH PASSWORD '${password}' ${privileges}`);
+  }
+
   /** Runs a query; times are nanoseconds as bigint. Throws what the server says where it fails. */
   async query(influxql: string, database = ""): Promise<Series[]> {
     const response = await fetch(`${this.url}/query`, {
       method: "POST",
+      headers: this.#headers(),
       body: new URLSearchParams({
         q: influxql,
         db: database,
@@ -122,15 +139,15 @@ export class Influxd implements AsyncDisposable {
     return series;
   }
 
-  /** Every point of every measurement. */
-  async allPoints(database: string): Promise<StoredPoint[]> {
+  /** Every point of every measurement, or those that `where` lets through. */
+  async allPoints(database: string, where = ""): Promise<StoredPoint[]> {
     const measurements = (await this.query("SHOW MEASUREMENTS", database))
       .flatMap(({ values }) => values.map(([name]) => String(name)));
     const points: StoredPoint[] = [];
     for (const measurement of measurements) {
       const quoted = measurement.replaceAll(/["\\]/g, "\\$&");
       const all = await this.query(
-        `SELECT * FROM "${quoted}" GROUP BY *`,
+        `SELECT * FROM "${quoted}" ${where} GROUP BY *`,
         database,
       );
       for (const series of all) points.push(...pointsOf(series));
@@ -152,6 +169,14 @@ export class Influxd implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#process.kill();
     await Deno.remove(this.dir, { recursive: true });
+  }
+
+  #headers(): Headers {
+    const headers = new Headers();
+    if (!this.admin) return headers;
+    const credentials = Buffer.from(`${this.admin.username}:${this.admin.password}`);
+    headers.set("authorization", `Basic ${credentials.toString("base64")}`);
+    return headers;
   }
 
   async #untilAnswering(): Promise<void> {

@@ -1,9 +1,13 @@
-/** A TCP proxy on 127.0.0.1 that makes the server behind it slow, silent, or its answers get lost. */
+/** A TCP proxy on 127.0.0.1 that makes the server behind it slow, silent, or what is said get lost. */
 import { setTimeout as delay } from "node:timers/promises";
 
 export class Proxy implements AsyncDisposable {
   /** Milliseconds by which every answer comes later. */
   answerDelayMs = 0;
+  /** While true, each connection is closed when its client speaks: the server hears nothing. */
+  losesRequests = false;
+  /** How many requests were so lost. */
+  lostRequests = 0;
   /** While true, each answer is swallowed and its connection closed: the server has done the work, the client never learns it. */
   losesAnswers = false;
   /** How many answers were swallowed. */
@@ -65,9 +69,13 @@ export class Proxy implements AsyncDisposable {
     const server = await Deno.connect(this.#target);
     this.#connections.add(client).add(server);
     await Promise.allSettled([
-      this.#pass(client, server, (piece) => {
+      this.#pass(client, server, async (piece) => {
         this.onRequest(piece);
-        return this.#open;
+        if (this.losesRequests) {
+          this.lostRequests++;
+          throw new Error("The request is lost");
+        }
+        await this.#open;
       }),
       this.#pass(server, client, async () => {
         if (this.losesAnswers) {

@@ -1,0 +1,247 @@
+import assert from "node:assert/strict";
+import { z } from "zod";
+import { FakeInfluxDb } from "../fake_influxdb.ts";
+import { differences, expectedPoint, storedPoint } from "./expected_point.ts";
+import { Influxd, type StoredPoint } from "./influxd.ts";
+import { equationOf, total } from "./metrics_text.ts";
+import type { Environment, Program } from "./programs.ts";
+import { Proxy } from "./proxy.ts";
+import { measured, realTest, realTestsAtOnce } from "./real_test_case.ts";
+import { SimulatedPipeline } from "./simulated_pipeline.ts";
+
+const FULL = Deno.env.get("FULL") === "1";
+const BATCH = 1_000;
+/** Halvings until one of a batch is alone: ⌈log₂ 1,000⌉. */
+const HALVINGS = 10;
+const SLOW_ANSWER_MS = 1_000;
+
+/** A store that refuses points, and counts the writes that reach it. */
+interface Refuser extends AsyncDisposable {
+  readonly name: string;
+  readonly env: Environment;
+  write(lines: string): Promise<void>;
+  /** How many requests with points came from enrich, and maybe from `write`. */
+  writes(): number;
+  points(): Promise<StoredPoint[]>;
+  /** What is said of a number in a field that is a text. */
+  reasonFor(field: string): string;
+}
+
+async function post(url: string, lines: string, headers: Record<string, string> = {}) {
+  const response = await fetch(url, { method: "POST", body: lines, headers });
+  assert.equal(response.status, 204, await response.text());
+}
+
+function conflict(field: string): string {
+  return `partial write: field type conflict: input field "${field}" on measurement "sensor" is ` +
+    "type float, already exists as type string dropped=1";
+}
+
+/** The real one, behind a proxy that counts and delays. */
+async function realInfluxd(answerDelayMs: number): Promise<Refuser> {
+  await using resources = new AsyncDisposableStack();
+  const influxd = resources.use(await Influxd.start());
+  await influxd.createDatabase("home");
+  const proxy = resources.use(new Proxy(influxd.url));
+  proxy.answerDelayMs = answerDelayMs;
+  let writes = 0;
+  const decoder = new TextDecoder();
+  proxy.onRequest = (piece) => {
+    const head = decoder.decode(piece.subarray(0, 1_000));
+    if (head.startsWith("POST /write?") && !/^content-length: 0\r$/im.test(head)) writes++;
+  };
+  const owned = resources.move();
+  return {
+    name: "influxd 1.6.7",
+    env: { INFLUXDB_URL: proxy.url, INFLUXDB_DATABASE: "home" },
+    write: (lines) => post(`${influxd.url}/write?db=home`, lines),
+    writes: () => writes,
+    points: () => influxd.allPoints("home"),
+    reasonFor: (field) => `InfluxDB answered 400: ${conflict(field)}`,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** A scripted one that answers as a real 2.7 does. */
+async function scripted27(answerDelayMs: number): Promise<Refuser> {
+  const fake = await FakeInfluxDb.start({ version: 2 });
+  fake.delayMs = answerDelayMs;
+  return {
+    name: "a scripted 2.7",
+    env: {
+      INFLUXDB_URL: fake.url,
+      INFLUXDB_ORG: "home",
+      INFLUXDB_BUCKET: "home",
+      INFLUXDB_TOKEN: "token",
+    },
+    write: (lines) =>
+      post(`${fake.url}/api/v2/write?org=home&bucket=home`, lines, {
+        authorization: "Token token",
+      }),
+    writes: () =>
+      fake.requests.filter(({ path, body }) => path === "/api/v2/write" && body !== "").length,
+    points: () => Promise.resolve(fake.points.map(storedPoint)),
+    reasonFor: (field) =>
+      `InfluxDB answered 422: failure writing points to database: ${conflict(field)}`,
+    [Symbol.asyncDispose]: () => fake[Symbol.asyncDispose](),
+  };
+}
+
+/** So many places of a batch, as far from each other as can be. */
+function spread(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => Math.floor((i + 0.5) * BATCH / count));
+}
+
+const statusSchema = z.object({
+  outbox: z.object({
+    dead_letter_reasons: z.array(z.object({ reason: z.string(), count: z.number() })),
+  }),
+});
+
+/** What ingest's log says of dead letters: the number of the event, and the reason. */
+function buried(ingest: Program): [seq: number, reason: string][] {
+  return [...ingest.output.matchAll(/Event (\d+) went to the dead letters: (.*)/g)]
+    .map(([, seq, reason = ""]) => [Number(seq), reason]);
+}
+
+/** What sending a batch took. */
+interface Took {
+  readonly seconds: number;
+  readonly writes: number;
+  /** Answers of enrich's. */
+  readonly deliveries: number;
+  /** How many events waited, one after the other. */
+  readonly queued: readonly number[];
+}
+
+/**
+ * Sends 1,000 states in one batch, those at `places` with a number in a field that the store
+ * knows as a text, and holds against it what was stored and what is said of the rest.
+ */
+async function refuse(
+  store: Refuser,
+  pipeline: SimulatedPipeline,
+  places: readonly number[],
+  limitMs = 60_000,
+): Promise<Took> {
+  const { hass, ingest, enrich, enrichProxy } = pipeline;
+  const first = hass.fired.length;
+  const buriedBefore = buried(ingest).length;
+  const deliveries = async () => total(await enrich.metrics(), "enrich_requests_total");
+  const fieldAt = (place: number) => `text_${first}_${place}`;
+  const nowNs = `${Date.now()}000000`;
+  await store.write(places.map((place) => `sensor ${fieldAt(place)}="text" ${nowNs}`).join("\n"));
+
+  // while one event is on its way the others gather behind it
+  enrichProxy.hang();
+  hass.fire("ahead");
+  await pipeline.untilCaptured();
+  const entityId = `sensor.numbered_${first}`;
+  const bad = new Set(places);
+  for (let seq = 0; seq < BATCH; seq++) {
+    hass.setState(entityId, String(seq), { seq, ...(bad.has(seq) ? { [fieldAt(seq)]: 1 } : {}) });
+  }
+  const before = await pipeline.untilCaptured();
+  const writesBefore = store.writes();
+  const deliveriesBefore = await deliveries();
+  const startedMs = performance.now();
+  enrichProxy.release();
+  const queued: number[] = [];
+  const after = await pipeline.untilDrained(limitMs, (now) => {
+    if (now !== queued.at(-1)) queued.push(now);
+  });
+  const seconds = (performance.now() - startedMs) / 1000;
+  // one was of the event ahead
+  const took = {
+    seconds,
+    writes: store.writes() - writesBefore - 1,
+    deliveries: await deliveries() - deliveriesBefore - 1,
+    queued,
+  };
+  measured(
+    `${store.name}, 1,000 events with ${places.length} bad ones: ${took.writes} writes ` +
+      `(1 + 2·b·10 = ${1 + 2 * places.length * HALVINGS}), ${took.deliveries} deliveries, ` +
+      `${seconds.toFixed(1)} s; waiting: ${queued.join(", ")}; ${equationOf(after).text}`,
+  );
+
+  const points = (await store.points()).filter(({ tags }) => tags.entity_id === entityId);
+  const expected = hass.fired.slice(first + 1).filter((_, seq) => !bad.has(seq))
+    .map(({ text }) => expectedPoint(`{"event":${text}}`));
+  assert.equal(points.length, BATCH - places.length);
+  assert.deepEqual(differences(expected, points), { missing: [], surplus: [] });
+  const risen = (name: string) => total(after, name) - total(before, name);
+  assert.equal(risen("ingest_events_dead_lettered"), places.length);
+  assert.equal(risen("ingest_events_delivered_total"), BATCH + 1 - places.length);
+
+  // the outbox counts from 1, and the event ahead is the first
+  const seqAt = (place: number) => first + 2 + place;
+  assert.deepEqual(
+    buried(ingest).slice(buriedBefore),
+    places.map((place) => [seqAt(place), store.reasonFor(fieldAt(place))]),
+  );
+  const { outbox } = statusSchema.parse(await ingest.status());
+  const told = new Set(buried(ingest).map(([, reason]) => reason));
+  assert.equal(outbox.dead_letter_reasons.length, Math.min(10, told.size));
+  assert.ok(outbox.dead_letter_reasons.every(({ reason }) => told.has(reason)));
+  return took;
+}
+
+const STORES = { "influxd 1.6.7": realInfluxd, "a scripted 2.7": scripted27 } as const;
+
+for (const [name, open] of Object.entries(STORES)) {
+  realTest(`Of 1,000 events 1, 3 and 50 bad ones cost no other: ${name}`, async () => {
+    await using store = await open(0);
+    await using pipeline = await SimulatedPipeline.start({ store: store.env });
+    const { writes, deliveries } = await refuse(store, pipeline, []);
+    assert.deepEqual([writes, deliveries], [1, 1]);
+    for (const places of [[500], [0, 1, 999], spread(50)]) {
+      const { writes, deliveries } = await refuse(store, pipeline, places);
+      assert.equal(deliveries, 1);
+      assert.ok(writes <= 1 + 2 * places.length * HALVINGS, `${writes} writes`);
+    }
+  });
+}
+
+/**
+ * 50 bad ones at the end of the batch take some 150 s at 1 s an answer, and 50 that lie as far
+ * apart as can be some 930 s: those with FULL=1 only.
+ */
+const SLOW_PLACES = {
+  "1 bad one": [500],
+  "3 bad ones": [0, 1, 999],
+  ...(FULL
+    ? { "50 bad ones far from each other": spread(50) }
+    : { "50 bad ones in a row": Array.from({ length: 50 }, (_, i) => BATCH - 50 + i) }),
+} as const;
+const SLOW_LIMIT_MS = FULL ? 1_800_000 : 400_000;
+
+async function refuseSlowly(store: Refuser, places: readonly number[]): Promise<void> {
+  await using _ = store;
+  await using pipeline = await SimulatedPipeline.start({ store: store.env });
+  const { seconds, writes, deliveries, queued } = await refuse(
+    store,
+    pipeline,
+    places,
+    SLOW_LIMIT_MS,
+  );
+  // with the event ahead, then without it, then one delivery after the other
+  assert.ok(queued.length > 3, `several deliveries: ${queued}`);
+  assert.ok(queued.every((now, index) => index === 0 || now < (queued[index - 1] ?? 0)));
+  // each delivery begins with all that still waits, and may end on the way to a bad one
+  const allowed = 2 * places.length * HALVINGS + deliveries * (1 + 2 * HALVINGS);
+  assert.ok(writes <= allowed, `${writes} writes, ${allowed} allowed`);
+  // one takes a second, if it is not broken off: what ingest has given up has ended at enrich too
+  assert.ok(writes <= seconds + deliveries + 1, `${writes} writes in ${seconds} s`);
+}
+
+realTestsAtOnce(
+  "A store that takes a second for every answer is no obstacle: each delivery settles some events",
+  Object.fromEntries(
+    Object.entries(STORES).flatMap(([store, open]) =>
+      Object.entries(SLOW_PLACES).map(([what, places]) => [
+        `${store}, ${what}`,
+        async () => await refuseSlowly(await open(SLOW_ANSWER_MS), places),
+      ])
+    ),
+  ),
+);
