@@ -373,7 +373,7 @@ Deno.test("InfluxDb is not to blame for a caller whose time is up", async () => 
   const writing = unavailable(store.write([pointOf(0)], caller.signal));
   await fake.requested(1);
   caller.abort();
-  assert.equal((await writing).message, "InfluxDB was not reached in time");
+  assert.equal((await writing).message, "InfluxDB has not answered in time");
   assert.equal(store.status().problem, undefined);
   await unavailable(store.write([pointOf(0)], caller.signal));
   assert.equal(fake.requests.length, 1);

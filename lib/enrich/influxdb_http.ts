@@ -89,7 +89,7 @@ export class InfluxDbHttp {
       return response;
     } catch (error) {
       // that the caller's time is up says nothing about InfluxDB
-      if (signal.aborted) throw new StoreUnavailable("InfluxDB was not reached in time");
+      if (signal.aborted) throw new StoreUnavailable("InfluxDB has not answered in time");
       const state = error instanceof Error && error.name === "TimeoutError"
         ? `no answer within ${requestDeadlineMs / 1000} s; check that it runs, and INFLUXDB_URL`
         : stateOf(describeError(error));

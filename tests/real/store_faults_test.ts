@@ -286,7 +286,7 @@ async function slowStore(): Promise<void> {
     proxy.answerDelayMs = 6_000;
     await until(async () => {
       const { ready, text } = await ingest.health();
-      return !ready && /gave no answer within 5 s.*see http:\/\/.*\/health/.test(text);
+      return !ready && /InfluxDB has not answered in time.*see http:\/\/.*\/health/.test(text);
     }, "health of ingest says that answers do not come in time");
     await ingest.untilReady();
     const before = await delivered(pipeline);
