@@ -13,11 +13,12 @@ import { InfluxDb } from "./lib/enrich/influxdb.ts";
 import { LocalStore } from "./lib/enrich/local_store.ts";
 import { influxDbOptions, openStore } from "./lib/enrich/open_store.ts";
 import { Receiver } from "./lib/enrich/receiver.ts";
-import { enrichHealth, enrichMetrics, enrichStatus } from "./lib/enrich/report.ts";
+import { enrichHealth, enrichMetrics, enrichPage, enrichStatus } from "./lib/enrich/report.ts";
 import { schemaOf } from "./lib/enrich/schema.ts";
 import { StoreUnavailable } from "./lib/enrich/store.ts";
 import { health } from "./lib/health_command.ts";
 import { getLogger } from "./lib/log.ts";
+import { addPage } from "./lib/pages/page.ts";
 import { runProgram, STOP_MS } from "./lib/program.ts";
 import { deadline, sleep } from "./lib/retry.ts";
 import { createApp, listen } from "./lib/server.ts";
@@ -73,6 +74,7 @@ export async function enrich(
       metrics: enrichMetrics(parts),
       status: () => enrichStatus(parts),
     });
+    addPage(app, enrichPage(parts, signal), signal);
     receiver.addTo(app);
     const server = listen(app, { ...settings, setting: "ENRICH_HOST and ENRICH_PORT" });
     onListening(server.url);

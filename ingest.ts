@@ -15,24 +15,55 @@ import { deadLetters } from "./lib/ingest/dead_letters_command.ts";
 import { addDeadLetterRoutes } from "./lib/ingest/dead_letters_routes.ts";
 import { Delivery } from "./lib/ingest/delivery.ts";
 import { importStatistics } from "./lib/ingest/import_command.ts";
-import { ingestHealth, ingestMetrics, ingestNotes, ingestStatus } from "./lib/ingest/report.ts";
-import { openOutbox } from "./lib/ingest/outbox.ts";
+import {
+  ingestHealth,
+  ingestMetrics,
+  ingestNotes,
+  ingestPage,
+  ingestStatus,
+} from "./lib/ingest/report.ts";
+import { openOutbox, setAside } from "./lib/ingest/outbox.ts";
 import { postEventsTo } from "./lib/ingest/post_events.ts";
 import { Statistics } from "./lib/ingest/statistics.ts";
 import { getLogger } from "./lib/log.ts";
+import { addPage } from "./lib/pages/page.ts";
 import { runProgram, STOP_MS } from "./lib/program.ts";
+import { deadline } from "./lib/retry.ts";
 import { createApp, listen } from "./lib/server.ts";
+import { isCorrupt } from "./lib/sqlite.ts";
 
-/** Captures and delivers until the signal is aborted. `onListening` is told the address once it is known. */
+/**
+ * Captures and delivers until the signal is aborted. `onListening` is told the address once it is
+ * known. An outbox that proves to be damaged later than at its opening is set aside too, for the
+ * next start to begin a new one: a supervisor's restarts must not end where they began.
+ */
 export async function ingest(
   settings: IngestSettings,
   signal: AbortSignal,
   onListening: (url: string) => void = () => {},
 ): Promise<void> {
-  const log = getLogger("ingest");
-  const failed = Promise.withResolvers<never>();
   mkdirSync(settings.dataDir, { recursive: true });
   const path = join(settings.dataDir, "outbox.sqlite");
+  try {
+    await captureAndDeliver(path, settings, signal, onListening);
+  } catch (error) {
+    if (!isCorrupt(error)) throw error;
+    throw new Error(
+      `${path} is damaged: set aside as ${setAside(path)}, its events are not delivered; ` +
+        "start ingest again, which begins a new one",
+      { cause: error },
+    );
+  }
+}
+
+async function captureAndDeliver(
+  path: string,
+  settings: IngestSettings,
+  signal: AbortSignal,
+  onListening: (url: string) => void,
+): Promise<void> {
+  const log = getLogger("ingest");
+  const failed = Promise.withResolvers<never>();
   const opened = openOutbox({
     path,
     maxBytes: settings.outboxMaxBytes,
@@ -67,6 +98,7 @@ export async function ingest(
   // intake stops first; what is captured is then delivered for as long as a stop may take
   const deliveryStop = new AbortController();
   const stopping = AbortSignal.any([signal, deliveryStop.signal]);
+  addPage(app, ingestPage(parts, stopping), stopping);
   statistics.addTo(app);
   addDeadLetterRoutes(app, outbox.deadLetters, stopping);
   const server = listen(app, { ...settings, setting: "INGEST_HOST and INGEST_PORT" });
@@ -78,15 +110,15 @@ export async function ingest(
   const delivering = delivery.run(deliveryStop.signal);
   const importing = statistics.run(stopping);
   const work = (async () => {
-    await capture.run(signal);
+    await capture.run(stopping);
     outbox.flush();
-    await delivery.drained(AbortSignal.timeout(STOP_MS));
+    await delivery.drained(deadline(STOP_MS, deliveryStop.signal));
   })();
   try {
     await Promise.race([work, delivering, failed.promise]);
   } finally {
     deliveryStop.abort();
-    await Promise.all([delivering, importing]);
+    await Promise.allSettled([work, delivering, importing]);
     await server.close();
   }
 }

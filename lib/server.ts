@@ -1,4 +1,4 @@
-/** What both programs serve: liveness, readiness, metrics, status and the page, behind one guard. */
+/** What both programs serve: liveness, readiness, metrics and status, behind one guard. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
@@ -27,6 +27,24 @@ export interface Served {
   status(): Readonly<Record<string, unknown>>;
 }
 
+/** What a person sees first: one sentence, and where it is no good news what to do. */
+export interface Verdict {
+  /** `note`: events flow, but something waits for a person. */
+  readonly level: "well" | "note" | "bad";
+  readonly headline: string;
+  readonly reasons: readonly HealthReason[];
+}
+
+/** What a program's page shows. */
+export interface PageSource extends Pick<Served, "notes" | "status"> {
+  readonly name: "ingest" | "enrich";
+  verdict(): Verdict;
+  /** What is read each second while somebody watches: cheap. */
+  now(): unknown;
+  /** What is read every ten seconds while somebody watches. */
+  past(): unknown;
+}
+
 /** The routes of a program; its own ones are added to it. */
 export function createApp(served: Served): Hono {
   const app = new Hono();
@@ -34,7 +52,10 @@ export function createApp(served: Served): Hono {
   app.use(secureHeaders({
     contentSecurityPolicy: {
       defaultSrc: ["'none'"],
-      styleSrc: ["'unsafe-inline'"],
+      scriptSrc: ["'self'"],
+      styleSrc: ["'self'"],
+      connectSrc: ["'self'"],
+      imgSrc: ["'self'"],
       formAction: ["'none'"],
       frameAncestors: ["'none'"],
       baseUri: ["'none'"],
@@ -57,7 +78,6 @@ export function createApp(served: Served): Hono {
     return c.body(text, 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
   });
   app.get("/status", (c) => c.json(served.status()));
-  app.get("/", (c) => c.html(page(served)));
   app.notFound((c) => c.json({ detail: `There is no ${c.req.method} ${c.req.path}` }, 404));
   app.onError((error, c) => {
     if (error instanceof HTTPException) return failure(error.status, error.message);
@@ -85,13 +105,16 @@ export function failure(
 /**
  * With a service token everything asks for it (bearer; Basic for browsers). Without one Host must
  * be this machine, or a web page anywhere could reach in through a name that it points here.
- * A request that a browser makes for another site's page is refused either way.
+ * A request that a browser makes for another site's page is refused either way. Behind a proxy that
+ * sends its own Host the browser's word counts, which no page can put into its mouth.
  */
 function guard(name: string, serviceToken: Secret | undefined): MiddlewareHandler {
   return async (c, next) => {
     const host = c.req.header("host") ?? "";
     const origin = c.req.header("origin");
-    if (origin !== undefined && URL.parse(origin)?.host !== host) {
+    const isOwn = c.req.header("sec-fetch-site") === "same-origin" ||
+      (origin !== undefined && URL.parse(origin)?.host === host);
+    if (origin !== undefined && !isOwn) {
       return failure(403, "The request comes from another site's page");
     }
     if (serviceToken) {
@@ -176,34 +199,6 @@ export async function readBody(
   } finally {
     clearTimeout(timer);
   }
-}
-
-/**
- * Aborted when the client goes away before it has its answer. Not the request's own signal: in
- * Deno 2 that is aborted by a success too.
- */
-export function clientGone(c: Context): AbortSignal {
-  const gone = new AbortController();
-  const { completed }: Partial<Deno.ServeHandlerInfo> = c.env ?? {};
-  completed?.catch(() => gone.abort());
-  return gone.signal;
-}
-
-function page(served: Served): string {
-  const reasons = served.health();
-  const escape = (text: string) => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
-  const health = reasons.length === 0
-    ? "<p>All is well.</p>"
-    : `<ul>${
-      reasons.map(({ reason, action }) => `<li><b>${escape(reason)}</b>: ${escape(action)}</li>`)
-        .join("")
-    }</ul>`;
-  const notes = Object.entries(served.notes?.() ?? {})
-    .map(([name, n]) => `<p>${escape(name.replaceAll("_", " "))}: ${n}</p>`).join("");
-  const status = escape(JSON.stringify(served.status(), undefined, 2));
-  return `<!doctype html><html lang="en"><meta charset="utf-8">` +
-    `<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">` +
-    `<title>${served.name}</title><h1>${served.name}</h1>${health}${notes}<pre>${status}</pre></html>`;
 }
 
 export interface Listening {

@@ -4,6 +4,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { z } from "zod";
 import { describeError } from "../retry.ts";
 import { isCorrupt, isFull, openDatabase, transaction } from "../sqlite.ts";
+import { PresentStates } from "./present_states.ts";
 import {
   type FieldValue,
   type Store,
@@ -56,6 +57,8 @@ export class LocalStore implements Store {
   readonly #nextSeries: StatementSync;
   readonly #prunePoints: StatementSync;
   readonly #pruneSeries: StatementSync;
+  /** For the page. */
+  readonly presentStates: PresentStates;
   #problem: string | undefined;
 
   /**
@@ -73,6 +76,7 @@ export class LocalStore implements Store {
         cause: error,
       });
     }
+    this.presentStates = new PresentStates(this.#db);
     this.#addSeries = this.#db.prepare(
       "INSERT INTO series (measurement, tags) VALUES (?, ?)",
     );

@@ -20,6 +20,8 @@ import { type Store, StoreUnavailable, type Verdict } from "./store.ts";
 const BODY = { maxBytes: MAX_BODY_BYTES, deadlineMs: 30_000 };
 /** What a batch may take in the store, below ingest's deadline of 30 s. */
 const BUDGET_MS = 20_000;
+/** Reasons hold free text: so many are told apart. */
+const MAX_REASONS = 50;
 /** Requests at work at once; each may hold a body of 16 MB. */
 const MAX_REQUESTS = 16;
 
@@ -27,7 +29,8 @@ const MAX_REQUESTS = 16;
 export interface ReceiverCounters {
   received: number;
   stored: number;
-  problems: number;
+  /** By reason. */
+  readonly problems: Map<string, number>;
   readonly skipped: Map<string, number>;
   readonly leftOut: Map<string, number>;
   readonly requests: Map<string, number>;
@@ -52,7 +55,7 @@ export class Receiver {
   readonly counters: ReceiverCounters = {
     received: 0,
     stored: 0,
-    problems: 0,
+    problems: new Map(),
     skipped: new Map(),
     leftOut: new Map(),
     requests: new Map(),
@@ -152,7 +155,7 @@ export class Receiver {
   }
 
   #refuse(reason: string): Response {
-    this.counters.problems++;
+    this.#countProblem(reason);
     return failure(422, reason);
   }
 
@@ -191,10 +194,12 @@ export class Receiver {
       } else {
         answer.status = "partial";
         if (verdict.kind === "pending") answer.pending.push(index);
-        else answer.problems.push({ index, event_id: one.eventId, reason: verdict.reason });
+        else {
+          answer.problems.push({ index, event_id: one.eventId, reason: verdict.reason });
+          this.#countProblem(verdict.reason);
+        }
       }
     }
-    this.counters.problems += answer.problems.length;
     return answer;
   }
 
@@ -221,6 +226,12 @@ export class Receiver {
         : `the event cannot be enriched: ${describeError(error)}`;
       return { kind: "problem", eventId: id, reason };
     }
+  }
+
+  #countProblem(reason: string): void {
+    const { problems } = this.counters;
+    const isKnown = problems.has(reason) || problems.size < MAX_REASONS;
+    add(problems, isKnown ? reason : "other reasons", 1);
   }
 
   #countStored(one: Enriched): void {

@@ -1,8 +1,9 @@
 /** What enrich says about itself: health with what to do, metrics, status. Every number has a source. */
 import type { EnrichSettings } from "../config.ts";
 import { Metrics } from "../metrics.ts";
+import { PerMinute } from "../per_minute.ts";
 import { VERSION } from "../program.ts";
-import type { HealthReason } from "../server.ts";
+import type { HealthReason, PageSource, Verdict } from "../server.ts";
 import { LocalStore } from "./local_store.ts";
 import type { ConfigWatch } from "./config_watch.ts";
 import type { Receiver } from "./receiver.ts";
@@ -54,7 +55,7 @@ export function enrichMetrics(
   metrics.counter(
     "events_problem_total",
     "Events that can never be stored.",
-    () => counters.problems,
+    () => sumOf(counters.problems),
   );
   metrics.counter(
     "attributes_left_out_total",
@@ -81,6 +82,47 @@ export function enrichMetrics(
   return () => metrics.text();
 }
 
+/** What the page of enrich shows; its counts of the last hour are taken until the signal is aborted. */
+export function enrichPage(parts: EnrichParts, signal: AbortSignal): PageSource {
+  const { store, receiver: { counters } } = parts;
+  const perMinute = new PerMinute(() => {
+    const { received, stored } = counters;
+    return { received, stored };
+  }, signal);
+  return {
+    name: "enrich",
+    verdict: () => enrichVerdict(parts),
+    status: () => enrichStatus(parts),
+    now: () => ({
+      verdict: enrichVerdict(parts),
+      now_ms: Date.now(),
+      per_minute: perMinute.now(),
+      status: enrichStatus(parts),
+    }),
+    past: async () => ({
+      per_minute: perMinute.history(),
+      house: store instanceof LocalStore ? await store.presentStates.read(signal) : undefined,
+    }),
+  };
+}
+
+function enrichVerdict(parts: EnrichParts): Verdict {
+  const reasons = enrichHealth(parts);
+  if (reasons.length > 0) {
+    return { level: "bad", headline: "Not well: events cannot be stored now", reasons };
+  }
+  const { file } = parts.settings;
+  const { problem } = parts.configWatch;
+  if (file && problem !== undefined) {
+    return {
+      level: "note",
+      headline: "Events are stored, but not as the configuration now says",
+      reasons: [{ reason: problem, action: `mend ${file.path}: it is applied when it changes` }],
+    };
+  }
+  return { level: "well", headline: "All is well: events are stored", reasons };
+}
+
 export function enrichStatus(
   { store, receiver: { counters }, settings, configWatch }: EnrichParts,
 ) {
@@ -100,9 +142,14 @@ export function enrichStatus(
       received: counters.received,
       stored: counters.stored,
       skipped: Object.fromEntries(counters.skipped),
-      problems: counters.problems,
+      problems: sumOf(counters.problems),
+      problem_reasons: Object.fromEntries(counters.problems),
     },
     attributes_left_out: Object.fromEntries(counters.leftOut),
     requests: Object.fromEntries(counters.requests),
   };
+}
+
+function sumOf(counts: ReadonlyMap<string, number>): number {
+  return [...counts.values()].reduce((sum, count) => sum + count, 0);
 }

@@ -1,12 +1,18 @@
 /** What ingest says about itself: health with what to do, metrics, status. Every number has a source. */
 import type { IngestSettings } from "../config.ts";
 import { Metrics } from "../metrics.ts";
+import { PerMinute } from "../per_minute.ts";
 import { VERSION } from "../program.ts";
-import type { HealthReason } from "../server.ts";
+import type { HealthReason, PageSource, Verdict } from "../server.ts";
+import { parseTimeUs } from "../time.ts";
 import type { Capture } from "./capture.ts";
 import type { Delivery } from "./delivery.ts";
+import type { Gap } from "./gaps.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Statistics } from "./statistics.ts";
+
+/** Of the gaps the page shows the last ones. */
+const SHOWN_GAPS = 5;
 
 export interface IngestParts {
   readonly outbox: Outbox;
@@ -96,6 +102,14 @@ export function ingestMetrics({ outbox, capture, delivery }: IngestParts): () =>
   );
   metrics.gauge("events_queued", "Events that wait in the outbox.", () => counters.queued);
   metrics.gauge(
+    "oldest_event_age_seconds",
+    "Age of the event that has waited longest, by this machine's clock; 0 where none waits.",
+    () => {
+      const firedUs = parseTimeUs(outbox.oldestTimeFired() ?? "");
+      return firedUs === undefined ? 0 : Math.max(0, Date.now() / 1_000 - firedUs / 1e6);
+    },
+  );
+  metrics.gauge(
     "outbox_fullness_ratio",
     "Part of the allowed size of the outbox in use.",
     () => outbox.fullness,
@@ -141,9 +155,72 @@ export function ingestMetrics({ outbox, capture, delivery }: IngestParts): () =>
   return () => metrics.text();
 }
 
-export function ingestStatus({ outbox, capture, delivery, statistics, settings }: IngestParts) {
+export function ingestStatus(parts: IngestParts) {
+  const flow = flowStatus(parts);
+  const reasons = { dead_letter_reasons: parts.outbox.deadLetterReasons() };
+  return { ...flow, outbox: { ...flow.outbox, ...reasons } };
+}
+
+/** What the page of ingest shows; its counts of the last hour are taken until the signal is aborted. */
+export function ingestPage(parts: IngestParts, signal: AbortSignal): PageSource {
+  const { outbox } = parts;
+  const perMinute = new PerMinute(() => {
+    const { received: captured, delivered } = outbox.counters();
+    return { captured, delivered };
+  }, signal);
+  return {
+    name: "ingest",
+    verdict: () => ingestVerdict(parts),
+    notes: () => ingestNotes(parts),
+    status: () => ingestStatus(parts),
+    now: () => {
+      const status = flowStatus(parts);
+      return {
+        verdict: ingestVerdict(parts),
+        now_ms: Date.now(),
+        per_minute: perMinute.now(),
+        status: { ...status, gaps: status.gaps.slice(0, SHOWN_GAPS) },
+      };
+    },
+    past: () => ({ per_minute: perMinute.history() }),
+  };
+}
+
+function ingestVerdict(parts: IngestParts): Verdict {
+  const { outbox, capture } = parts;
+  const reasons = ingestHealth(parts);
+  if (reasons.length > 0) {
+    const headline = capture.state.kind !== "capturing"
+      ? "Not well: events are not captured"
+      : outbox.full
+      ? "Not well: the outbox is full and events are refused"
+      : "Not well: events are captured, but wait in the outbox";
+    return { level: "bad", headline, reasons };
+  }
+  const { deadLettered } = outbox.counters();
+  if (deadLettered > 0) {
+    return {
+      level: "note",
+      headline: "Events are captured and delivered, but some wait for you",
+      reasons: [{
+        reason: deadLettered === 1 ? "1 dead letter" : `${deadLettered} dead letters`,
+        action: "below: mend what the reason names and deliver them again, or discard them",
+      }],
+    };
+  }
+  const filling = capture.backfill.filling.entities > 0
+    ? ", and what was missed is being filled in"
+    : "";
+  const headline = `All is well: events are captured and delivered${filling}`;
+  return { level: "well", headline, reasons };
+}
+
+/** All but what takes a look at every dead letter. */
+function flowStatus({ outbox, capture, delivery, statistics, settings }: IngestParts) {
   const { received, delivered, skipped, dropped, deadLettered, queued } = outbox.counters();
-  const { filling } = capture.backfill;
+  const { filling, interruptions } = capture.backfill;
+  // what never changed since has a gap without an end: nothing is missing after capture went on
+  const endUs = interruptions.open?.toUs ?? Date.now() * 1000;
   return {
     program: "ingest",
     version: VERSION,
@@ -167,16 +244,16 @@ export function ingestStatus({ outbox, capture, delivery, statistics, settings }
       full: outbox.full,
       fullness: Number(outbox.fullness.toFixed(4)),
       oldest_event: outbox.oldestTimeFired(),
-      dead_letter_reasons: outbox.deadLetterReasons(),
     },
     filling: {
       state: filling.state,
+      part: filling.state === "reading" ? partRead(outbox.gaps.all(), endUs) : undefined,
       entities: filling.entities,
       rows: filling.rows,
       rows_per_second: rounded(filling.rowsPerSecond),
       seconds_left: rounded(filling.secondsLeft),
     },
-    gaps: capture.backfill.interruptions.report(),
+    gaps: interruptions.report(),
     statistics: statistics.progress,
     delivery: {
       enrich: settings.enrichmentServiceUrl,
@@ -186,6 +263,17 @@ export function ingestStatus({ outbox, capture, delivery, statistics, settings }
       next_batch_events: delivery.batchLimit,
     },
   };
+}
+
+/** The part of the gaps that the present look has read, 0 … 1. A gap is read from its newer end. */
+function partRead(gaps: readonly Gap[], endUs: number): number | undefined {
+  let wholeUs = 0;
+  let unreadUs = 0;
+  for (const { fromUs, toUs = endUs, cursorUs } of gaps) {
+    wholeUs += Math.max(0, toUs - fromUs);
+    unreadUs += Math.max(0, Math.min(cursorUs, toUs) - fromUs);
+  }
+  return wholeUs === 0 ? undefined : Number((1 - unreadUs / wholeUs).toFixed(3));
 }
 
 function rounded(ms: number | undefined): number | undefined {

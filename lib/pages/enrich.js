@@ -1,0 +1,112 @@
+/** The page of enrich. */
+import {
+  countText,
+  durationText,
+  element,
+  numberText,
+  say,
+  show,
+  showPlot,
+  showTable,
+  showTile,
+  sizeText,
+  sparkline,
+  timeText,
+  watch,
+} from "./page.js";
+
+const byId = (id) => document.getElementById(id);
+const valueFormat = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
+
+let past = [];
+let nowMs = Date.now();
+
+function showEvents({ events, requests, schema }) {
+  const answers = Object.entries(requests).map(([status, n]) => `${numberText(n)} × ${status}`);
+  showTile(
+    "received",
+    "well",
+    numberText(events.received),
+    "events since it started",
+    answers.length === 0 ? "nobody has sent any yet" : `answers: ${answers.join(", ")}`,
+  );
+  const left = Object.values(events.skipped).reduce((sum, n) => sum + n, 0);
+  showTile(
+    "stored",
+    events.problems > 0 ? "note" : "well",
+    numberText(events.stored),
+    `acknowledged by the store, schema ${schema}`,
+    `${numberText(left)} left out, ${numberText(events.problems)} refused`,
+  );
+}
+
+function showStore({ store }) {
+  const size = store.size_bytes === undefined
+    ? ""
+    : `${countText(store.points, "point")} of ${numberText(store.series)} series, ` +
+      sizeText(store.size_bytes);
+  const word = store.problem ? "Takes nothing" : "Takes points";
+  showTile("store", store.problem ? "bad" : "well", word, store.description, size);
+}
+
+function showRefused({ events, attributes_left_out: leftOut }) {
+  const rows = [
+    ...Object.entries(events.problem_reasons).map(([why, n]) => [n, `events refused: ${why}`]),
+    ...Object.entries(events.skipped).map(([why, n]) => [n, `events left out: ${why}`]),
+    ...Object.entries(leftOut).map(([why, n]) => [n, `attributes left out: ${why}`]),
+  ];
+  say(byId("all-stored"), rows.length === 0 ? "Nothing: all that came in is stored." : "");
+  showTable("refused", ["Count", "What, and why"], rows);
+}
+
+function valueText({ state, value, unit, available }) {
+  if (!available) return String(state ?? "unavailable");
+  if (state !== undefined || value === undefined) return String(state ?? "–");
+  return `${valueFormat.format(value)}${unit ? ` ${unit}` : ""}`;
+}
+
+function stateRow(shown) {
+  const { entity_id: id, name, state, values, available, timeMs } = shown;
+  return element(
+    "div",
+    {
+      className: available ? "state" : "state away",
+      title: `${id}, ${timeText(timeMs)}`,
+    },
+    element("span", {}, name ?? id),
+    sparkline(values, state !== undefined),
+    element("b", {}, valueText(shown)),
+  );
+}
+
+function showHouse(house) {
+  show("house", house !== undefined);
+  if (!house) return;
+  const { entities, since_ms: sinceMs, states } = house;
+  const areas = Map.groupBy(states, ({ area }) => area ?? "Without an area");
+  const more = entities > states.length ? `, of which ${numberText(states.length)} are shown` : "";
+  say(
+    byId("house-said"),
+    entities === 0
+      ? "No entity yet: start ingest, and what Home Assistant says appears here."
+      : `${numberText(entities)} entities${more}; lines of the last ${
+        durationText(nowMs - sinceMs)
+      }`,
+  );
+  byId("areas").replaceChildren(
+    ...[...areas].map(([area, states]) =>
+      element("section", {}, element("h4", {}, area), ...states.map(stateRow))
+    ),
+  );
+}
+
+watch((now) => {
+  nowMs = now.now_ms;
+  showEvents(now.status);
+  showStore(now.status);
+  showRefused(now.status);
+  showPlot("plot", ["received", "stored"], past, now.per_minute);
+}, ({ per_minute, house }) => {
+  past = per_minute;
+  showHouse(house);
+});

@@ -1,0 +1,201 @@
+/** The page of ingest. */
+import {
+  countText,
+  durationText,
+  element,
+  numberText,
+  say,
+  show,
+  showPlot,
+  showProgress,
+  showTable,
+  showTile,
+  timeText,
+  watch,
+} from "./page.js";
+
+const byId = (id) => document.getElementById(id);
+const sum = (counts) => Object.values(counts).reduce((total, n) => total + n, 0);
+
+let past = [];
+/** How many dead letters the list on the page was made of. */
+let listed = 0;
+
+function showHass({ home_assistant: hass }) {
+  const words = {
+    "capturing": "Connected",
+    "connecting": "Connecting",
+    "token refused": "Token refused",
+    "disconnected": "Not connected",
+  };
+  const { kind, url, last_event_ms_ago: agoMs } = hass;
+  const version = hass.haVersion ? `version ${hass.haVersion}, ` : "";
+  const heard = agoMs === undefined ? "no event yet" : `last event ${durationText(agoMs)} ago`;
+  const restricted = hass.events === "states" ? ", only states: not an administrator's token" : "";
+  showTile(
+    "home-assistant",
+    kind === "capturing" ? restricted ? "note" : "well" : "bad",
+    words[kind] ?? kind,
+    version + heard + restricted,
+    url,
+  );
+}
+
+function showOutbox({ outbox, events }, nowMs) {
+  const { oldest_event: oldest, full, fullness } = outbox;
+  const waits = oldest !== undefined && events.queued > 0;
+  showTile(
+    "outbox",
+    full ? "bad" : waits && nowMs - Date.parse(oldest) > 60_000 ? "note" : "well",
+    full ? "Full" : `${numberText(events.queued)} waiting`,
+    waits ? `the oldest for ${durationText(nowMs - Date.parse(oldest))}` : "nothing is held back",
+    `${(fullness * 100).toFixed(1)} % of the allowed size in use`,
+  );
+}
+
+function showDelivery({ delivery }) {
+  const { problem, problem_for_ms: forMs, last_answer_took_ms: tookMs } = delivery;
+  showTile(
+    "delivery",
+    problem ? "bad" : "well",
+    problem ? "Not stored" : "Answers",
+    problem
+      ? `for ${durationText(forMs)}; it is tried again without end`
+      : tookMs === undefined
+      ? "nothing was delivered yet"
+      : `the last answer took ${numberText(tookMs)} ms`,
+    delivery.enrich,
+  );
+}
+
+function showEquation({ events }) {
+  const { received, delivered, skipped, dropped, dead_lettered: dead, queued } = events;
+  const terms = {
+    "received": received,
+    "delivered": delivered,
+    "left out": sum(skipped),
+    "waiting": queued,
+    "dead letters": dead,
+    "dropped": sum(dropped),
+  };
+  byId("equation").replaceChildren(
+    ...Object.entries(terms).map(([name, n]) =>
+      element("div", {}, element("dt", {}, name), element("dd", {}, numberText(n)))
+    ),
+  );
+}
+
+function showGaps({ filling, gaps }) {
+  const { state, entities, rows, part, seconds_left: leftS } = filling;
+  show("filling", entities > 0);
+  if (entities > 0) {
+    const percent = part === undefined ? "" : `${Math.floor(part * 100)} %: `;
+    const left = leftS === undefined ? "" : `, ${durationText(leftS * 1000)} left`;
+    const text = state === "reading"
+      ? `${percent}reading the history of ${
+        countText(entities, "entity").replace(/ys$/, "ies")
+      }, ` +
+        `${countText(rows, "state")} filled in so far${left}`
+      : `${countText(rows, "state")} filled in so far; Home Assistant's recorder is asked again ` +
+        "in a moment, for it writes late";
+    showProgress("filling", state === "reading" ? part : undefined, text);
+  }
+  say(byId("no-gaps"), gaps.length === 0 && entities === 0 ? "Nothing was missed so far." : "");
+  showTable(
+    "gaps",
+    ["From", "Missed", "Why", "Filled in"],
+    gaps.map(({ from, to, reason, rows, unfilled, state }) => {
+      const lost = Object.entries(unfilled)
+        .map(([why, n]) => `of ${numberText(n)} entities older states: ${why}`).join("; ");
+      const missed = to ? durationText(Date.parse(to) - Date.parse(from)) : "until now";
+      const filled = `${countText(rows, "state")}${state === "open" ? " so far" : ""}`;
+      return [timeText(from), missed, reason, lost ? `${filled}; lost may be, ${lost}` : filled];
+    }),
+  );
+}
+
+function button(text, properties, onclick) {
+  return element("button", { type: "button", ...properties, onclick }, text);
+}
+
+const eventOf = ({ entity_id: entity, event_type: type }) => entity ?? type ?? "an event";
+
+async function listLetters() {
+  const response = await fetch("dead-letters?limit=10");
+  if (!response.ok) throw new Error(`ingest answered ${response.status}`);
+  const { total, by_reason: reasons, letters } = await response.json();
+  listed = total;
+  if (total === 0) {
+    say(byId("letters-said"), "None: nothing was refused for good.");
+  } else {
+    say(byId("letters-said"), `${countText(total, "event")} can never be stored as they are.`);
+  }
+  const movers = (reason, choice) =>
+    element(
+      "div",
+      { className: "buttons" },
+      element("span", {}, reason),
+      button("Deliver again", {}, () => move("replay", choice)),
+      button("Discard…", { className: "bad" }, () => confirmDiscard(choice)),
+    );
+  const rows = reasons.map(({ reason, count }) => [count, movers(reason, { reason })]);
+  if (reasons.length > 1) rows.push([total, movers("All of them", { all: true })]);
+  showTable("reasons", ["Events", "Reason"], rows);
+  show("newest", total > 0);
+  showTable(
+    "letters",
+    ["Refused", "Event", "Reason"],
+    letters.toReversed().map((letter) => [
+      timeText(letter.refused_at),
+      element("a", { href: `dead-letters/${letter.seq}` }, eventOf(letter)),
+      letter.reason,
+    ]),
+  );
+}
+
+async function move(action, choice) {
+  const buttons = document.querySelectorAll("#reasons button");
+  for (const one of buttons) one.disabled = true;
+  const response = await fetch(`dead-letters/${action}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(choice),
+  });
+  const { moved, detail } = await response.json();
+  await listLetters();
+  const done = action === "replay" ? "are delivered again" : "are discarded, and count as dropped";
+  say(
+    byId("letters-said"),
+    response.ok ? `${countText(moved, "dead letter")} ${done}.` : `Not done: ${detail}.`,
+  );
+}
+
+/** Says how many it would be: a reason stands for all that contain it. */
+async function confirmDiscard(choice) {
+  const query = new URLSearchParams({ limit: "1", ...choice.reason && { reason: choice.reason } });
+  const { total } = await (await fetch(`dead-letters?${query}`)).json();
+  say(
+    byId("confirm-text"),
+    `${countText(total, "event")}${choice.reason ? `, refused for “${choice.reason}”,` : ""} ` +
+      "will be given up for good, and counted as dropped.",
+  );
+  byId("discard").onclick = () => {
+    byId("confirm").close();
+    move("discard", choice);
+  };
+  byId("confirm").showModal();
+}
+
+byId("keep").onclick = () => byId("confirm").close();
+listLetters();
+
+watch((now) => {
+  const { status } = now;
+  showHass(status);
+  showOutbox(status, now.now_ms);
+  showDelivery(status);
+  showEquation(status);
+  showGaps(status);
+  showPlot("plot", ["captured", "delivered"], past, now.per_minute);
+  if (status.events.dead_lettered !== listed) listLetters();
+}, ({ per_minute }) => past = per_minute);
