@@ -123,7 +123,10 @@ Deno.test("What cannot connect is told by name", () => {
     /username and password are for api_version: 1/,
   );
   assert.match(problemsOf({}, "host: a\nusername: b")[0] ?? "", /go together: set both or neither/);
-  assert.match(problemsOf({}, "host: http://a")[0] ?? "", /host must be a host name or an address alone/);
+  assert.match(
+    problemsOf({}, "host: http://a")[0] ?? "",
+    /host must be a host name or an address alone/,
+  );
   assert.match(problemsOf({}, "host: user:pass@a")[0] ?? "", /host must be a host name/);
   assert.deepEqual(problemsOf({ SCHEMA: "tidier" }), [
     'SCHEMA is "tidier": it must be tidy or homeassistant',
