@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { addDeadLetterRoutes } from "../lib/ingest/dead_letters_routes.ts";
-import type { DeadLetterQuery } from "../lib/ingest/dead_letters_request.ts";
+import { deadLetterPageSchema, type DeadLetterQuery } from "../lib/ingest/dead_letters_request.ts";
 import { Outbox } from "../lib/ingest/outbox.ts";
 import { createApp } from "../lib/server.ts";
 import { TemporaryFolder } from "./temporary.ts";
@@ -61,13 +61,11 @@ async function seqsOf(outbox: Outbox, query: Partial<DeadLetterQuery>): Promise<
   return (await found(outbox, query)).letters.map(({ seq }) => seq);
 }
 
-interface Answer {
-  readonly status: number;
-  // deno-lint-ignore no-explicit-any
-  readonly json: any;
-}
-
-type Ask = (path: string, body?: string, headers?: HeadersInit) => Promise<Answer>;
+type Ask = (
+  path: string,
+  body?: string,
+  headers?: HeadersInit,
+) => Promise<{ status: number; json: Readonly<Record<string, unknown>> }>;
 
 /** Asks the routes as ingest serves them, without a socket. */
 function routesOf(outbox: Outbox, stopping = new AbortController()): Ask {
@@ -238,10 +236,10 @@ Deno.test("Dead letters that fill the outbox can be replayed; where that takes r
   const { status, json } = await routesOf(outbox)("/replay", '{"entity":"sensor.1"}');
   assert.equal(status, 507);
   assert.match(
-    json.detail,
+    String(json.detail),
     /^The outbox, or its disk, is full: (\d+) dead letters are replayed so far.*OUTBOX_MAX_MB/,
   );
-  const some = { moved: Number(/\d+/.exec(json.detail)?.[0]) };
+  const some = { moved: Number(/\d+/.exec(String(json.detail))?.[0]) };
   assertCounted(outbox, { queued: some.moved, dead: dead - some.moved, dropped: 0 });
   const rest = await outbox.deadLetters.replay({}, never);
   assert.deepEqual(rest, { moved: dead - some.moved });
@@ -257,8 +255,9 @@ Deno.test("The routes list, show, replay and discard", async () => {
   using outbox = open(folder);
   bury(outbox, [lineOf("sensor.a"), lineOf("light.a")]);
   const ask = routesOf(outbox);
-  const { json: page } = await ask("?entity=light.*&limit=1&newer_than_s=60");
-  assert.deepEqual(page.letters.map(({ seq }: { seq: number }) => seq), [2]);
+  const { json } = await ask("?entity=light.*&limit=1&newer_than_s=60");
+  const page = deadLetterPageSchema.parse(json);
+  assert.deepEqual(page.letters.map(({ seq }) => seq), [2]);
   assert.deepEqual({ ...page, letters: [] }, {
     total: 1,
     older: 0,
@@ -284,7 +283,7 @@ Deno.test("The routes refuse what is asked wrong, name it, and touch nothing", a
   const wrong = async (status: number, detail: RegExp, ...question: Parameters<Ask>) => {
     const answer = await ask(...question);
     assert.equal(answer.status, status, JSON.stringify(question));
-    assert.match(answer.json.detail, detail);
+    assert.match(String(answer.json.detail), detail);
   };
   await wrong(422, /^limit: must be a whole number from 1 to 1000$/, "?limit=0");
   await wrong(422, /^older_than_s: must be a whole number/, "?older_than_s=1e3");
