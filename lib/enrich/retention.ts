@@ -2,9 +2,12 @@
 import { deadline } from "../retry.ts";
 import { StoreUnavailable } from "./store.ts";
 
-/** How long an answer is believed, and how soon it is doubted where points were refused nevertheless. */
-const BELIEVED_MS = 600_000;
-const DOUBTED_MS = 60_000;
+/**
+ * How long an answer is believed: what is skipped meanwhile is not sent again where somebody has
+ * made InfluxDB keep more. And how soon it is doubted where points were refused nevertheless.
+ */
+const BELIEVED_MS = 60_000;
+const DOUBTED_MS = 10_000;
 /** Writing may wait for a look: no longer than this. */
 const LOOK_DEADLINE_MS = 3_000;
 /** What is beyond by less than this, the server judges. */
