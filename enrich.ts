@@ -1,12 +1,7 @@
 /** enrich: gives events their meaning and stores them in InfluxDB, or in the local store where none is set. */
 import { checkStore } from "./lib/enrich/check_command.ts";
 import { type Command, processOutput } from "./lib/command.ts";
-import {
-  type EnrichSettings,
-  enrichSettings,
-  readEnvironment,
-  settingsHelp,
-} from "./lib/config.ts";
+import { type EnrichSettings, enrichSettings, readEnvironment } from "./lib/config.ts";
 import { ConfigWatch } from "./lib/enrich/config_watch.ts";
 import { exportStore } from "./lib/enrich/export_command.ts";
 import { InfluxDb } from "./lib/enrich/influxdb.ts";
@@ -23,6 +18,7 @@ import { runProgram, STOP_MS } from "./lib/program.ts";
 import { deadline, sleep } from "./lib/retry.ts";
 import { createApp, listen } from "./lib/server.ts";
 import { ConfigError } from "./lib/settings.ts";
+import { settingsHelp } from "./lib/settings_help.ts";
 
 /** How often the store is asked whether it would take points, while none come. */
 const PROBE_INTERVAL_MS = 30_000;

@@ -2,12 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, processOutput } from "./lib/command.ts";
-import {
-  type IngestSettings,
-  ingestSettings,
-  readEnvironment,
-  settingsHelp,
-} from "./lib/config.ts";
+import { type IngestSettings, ingestSettings, readEnvironment } from "./lib/config.ts";
 import { health } from "./lib/health_command.ts";
 import { Capture } from "./lib/ingest/capture.ts";
 import { checkIngest } from "./lib/ingest/check_command.ts";
@@ -15,13 +10,8 @@ import { deadLetters } from "./lib/ingest/dead_letters_command.ts";
 import { addDeadLetterRoutes } from "./lib/ingest/dead_letters_routes.ts";
 import { Delivery } from "./lib/ingest/delivery.ts";
 import { importStatistics } from "./lib/ingest/import_command.ts";
-import {
-  ingestHealth,
-  ingestMetrics,
-  ingestNotes,
-  ingestPage,
-  ingestStatus,
-} from "./lib/ingest/report.ts";
+import { ingestHealth, ingestNotes, ingestPage, ingestStatus } from "./lib/ingest/report.ts";
+import { ingestMetrics } from "./lib/ingest/ingest_metrics.ts";
 import { openOutbox, setAside } from "./lib/ingest/outbox.ts";
 import { postEventsTo } from "./lib/ingest/post_events.ts";
 import { Statistics } from "./lib/ingest/statistics.ts";
@@ -30,6 +20,7 @@ import { addPage } from "./lib/pages/page.ts";
 import { runProgram, STOP_MS } from "./lib/program.ts";
 import { deadline } from "./lib/retry.ts";
 import { createApp, listen } from "./lib/server.ts";
+import { settingsHelp } from "./lib/settings_help.ts";
 import { isCorrupt } from "./lib/sqlite.ts";
 
 /**

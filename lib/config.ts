@@ -33,7 +33,8 @@ const shared = {
     .describe("text for people, json for machines"),
 };
 
-const ingestSchema = z.object({
+/** What ingest reads of the environment, secrets apart. */
+export const ingestSchema = z.object({
   ...shared,
   HASS_URL: urlOf(
     ["http:", "https:", "ws:", "wss:"],
@@ -60,7 +61,8 @@ const ingestSchema = z.object({
 
 const VERSIONS = { "1": 1, "2": 2, "3": 3 } as const;
 
-const enrichSchema = z.object({
+/** What enrich reads of the environment, secrets apart. */
+export const enrichSchema = z.object({
   ...shared,
   ENRICH_HOST: host.default("127.0.0.1").describe(
     "Address that enrich listens on",
@@ -196,48 +198,6 @@ export function enrichSettings(env: Environment): Configured<EnrichSettings> {
   const reader = new SettingsReader(env);
   const { settings, warnings } = reader.finish(readEnrich(reader), KNOWN_NAMES);
   return { settings: { ...settings, reread: () => enrichSettings(env) }, warnings };
-}
-
-/** What a person is told of a setting. */
-export interface SettingRow {
-  readonly name: string;
-  readonly help: string;
-  /** What holds where it is not set. */
-  readonly standard: string | undefined;
-}
-
-/** The settings of a program out of the schemas that parse them, secrets apart. */
-export function settingRows(program: "ingest" | "enrich"): readonly SettingRow[] {
-  const schema = program === "ingest" ? ingestSchema : enrichSchema;
-  return Object.entries(schema.shape).map(([name, setting]) => {
-    const { data } = z.safeParse(setting, undefined);
-    const standard = data === undefined ? undefined : String(data);
-    return { name, help: setting.description ?? "", standard };
-  });
-}
-
-/** The secrets of a program. Each can also come from a file or a credential. */
-export function secretRows(program: "ingest" | "enrich"): readonly SettingRow[] {
-  const secrets = program === "ingest"
-    ? { HASS_TOKEN: "Long-lived access token of Home Assistant" }
-    : { INFLUXDB_TOKEN: "Token (2.x, 3)", INFLUXDB_PASSWORD: "Password (1.x)" };
-  return Object.entries({ ...secrets, SERVICE_TOKEN: "Shared by the two programs" })
-    .map(([name, help]) => ({ name, help, standard: undefined }));
-}
-
-/** The settings of a program for its `--help`. */
-export function settingsHelp(program: "ingest" | "enrich"): string {
-  const rows = [
-    ...settingRows(program).map(({ name, help, standard }): [string, string] => [
-      name,
-      standard === undefined ? help : `${help} (${standard})`,
-    ]),
-    ...secretRows(program).map(({ name, help }): [string, string] => [
-      name,
-      `${help}; or ${name}_FILE`,
-    ]),
-  ];
-  return rows.map(([name, help]) => `  ${name.padEnd(24)} ${help}`).join("\n");
 }
 
 /** The variables of this process, over those of an `.env` in the working directory, where there is one. */

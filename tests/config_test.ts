@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { enrichSettings, ingestSettings, settingsHelp } from "../lib/config.ts";
+import { enrichSettings, ingestSettings } from "../lib/config.ts";
 import { ConfigError, type Environment, isLoopback } from "../lib/settings.ts";
+import { settingsHelp } from "../lib/settings_help.ts";
 
 const INGEST = { HASS_URL: "http://192.168.1.10:8123", HASS_TOKEN: "abc.def" };
 

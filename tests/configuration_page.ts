@@ -1,5 +1,5 @@
 /** docs/configuration.md, made of the schemas that parse the settings: `deno task docs` writes it. */
-import { secretRows, type SettingRow, settingRows } from "../lib/config.ts";
+import { secretRows, type SettingRow, settingRows } from "../lib/settings_help.ts";
 
 export const CONFIGURATION_PAGE = new URL("../docs/configuration.md", import.meta.url);
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { secretRows, settingRows } from "../lib/config.ts";
+import { secretRows, settingRows } from "../lib/settings_help.ts";
 import { CONFIGURATION_PAGE, configurationPage } from "./configuration_page.ts";
 import { anchorsOf, codeOf, exists, linksOf, pages } from "./markdown.ts";
 

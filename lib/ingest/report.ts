@@ -1,10 +1,8 @@
-/** What ingest says about itself: health with what to do, metrics, status. Every number has a source. */
+/** What ingest says about itself: health with what to do, status, the page. Every number has a source. */
 import type { IngestSettings } from "../config.ts";
-import { Metrics } from "../metrics.ts";
 import { PerMinute } from "../per_minute.ts";
 import { VERSION } from "../program.ts";
 import type { HealthReason, PageSource, Verdict } from "../server.ts";
-import { parseTimeUs } from "../time.ts";
 import type { Capture } from "./capture.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Gap } from "./gaps.ts";
@@ -58,101 +56,6 @@ export function ingestHealth({ outbox, capture, delivery, settings }: IngestPart
 /** What health says besides: dead letters wait for a person, and keep nobody waiting. */
 export function ingestNotes({ outbox }: IngestParts): Readonly<Record<string, number>> {
   return { dead_letters: outbox.counters().deadLettered };
-}
-
-/** The metrics' text, read at each call. The equation's counters are the last committed set. */
-export function ingestMetrics({ outbox, capture, delivery }: IngestParts): () => string {
-  const metrics = new Metrics("ingest");
-  let counters = outbox.counters();
-  metrics.counter(
-    "events_received_total",
-    "Events committed to the outbox, or refused while it was full.",
-    () => {
-      // all of one scrape come from one set, or the equation would not hold between two of them
-      counters = outbox.counters();
-      return counters.received;
-    },
-  );
-  metrics.counter(
-    "events_delivered_total",
-    "Events that enrich has stored.",
-    () => counters.delivered,
-  );
-  metrics.counter(
-    "events_skipped_total",
-    "Events that enrich has left out, by reason.",
-    () => counters.skipped,
-    "reason",
-  );
-  metrics.counter(
-    "events_dropped_total",
-    "Events given up, by reason.",
-    () => counters.dropped,
-    "reason",
-  );
-  metrics.gauge(
-    "events_dead_lettered",
-    "Events that can never be stored as they are, kept for a person to look at.",
-    () => counters.deadLettered,
-  );
-  metrics.gauge(
-    "dead_letters_oldest_age_seconds",
-    "Since the dead letter that arrived first was refused; 0 while there is none.",
-    () => outbox.deadLetters.oldestAgeS,
-  );
-  metrics.gauge("events_queued", "Events that wait in the outbox.", () => counters.queued);
-  metrics.gauge(
-    "oldest_event_age_seconds",
-    "Age of the event that has waited longest, by this machine's clock; 0 where none waits.",
-    () => {
-      const firedUs = parseTimeUs(outbox.oldestTimeFired() ?? "");
-      return firedUs === undefined ? 0 : Math.max(0, Date.now() / 1_000 - firedUs / 1e6);
-    },
-  );
-  metrics.gauge(
-    "outbox_fullness_ratio",
-    "Part of the allowed size of the outbox in use.",
-    () => outbox.fullness,
-  );
-  metrics.counter(
-    "frames_malformed_total",
-    "Messages of Home Assistant that could not be read.",
-    () => capture.malformed,
-  );
-  metrics.counter(
-    "connections_total",
-    "Connections to Home Assistant that captured.",
-    () => capture.connections,
-  );
-  const { backfill } = capture;
-  metrics.counter(
-    "gaps_total",
-    "How often capture has stopped.",
-    () => backfill.interruptions.count,
-  );
-  metrics.gauge(
-    "gap_entities",
-    "Entities of which states are still to be filled in.",
-    () => backfill.filling.entities,
-  );
-  metrics.counter("gap_rows_filled_total", "States filled in from history.", () => backfill.rows);
-  metrics.counter(
-    "gap_unfilled_total",
-    "Entities of which states may be missing for good, by reason.",
-    () => backfill.interruptions.unfilledByReason,
-    "reason",
-  );
-  metrics.gauge(
-    "capturing",
-    "1 while events are captured.",
-    () => capture.state.kind === "capturing" ? 1 : 0,
-  );
-  metrics.gauge(
-    "delivering",
-    "0 while enrich or the store takes no events.",
-    () => delivery.problem ? 0 : 1,
-  );
-  return () => metrics.text();
 }
 
 export function ingestStatus(parts: IngestParts) {
