@@ -157,15 +157,19 @@ export class Outbox implements Disposable {
     const candidates = this.#statements
       .get("SELECT seq, octet_length(line) AS bytes FROM outbox ORDER BY seq LIMIT ?")
       .all(maxEvents + (without?.size ?? 0));
-    const rows: OutboxRow[] = [];
+    const chosen: number[] = [];
     let total = 0;
     for (const { seq, bytes } of candidates) {
       if (without?.has(Number(seq))) continue;
       total += Number(bytes);
-      if (rows.length > 0 && (total > maxBytes || rows.length >= maxEvents)) break;
-      rows.push(...this.row(Number(seq)));
+      if (chosen.length > 0 && (total > maxBytes || chosen.length >= maxEvents)) break;
+      chosen.push(Number(seq));
     }
-    return rows;
+    return this.#statements
+      .get("SELECT seq, line FROM outbox WHERE seq BETWEEN ? AND ? ORDER BY seq")
+      .all(chosen.at(0) ?? 0, chosen.at(-1) ?? -1)
+      .map(({ seq, line }) => ({ seq: Number(seq), line: String(line) }))
+      .filter(({ seq }) => !without?.has(seq));
   }
 
   /** The row of that number, or none where it has left the outbox. */
