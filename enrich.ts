@@ -59,8 +59,10 @@ export async function enrich(
   try {
     const receiver = new Receiver({ store, schema: schemaOf(settings) });
     const configWatch = new ConfigWatch(settings, (next) => {
+      // first what may fail, so that a change is applied whole or not at all
+      const schema = schemaOf(next);
       reconfigure(store, next);
-      receiver.schema = schemaOf(next);
+      receiver.schema = schema;
     });
     const parts = { store, receiver, settings, configWatch };
     const app = createApp({

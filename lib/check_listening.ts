@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { CheckReport } from "./check_report.ts";
 import { deadline, describeError } from "./retry.ts";
 import type { Secret } from "./secret.ts";
+import { reachableUrl } from "./settings.ts";
 
 const DEADLINE_MS = 10_000;
 const statusSchema = z.object({ program: z.string() });
@@ -55,9 +56,7 @@ export async function checkListening(
       );
     }
   }
-  // an address that stands for all of this machine's is none to connect to
-  const reached = { "0.0.0.0": "127.0.0.1", "::": "[::1]" }[hostname] ?? hostname;
-  if (await programAt(`http://${reached}:${port}`, serviceToken) === program) {
+  if (await programAt(reachableUrl(host, port), serviceToken) === program) {
     return report.ok("port", `A running ${program} listens on ${shown}`);
   }
   report.fail(

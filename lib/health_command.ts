@@ -2,13 +2,18 @@
 import { z } from "zod";
 import type { CommandOutput } from "./command.ts";
 import { deadline, describeError } from "./retry.ts";
-import { ConfigError, type Environment, host, port, SettingsReader } from "./settings.ts";
+import {
+  ConfigError,
+  type Environment,
+  host,
+  port,
+  reachableUrl,
+  SettingsReader,
+} from "./settings.ts";
 
 /** Under the time-out of the containers' checks, so that what is wrong is told. */
 const REQUEST_DEADLINE_MS = 8_000;
 const PORTS = { ingest: 8001, enrich: 8002 };
-/** An address that stands for all of this machine's is none to connect to. */
-const REACHED: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
 
 const healthSchema = z.object({
   reasons: z.array(z.object({ reason: z.string(), action: z.string() })).default([]),
@@ -68,9 +73,8 @@ function addressOf(program: "ingest" | "enrich", env: Environment) {
   );
   const token = reader.secret("SERVICE_TOKEN");
   if (!settings || reader.problems.length > 0) throw new ConfigError(reader.problems);
-  const reached = REACHED[settings.host] ?? settings.host;
   return {
-    url: `http://${reached.includes(":") ? `[${reached}]` : reached}:${settings.port}`,
+    url: reachableUrl(settings.host, settings.port),
     headers: new Headers(token ? { authorization: `Bearer ${token()}` } : {}),
   };
 }

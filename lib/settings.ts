@@ -63,6 +63,13 @@ export function isLoopback(host: string): boolean {
     /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
+/** Where a program that listens there is reached from this machine. */
+export function reachableUrl(host: string, port: number): string {
+  // an address that stands for all of this machine's is none to connect to
+  const reached = { "0.0.0.0": "127.0.0.1", "::": "::1", localhost: "127.0.0.1" }[host] ?? host;
+  return `http://${reached.includes(":") ? `[${reached}]` : reached}:${port}`;
+}
+
 /** Prefixes that are ours: whatever else begins so is taken for a slip of the pen. */
 const OUR_PREFIX = /^(HASS|INGEST|ENRICH|ENRICHMENT|OUTBOX|INFLUXDB|LOCAL_STORE)_/;
 

@@ -3,7 +3,14 @@ import { z } from "zod";
 import { failureSchema } from "../contract.ts";
 import { deadline, describeError } from "../retry.ts";
 import type { Secret } from "../secret.ts";
-import { ConfigError, type Environment, host, port, SettingsReader } from "../settings.ts";
+import {
+  ConfigError,
+  type Environment,
+  host,
+  port,
+  reachableUrl,
+  SettingsReader,
+} from "../settings.ts";
 
 const REQUEST_DEADLINE_MS = 10_000;
 
@@ -21,10 +28,7 @@ export class RunningIngest {
     }));
     this.#serviceToken = reader.secret("SERVICE_TOKEN");
     if (!address || reader.problems.length > 0) throw new ConfigError(reader.problems);
-    const { INGEST_HOST: host_, INGEST_PORT: port_ } = address;
-    // an address that stands for all of this machine's is none to connect to
-    const reached = { "0.0.0.0": "127.0.0.1", "::": "::1" }[host_] ?? host_;
-    this.url = `http://${reached.includes(":") ? `[${reached}]` : reached}:${port_}`;
+    this.url = reachableUrl(address.INGEST_HOST, address.INGEST_PORT);
   }
 
   /** Throws TypeError or a TimeoutError where ingest cannot be reached, see `isAway`. */
