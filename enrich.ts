@@ -1,24 +1,33 @@
 /** enrich: gives events their meaning and stores them in InfluxDB, or in the local store where none is set. */
-import { checkStore } from "./lib/enrich/check_command.ts";
-import { type Command, processOutput } from "./lib/command.ts";
-import { type EnrichSettings, enrichSettings, readEnvironment } from "./lib/config.ts";
-import { ConfigWatch } from "./lib/enrich/config_watch.ts";
-import { exportStore } from "./lib/enrich/export_command.ts";
-import { InfluxDb } from "./lib/enrich/influxdb.ts";
-import { LocalStore } from "./lib/enrich/local_store.ts";
+import { checkStore } from "./lib/enrich/commands/check_store.ts";
+import { type Command, processOutput } from "./lib/program/command.ts";
+import {
+  type EnrichSettings,
+  enrichSettings,
+  readEnvironment,
+} from "./lib/settings/program_settings.ts";
+import { ConfigWatch } from "./lib/enrich/rules/config_watch.ts";
+import { exportStore } from "./lib/enrich/commands/export_command.ts";
+import { InfluxDb } from "./lib/enrich/influxdb/influxdb.ts";
+import { LocalStore } from "./lib/enrich/local/local_store.ts";
 import { influxDbOptions, openStore } from "./lib/enrich/open_store.ts";
 import { Receiver } from "./lib/enrich/receiver.ts";
-import { enrichHealth, enrichMetrics, enrichPage, enrichStatus } from "./lib/enrich/report.ts";
+import {
+  enrichHealth,
+  enrichMetrics,
+  enrichPage,
+  enrichStatus,
+} from "./lib/enrich/enrich_report.ts";
 import { schemaOf } from "./lib/enrich/schema.ts";
 import { StoreUnavailable } from "./lib/enrich/store.ts";
-import { health } from "./lib/health_command.ts";
+import { health } from "./lib/program/health_command.ts";
 import { getLogger } from "./lib/log.ts";
 import { addPage } from "./lib/pages/page.ts";
-import { runProgram, STOP_MS } from "./lib/program.ts";
+import { runProgram, STOP_MS } from "./lib/program/program.ts";
 import { deadline, sleep } from "./lib/retry.ts";
-import { createApp, listen } from "./lib/server.ts";
-import { ConfigError } from "./lib/settings.ts";
-import { settingsHelp } from "./lib/settings_help.ts";
+import { createApp, listen } from "./lib/serve/server.ts";
+import { ConfigError } from "./lib/settings/settings_reader.ts";
+import { settingsHelp } from "./lib/settings/settings_help.ts";
 
 /** How often the store is asked whether it would take points, while none come. */
 const PROBE_INTERVAL_MS = 30_000;

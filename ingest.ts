@@ -1,26 +1,30 @@
 /** ingest: Home Assistant's WebSocket API → a durable outbox → `POST /events` of enrich. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { type Command, processOutput } from "./lib/command.ts";
-import { type IngestSettings, ingestSettings, readEnvironment } from "./lib/config.ts";
-import { health } from "./lib/health_command.ts";
-import { Capture } from "./lib/ingest/capture.ts";
-import { checkIngest } from "./lib/ingest/check_command.ts";
-import { deadLetters } from "./lib/ingest/dead_letters_command.ts";
-import { addDeadLetterRoutes } from "./lib/ingest/dead_letters_routes.ts";
-import { Delivery } from "./lib/ingest/delivery.ts";
-import { importStatistics } from "./lib/ingest/import_command.ts";
-import { ingestHealth, ingestNotes, ingestPage, ingestStatus } from "./lib/ingest/report.ts";
+import { type Command, processOutput } from "./lib/program/command.ts";
+import {
+  type IngestSettings,
+  ingestSettings,
+  readEnvironment,
+} from "./lib/settings/program_settings.ts";
+import { health } from "./lib/program/health_command.ts";
+import { Capture } from "./lib/ingest/capture/capture.ts";
+import { checkIngest } from "./lib/ingest/check/check_ingest.ts";
+import { deadLetters } from "./lib/ingest/dead_letters/dead_letters_command.ts";
+import { addDeadLetterRoutes } from "./lib/ingest/dead_letters/dead_letters_routes.ts";
+import { Delivery } from "./lib/ingest/delivery/delivery.ts";
+import { importStatistics } from "./lib/ingest/statistics/import_command.ts";
+import { ingestHealth, ingestNotes, ingestPage, ingestStatus } from "./lib/ingest/ingest_report.ts";
 import { ingestMetrics } from "./lib/ingest/ingest_metrics.ts";
-import { openOutbox, setAside } from "./lib/ingest/outbox.ts";
-import { postEventsTo } from "./lib/ingest/post_events.ts";
-import { Statistics } from "./lib/ingest/statistics.ts";
+import { openOutbox, setAside } from "./lib/ingest/outbox/outbox.ts";
+import { postEventsTo } from "./lib/ingest/delivery/post_events.ts";
+import { Statistics } from "./lib/ingest/statistics/statistics.ts";
 import { getLogger } from "./lib/log.ts";
 import { addPage } from "./lib/pages/page.ts";
-import { runProgram, STOP_MS } from "./lib/program.ts";
+import { runProgram, STOP_MS } from "./lib/program/program.ts";
 import { deadline } from "./lib/retry.ts";
-import { createApp, listen } from "./lib/server.ts";
-import { settingsHelp } from "./lib/settings_help.ts";
+import { createApp, listen } from "./lib/serve/server.ts";
+import { settingsHelp } from "./lib/settings/settings_help.ts";
 import { isCorrupt } from "./lib/sqlite.ts";
 
 /**

@@ -9,10 +9,10 @@
  */
 import { dirname, join } from "node:path";
 import { z } from "zod";
-import { readEnvironment } from "./lib/config.ts";
+import { readEnvironment } from "./lib/settings/program_settings.ts";
 import { deadline, sleep } from "./lib/retry.ts";
-import { findSecret } from "./lib/secret.ts";
-import type { Environment } from "./lib/settings.ts";
+import { findSecret } from "./lib/settings/secret.ts";
+import type { Environment } from "./lib/settings/settings_reader.ts";
 
 const SIMULATED_URL = "http://127.0.0.1:18123";
 /** A program that stops has 3 s to drain, and some to end. */

@@ -38,6 +38,11 @@ export const stateSchema = z.looseObject({
 });
 export type State = z.infer<typeof stateSchema>;
 
+/** Whether the state says that Home Assistant has none. */
+export function isUnavailable(state: string): boolean {
+  return state === "unavailable" || state === "unknown";
+}
+
 const entityId = z.string("must be a text").regex(
   /^[^.]+\.[^.]+$/,
   "must be <domain>.<object_id>",

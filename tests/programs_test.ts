@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { LocalStore } from "../lib/enrich/local_store.ts";
-import { Outbox } from "../lib/ingest/outbox.ts";
-import { FakeInfluxDb } from "./fake_influxdb.ts";
+import { LocalStore } from "../lib/enrich/local/local_store.ts";
+import { Outbox } from "../lib/ingest/outbox/outbox.ts";
+import { FakeInfluxDb } from "./stand_ins/fake_influxdb.ts";
 import { SimulatedHomeAssistant } from "./simulator/home_assistant.ts";
 import { HOUSE } from "./simulator/sample_house.ts";
 import { TemporaryFolder } from "./temporary.ts";

@@ -4,7 +4,7 @@
  */
 import { envelopeSchema } from "../lib/contract.ts";
 import type { StorePoint } from "../lib/enrich/store.ts";
-import { tidyPoint } from "../lib/enrich/tidy.ts";
+import { tidyPoint } from "../lib/enrich/tidy/tidy.ts";
 
 export const SMALL_HOUSE = "home";
 /** An area whose name is none of the names that need no care. */

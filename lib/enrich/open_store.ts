@@ -1,11 +1,11 @@
 /** The store that the settings name: InfluxDB, or the local one where none is set. */
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { EnrichSettings } from "../config.ts";
-import { InfluxDb, type InfluxDbOptions } from "./influxdb.ts";
-import { toLine } from "./line.ts";
-import { LocalStore } from "./local_store.ts";
-import { pythonLine } from "./python_line.ts";
+import type { EnrichSettings } from "../settings/program_settings.ts";
+import { InfluxDb, type InfluxDbOptions } from "./influxdb/influxdb.ts";
+import { toLine } from "./influxdb/line.ts";
+import { LocalStore } from "./local/local_store.ts";
+import { pythonLine } from "./homeassistant/python_line.ts";
 
 export type StoreSettings = Pick<
   EnrichSettings,

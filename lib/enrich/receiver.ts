@@ -11,7 +11,7 @@ import {
 } from "../contract.ts";
 import { memberText } from "../json_text.ts";
 import { deadline, describeError } from "../retry.ts";
-import { failure, readBody } from "../server.ts";
+import { failure, readBody } from "../serve/server.ts";
 import { eventId } from "./event_id.ts";
 import { EventProblem } from "./event_problem.ts";
 import type { Enrichment, Schema } from "./schema.ts";

@@ -1,14 +1,19 @@
 /** What becomes of an event: a point by SCHEMA, or nothing where a filter or the schema leaves it out. */
-import type { EnrichSettings } from "../config.ts";
-import { type FileOptions, NO_FILE } from "../config_file.ts";
+import type { EnrichSettings } from "../settings/program_settings.ts";
+import { type FileOptions, NO_FILE } from "../settings/config_file.ts";
 import type { Envelope } from "../contract.ts";
-import { type AttributeLists, type Listed, listedFirst, listedIn } from "./attribute_lists.ts";
-import { EntityValues } from "./entity_values.ts";
-import { entityIdsOf } from "./event_point.ts";
-import { entityFilter, type EntityRules } from "./filter.ts";
-import { homeAssistantPoint } from "./home_assistant.ts";
+import {
+  type AttributeLists,
+  type Listed,
+  listedFirst,
+  listedIn,
+} from "./rules/attribute_lists.ts";
+import { EntityValues } from "./rules/entity_values.ts";
+import { entityIdsOf } from "./tidy/event_point.ts";
+import { entityFilter, type EntityRules } from "./rules/filter.ts";
+import { homeAssistantPoint } from "./homeassistant/home_assistant.ts";
 import type { StorePoint } from "./store.ts";
-import { tidyPoint } from "./tidy.ts";
+import { tidyPoint } from "./tidy/tidy.ts";
 
 export type Enrichment =
   | {

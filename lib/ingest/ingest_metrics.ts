@@ -1,7 +1,7 @@
 /** Ingest's metrics. Every number has a source. */
-import { Metrics } from "../metrics.ts";
+import { Metrics } from "../serve/metrics.ts";
 import { parseTimeUs } from "../time.ts";
-import type { IngestParts } from "./report.ts";
+import type { IngestParts } from "./ingest_report.ts";
 
 /** The metrics' text, read at each call. The equation's counters are the last committed set. */
 export function ingestMetrics({ outbox, capture, delivery }: IngestParts): () => string {

@@ -1,7 +1,7 @@
 /** What a page shows, as server-sent events, to everybody who watches; without a viewer nothing is done. */
 import { getLogger, redact } from "../log.ts";
 import { describeError } from "../retry.ts";
-import { failure, type PageSource } from "../server.ts";
+import { failure, type PageSource } from "../serve/server.ts";
 
 /** Streams at once; each takes some kilobytes a second. */
 const MAX_VIEWERS = 16;

@@ -1,8 +1,8 @@
 /** The page of a program: its files as they are, the verdict in the HTML, and what changes on it as a stream. */
 import type { Hono } from "hono";
 import { redact } from "../log.ts";
-import { VERSION } from "../program.ts";
-import type { PageSource, Verdict } from "../server.ts";
+import { VERSION } from "../program/program.ts";
+import type { PageSource, Verdict } from "../serve/server.ts";
 import enrichMain from "./enrich.html" with { type: "text" };
 import enrichScript from "./enrich.js" with { type: "text" };
 import ingestMain from "./ingest.html" with { type: "text" };

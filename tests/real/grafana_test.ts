@@ -1,7 +1,12 @@
 /** Every query of the dashboards, asked of a real InfluxDB that holds a small house. */
 import assert from "node:assert/strict";
-import { toLine } from "../../lib/enrich/line.ts";
-import { dashboardFiles, interpolated, type Variable, type VariableValues } from "../dashboards.ts";
+import { toLine } from "../../lib/enrich/influxdb/line.ts";
+import {
+  dashboardFiles,
+  interpolated,
+  type Variable,
+  type VariableValues,
+} from "../docs/dashboards.ts";
 import { PLAYROOM, SMALL_HOUSE, smallHousePoints } from "../small_house.ts";
 import { Influxd, type Series } from "./influxd.ts";
 import { realTest } from "./real_test_case.ts";

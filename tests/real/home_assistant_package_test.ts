@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { FakeInfluxDb } from "../fake_influxdb.ts";
+import { FakeInfluxDb } from "../stand_ins/fake_influxdb.ts";
 import { until } from "../until.ts";
 import { availableVersions, HomeAssistant, type HomeAssistantVersion } from "./home_assistant.ts";
 import { type Program, startEnrich, startIngest } from "./programs.ts";

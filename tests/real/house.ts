@@ -1,12 +1,12 @@
 /** A house that is told in the lines that ingest would send, with ingest's own names and snapshots. */
 import assert from "node:assert/strict";
-import { envelopeLine } from "../../lib/ingest/envelope.ts";
+import { envelopeLine } from "../../lib/ingest/outbox/envelope.ts";
 import {
   type PresentState,
   stateSnapshotText,
   unseenStateText,
-} from "../../lib/ingest/present_states.ts";
-import { Registry, registryListsSchema } from "../../lib/ingest/registry.ts";
+} from "../../lib/ingest/hass/present_states.ts";
+import { Registry, registryListsSchema } from "../../lib/ingest/capture/registry.ts";
 import { formatTimeUs } from "../../lib/time.ts";
 
 export type Attributes = Readonly<Record<string, unknown>>;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FakeInfluxDb } from "../fake_influxdb.ts";
+import { FakeInfluxDb } from "../stand_ins/fake_influxdb.ts";
 import { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
 import { HOUSE } from "../simulator/sample_house.ts";
 import { TemporaryFolder } from "../temporary.ts";

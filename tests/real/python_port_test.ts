@@ -1,10 +1,10 @@
 /** SCHEMA=homeassistant against the integration's own Python, on states made at random. */
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import { readConfigFile } from "../../lib/config_file.ts";
+import { readConfigFile } from "../../lib/settings/config_file.ts";
 import { envelopeSchema } from "../../lib/contract.ts";
-import { pythonFloat } from "../../lib/enrich/python.ts";
-import { pythonLine } from "../../lib/enrich/python_line.ts";
+import { pythonFloat } from "../../lib/enrich/homeassistant/python.ts";
+import { pythonLine } from "../../lib/enrich/homeassistant/python_line.ts";
 import { schemaOf } from "../../lib/enrich/schema.ts";
 import { TemporaryFolder } from "../temporary.ts";
 import { availableVersions, type HomeAssistantVersion } from "./home_assistant.ts";

@@ -1,6 +1,6 @@
 /** docs/queries.md: its queries, as they stand there, asked of a house of which everything is known. */
 import assert from "node:assert/strict";
-import { postEventsTo } from "../../lib/ingest/post_events.ts";
+import { postEventsTo } from "../../lib/ingest/delivery/post_events.ts";
 import { MAX_BATCH_EVENTS } from "../../lib/contract.ts";
 import { Influxd, type Series } from "./influxd.ts";
 import { knownHouse } from "./known_house.ts";

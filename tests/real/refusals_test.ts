@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { FakeInfluxDb } from "../fake_influxdb.ts";
+import { FakeInfluxDb } from "../stand_ins/fake_influxdb.ts";
 import { differences, expectedPoint, storedPoint } from "./expected_point.ts";
 import { Influxd, type StoredPoint } from "./influxd.ts";
 import { equationOf, total } from "./metrics_text.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
-import { FakeInfluxDb } from "../fake_influxdb.ts";
+import { FakeInfluxDb } from "../stand_ins/fake_influxdb.ts";
 import { TemporaryFolder } from "../temporary.ts";
 import { until } from "../until.ts";
 import { differences, expectedPoint, storedPoint } from "./expected_point.ts";

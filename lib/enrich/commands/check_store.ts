@@ -1,0 +1,169 @@
+/** `enrich check`: tries everything that enrich's settings name, a line each, and with `--create` makes what is missing. */
+import { checkClock } from "../../program/check_clock.ts";
+import { checkListening } from "../../program/check_listening.ts";
+import { type Asked, CHECK_HELP, type CheckReport, runCheck } from "../../program/check_report.ts";
+import { type CommandOutput, numberText } from "../../program/command.ts";
+import { type EnrichSettings, enrichSettings } from "../../settings/program_settings.ts";
+import { deadline, describeError } from "../../retry.ts";
+import type { Environment } from "../../settings/settings_reader.ts";
+import { InfluxDb, type InfluxDbOptions } from "../influxdb/influxdb.ts";
+import { InfluxDbFault, saysMissing } from "../influxdb/influxdb_answer.ts";
+import { InfluxDbHttp } from "../influxdb/influxdb_http.ts";
+import {
+  hasLocalStore,
+  influxDbOptions,
+  localStorePath,
+  openLocalStore,
+  type StoreSettings,
+} from "../open_store.ts";
+
+const HELP =
+  `enrich check: tries whether enrich could receive and store events, and says what to do where it
+could not.
+
+Usage: enrich check [--create] [--json]
+
+  --create   Make the database (InfluxDB 1) or bucket (InfluxDB 2) where it is missing. What exists
+             is left alone
+${CHECK_HELP}`;
+
+const DEADLINE_MS = 30_000;
+
+/** Runs the command. Returns its exit status. */
+export function checkStore(
+  args: readonly string[],
+  readEnvironment: () => Environment,
+  output: CommandOutput,
+): Promise<number> {
+  const options = { create: { type: "boolean" } } as const;
+  const command = { help: HELP, options, readSettings: enrichSettings, check };
+  return runCheck(command, args, readEnvironment, output);
+}
+
+async function check(
+  settings: EnrichSettings,
+  report: CheckReport,
+  { isGiven }: Asked,
+): Promise<void> {
+  const { schema, attributes, file } = settings;
+  const means = schema === "tidy" ? `SCHEMA=tidy, ATTRIBUTES=${attributes}` : `SCHEMA=${schema}`;
+  const from = file ? `, CONFIG_FILE ${file.path}` : "";
+  report.ok("settings", `The settings can be read: ${means}${from}`);
+  await checkListening("enrich", settings, report);
+  const options = influxDbOptions(settings);
+  if (options) await checkInfluxDb(options, isGiven("create"), report);
+  else checkLocalStore(settings, report);
+}
+
+async function checkInfluxDb(
+  options: InfluxDbOptions,
+  mayCreate: boolean,
+  report: CheckReport,
+): Promise<void> {
+  const store = new InfluxDb(options);
+  const stages = stagesOf(options);
+  try {
+    let fault = await faultOf(store);
+    let from = 0;
+    const tellWhatHolds = () => {
+      const upTo = fault ? reached(fault) : stages.length;
+      for (const { check, text } of stages.slice(from, upTo)) report.ok(check, text);
+    };
+    tellWhatHolds();
+    if (mayCreate && fault?.answer && saysMissing(fault.answer)) {
+      await store.create(deadline(DEADLINE_MS));
+      report.ok("place", `${placeOf(options)} is made, and keeps points for ever`);
+      fault = await faultOf(store);
+      from = EXISTS + 1;
+      tellWhatHolds();
+    }
+    if (fault) report.fail(stages[reached(fault)].check, fault.message);
+    if (!fault || fault.answer) await checkInfluxDbClock(options, report);
+  } catch (error) {
+    if (!(error instanceof InfluxDbFault)) throw error;
+    report.fail("place", error.message);
+  } finally {
+    store.close();
+  }
+}
+
+async function checkInfluxDbClock(options: InfluxDbOptions, report: CheckReport): Promise<void> {
+  const http = new InfluxDbHttp(options);
+  const askedMs = Date.now();
+  let date: string | null = null;
+  try {
+    const response = await http.ask({ method: "GET", path: "/ping" }, deadline(DEADLINE_MS));
+    date = response.headers.get("date");
+    await response.body?.cancel();
+  } catch (error) {
+    // what is wrong with the answers is told already
+    if (!(error instanceof InfluxDbFault)) throw error;
+  } finally {
+    http.close();
+  }
+  checkClock("InfluxDB", { askedMs, date, heardMs: Date.now() }, report);
+}
+
+/** What is proven one after the other by a write of nothing. */
+function stagesOf(options: InfluxDbOptions): readonly { check: string; text: string }[] {
+  const { url, version, username } = options;
+  const user = username?.();
+  const known = version !== 1
+    ? "INFLUXDB_TOKEN is accepted"
+    : user
+    ? `User ${user} is accepted`
+    : "No user is needed";
+  const there = version === 3 ? "is there, or is made by the first write" : "exists";
+  return [
+    { check: "address", text: `InfluxDB ${version} answers at ${url}` },
+    { check: "credentials", text: known },
+    { check: "place", text: `${placeOf(options)} ${there}` },
+    { check: "write", text: "It takes points" },
+  ];
+}
+
+function placeOf({ version, bucket, database }: InfluxDbOptions): string {
+  return version === 2 ? `Bucket ${bucket}` : `Database ${database ?? bucket}`;
+}
+
+const EXISTS = 2;
+
+/** How many of the stages hold in spite of the fault: InfluxDB looks at them in that order. */
+function reached({ answer }: InfluxDbFault): number {
+  if (!answer) return 0;
+  if (answer.status === 401) return 1;
+  if (answer.status === 403) return 3;
+  return /not found: "|" not found/.test(answer.reason) ? EXISTS : 0;
+}
+
+async function faultOf(store: InfluxDb): Promise<InfluxDbFault | undefined> {
+  try {
+    await store.check(deadline(DEADLINE_MS));
+  } catch (error) {
+    if (error instanceof InfluxDbFault) return error;
+    throw error;
+  }
+}
+
+function checkLocalStore(settings: StoreSettings, report: CheckReport): void {
+  const path = localStorePath(settings);
+  const ok = (text: string) => report.ok("local_store", `INFLUXDB_URL is not set: ${text}`);
+  try {
+    if (!hasLocalStore(settings)) {
+      Deno.mkdirSync(settings.dataDir, { recursive: true });
+      Deno.removeSync(Deno.makeTempFileSync({ dir: settings.dataDir, prefix: "check-" }));
+      return ok(`enrich will make the local store ${path}`);
+    }
+    const store = openLocalStore(settings);
+    const { points, series } = store.counts();
+    const size = `${(store.sizeBytes() / 1e6).toFixed(1)} MB`;
+    store.close();
+    const held = `${numberText(points)} points of ${numberText(series)} series, ${size}`;
+    ok(`the local store ${path} can be opened (${held})`);
+  } catch (error) {
+    const reason = describeError(error);
+    if (/another process holds it/.test(reason)) {
+      ok(`a running enrich holds the local store ${path}`);
+    } else report.fail("local_store", `The local store: ${reason}; check DATA_DIR`);
+  }
+}

@@ -1,0 +1,155 @@
+/** What enrich says about itself: health with what to do, metrics, status. Every number has a source. */
+import type { EnrichSettings } from "../settings/program_settings.ts";
+import { Metrics } from "../serve/metrics.ts";
+import { PerMinute } from "../serve/per_minute.ts";
+import { VERSION } from "../program/program.ts";
+import type { HealthReason, PageSource, Verdict } from "../serve/server.ts";
+import { LocalStore } from "./local/local_store.ts";
+import type { ConfigWatch } from "./rules/config_watch.ts";
+import type { Receiver } from "./receiver.ts";
+import type { Store } from "./store.ts";
+
+export interface EnrichParts {
+  readonly store: Store;
+  readonly receiver: Receiver;
+  readonly settings: EnrichSettings;
+  readonly configWatch: ConfigWatch;
+}
+
+/** Why events are not stored; empty where they are. */
+export function enrichHealth({ store }: EnrichParts): HealthReason[] {
+  const { problem, description } = store.status();
+  if (problem === undefined) return [];
+  return [{
+    reason: problem,
+    action: `see that ${description} runs and takes points; ingest keeps what waits`,
+  }];
+}
+
+export function enrichMetrics(
+  { store, receiver: { counters }, settings, configWatch }: EnrichParts,
+): () => string {
+  const metrics = new Metrics("enrich");
+  metrics.counter(
+    "requests_total",
+    "Answers to POST /events, by status.",
+    () => counters.requests,
+    "status",
+  );
+  metrics.counter(
+    "events_received_total",
+    "Events that came in, repetitions included.",
+    () => counters.received,
+  );
+  metrics.counter(
+    "events_stored_total",
+    "Events that the store has acknowledged.",
+    () => counters.stored,
+  );
+  metrics.counter(
+    "events_skipped_total",
+    "Events left out, by reason.",
+    () => counters.skipped,
+    "reason",
+  );
+  metrics.counter(
+    "events_problem_total",
+    "Events that can never be stored.",
+    () => sumOf(counters.problems),
+  );
+  metrics.counter(
+    "attributes_left_out_total",
+    "Attributes of stored events that are not stored, by reason.",
+    () => counters.leftOut,
+    "reason",
+  );
+  metrics.gauge(
+    "store_ready",
+    "0 while the store takes no points.",
+    () => store.status().problem ? 0 : 1,
+  );
+  if (store instanceof LocalStore) {
+    metrics.gauge("store_bytes", "Size of the local store's file.", () => store.sizeBytes());
+    metrics.gauge("store_points", "Points in the local store.", () => store.counts().points);
+  }
+  if (settings.file) {
+    metrics.gauge(
+      "config_applied",
+      "0 while CONFIG_FILE as it is now is faulty and not applied.",
+      () => configWatch.problem === undefined ? 1 : 0,
+    );
+  }
+  return () => metrics.text();
+}
+
+/** What the page of enrich shows; its counts of the last hour are taken until the signal is aborted. */
+export function enrichPage(parts: EnrichParts, signal: AbortSignal): PageSource {
+  const { store, receiver: { counters } } = parts;
+  const perMinute = new PerMinute(() => {
+    const { received, stored } = counters;
+    return { received, stored };
+  }, signal);
+  return {
+    name: "enrich",
+    verdict: () => enrichVerdict(parts),
+    status: () => enrichStatus(parts),
+    now: () => ({
+      verdict: enrichVerdict(parts),
+      now_ms: Date.now(),
+      per_minute: perMinute.now(),
+      status: enrichStatus(parts),
+    }),
+    past: async () => ({
+      per_minute: perMinute.history(),
+      house: store instanceof LocalStore ? await store.presentStates.read(signal) : undefined,
+    }),
+  };
+}
+
+function enrichVerdict(parts: EnrichParts): Verdict {
+  const reasons = enrichHealth(parts);
+  if (reasons.length > 0) {
+    return { level: "bad", headline: "Not well: events cannot be stored now", reasons };
+  }
+  const { file } = parts.settings;
+  const { problem } = parts.configWatch;
+  if (file && problem !== undefined) {
+    return {
+      level: "note",
+      headline: "Events are stored, but not as the configuration now says",
+      reasons: [{ reason: problem, action: `mend ${file.path}: it is applied when it changes` }],
+    };
+  }
+  return { level: "well", headline: "All is well: events are stored", reasons };
+}
+
+export function enrichStatus(
+  { store, receiver: { counters }, settings, configWatch }: EnrichParts,
+) {
+  const { description, problem } = store.status();
+  return {
+    program: "enrich",
+    version: VERSION,
+    schema: settings.schema,
+    attributes: settings.attributes,
+    ...(settings.file && { config: { file: settings.file.path, problem: configWatch.problem } }),
+    store: {
+      description,
+      problem,
+      ...(store instanceof LocalStore && { size_bytes: store.sizeBytes(), ...store.counts() }),
+    },
+    events: {
+      received: counters.received,
+      stored: counters.stored,
+      skipped: Object.fromEntries(counters.skipped),
+      problems: sumOf(counters.problems),
+      problem_reasons: Object.fromEntries(counters.problems),
+    },
+    attributes_left_out: Object.fromEntries(counters.leftOut),
+    requests: Object.fromEntries(counters.requests),
+  };
+}
+
+function sumOf(counts: ReadonlyMap<string, number>): number {
+  return [...counts.values()].reduce((sum, count) => sum + count, 0);
+}

@@ -1,0 +1,165 @@
+/** What InfluxDB's answers mean, in all its versions, and what a person can mend. */
+import { z } from "zod";
+import { meaningOf, retryAfterMs, type StatusMeaning } from "../../retry.ts";
+import { StoreUnavailable } from "../store.ts";
+
+/** An answer of InfluxDB's, or of whatever stands in front of it. */
+export interface Answer {
+  readonly status: number;
+  readonly meaning: StatusMeaning;
+  /** The server's own words, on one line; empty where it has none. */
+  readonly reason: string;
+  readonly retryAfterMs: number | undefined;
+}
+
+const IN_FILE: Readonly<Record<string, string>> = {
+  INFLUXDB_URL: "host",
+  INFLUXDB_VERSION: "api_version",
+  INFLUXDB_ORG: "organization",
+  INFLUXDB_BUCKET: "bucket",
+  INFLUXDB_DATABASE: "database",
+  INFLUXDB_USERNAME: "username",
+  INFLUXDB_PASSWORD: "password",
+  INFLUXDB_TOKEN: "token",
+};
+
+/** InfluxDB takes no points now. Without an answer it could not be asked at all. */
+export class InfluxDbFault extends StoreUnavailable {
+  readonly answer: Answer | undefined;
+
+  /** Where `configFile` is set, its options are named beside the variables that the message names. */
+  constructor(
+    message: string,
+    { answer, configFile }: { readonly answer?: Answer; readonly configFile?: string } = {},
+  ) {
+    const named = message.replaceAll(/INFLUXDB_[A-Z_]+(?! \()/g, (name) => {
+      const option = IN_FILE[name];
+      return option && configFile ? `${name} (${option} in ${configFile})` : name;
+    });
+    super(named, answer?.retryAfterMs);
+    this.answer = answer;
+  }
+}
+
+const MAX_ANSWER_CHARS = 4_096;
+const MAX_JSON_CHARS = 1_000_000;
+const MAX_REASON_CHARS = 500;
+/** The longest that a Retry-After is obeyed. */
+const MAX_RETRY_AFTER_MS = 600_000;
+
+/** Reads the answer to a write; of its body the first 4 KiB. */
+export async function readAnswer(response: Response): Promise<Answer> {
+  const { status, headers } = response;
+  const serverNowMs = Date.parse(headers.get("date") ?? "");
+  const askedMs = retryAfterMs(
+    headers.get("retry-after"),
+    Number.isNaN(serverNowMs) ? undefined : serverNowMs,
+  );
+  return {
+    status,
+    meaning: meaningOf(status, 204),
+    reason: reasonIn(await startOfBody(response, MAX_ANSWER_CHARS)),
+    retryAfterMs: askedMs === undefined ? undefined : Math.min(askedMs, MAX_RETRY_AFTER_MS),
+  };
+}
+
+/** The answer's JSON, or undefined where it is none, or not of that form: a login page, for example. */
+export async function readJson<T>(
+  response: Response,
+  schema: z.ZodType<T>,
+): Promise<T | undefined> {
+  try {
+    return schema.parse(JSON.parse(await startOfBody(response, MAX_JSON_CHARS)));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the server says itself that the fault lies in a point, not in the request. */
+export function blamesPoints({ reason }: Answer): boolean {
+  return /partial write|unable to parse|parsing .*failed/.test(reason);
+}
+
+/**
+ * Whether it is the answer to an empty body where address, credentials and database are
+ * right: 1.x and 2.7 say 204, older 2.x "writing requires points", 3.x "incoming write was empty".
+ */
+export function isSoundWhenEmpty({ meaning, reason }: Answer): boolean {
+  return meaning === "done" ||
+    /writing requires points|incoming write was empty/.test(reason);
+}
+
+/** Whether the database or bucket is missing, and nothing else. */
+export function saysMissing({ status, reason }: Answer): boolean {
+  return status === 404 && /^(database not found|bucket .* not found)/.test(reason);
+}
+
+/**
+ * How many points lie beyond the retention, where that is all that was refused. 1.x: "points
+ * beyond retention policy dropped=5"; 2.x: "dropped 5 points outside retention policy of
+ * duration 1h0m0s". In a mixture both versions name the type conflicts only.
+ */
+export function countBeyondRetention({ reason }: Answer): number {
+  const match = /points beyond retention policy dropped=(\d+)/.exec(reason) ??
+    /dropped (\d+) points outside retention policy/.exec(reason);
+  return Number(match?.[1] ?? 0);
+}
+
+/** What a person can mend about an answer that holds everything up; goes behind the rest of the message. */
+export function wishFor(answer: Answer, version: 1 | 2 | 3): string {
+  const { status, reason } = answer;
+  const place = version === 2 ? "INFLUXDB_BUCKET" : "INFLUXDB_DATABASE";
+  if (status === 401) {
+    return version === 1
+      ? "; check INFLUXDB_USERNAME and INFLUXDB_PASSWORD"
+      : "; check INFLUXDB_TOKEN";
+  }
+  if (status === 403) {
+    return version === 1
+      ? "; allow INFLUXDB_USERNAME to write to INFLUXDB_DATABASE"
+      : `; let INFLUXDB_TOKEN be one that may write to ${place}`;
+  }
+  if (saysMissing(answer)) return `; create it by "enrich check --create", or mend ${place}`;
+  if (/^organization .* not found/.test(reason)) return "; mend INFLUXDB_ORG";
+  if (status < 400) return " where 204 was expected: is INFLUXDB_URL a proxy or login page?";
+  if (status < 429) return "; check INFLUXDB_URL and INFLUXDB_VERSION";
+  return "; InfluxDB's own log tells more";
+}
+
+/** The start of the body; the rest is not waited for. Empty where it cannot be read: the status says enough. */
+async function startOfBody(response: Response, maxChars: number): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  try {
+    for await (const chunk of response.body ?? []) {
+      text += decoder.decode(chunk, { stream: true });
+      // leaving the loop cancels the body
+      if (text.length >= maxChars) break;
+    }
+  } catch {
+    return text;
+  }
+  return text.slice(0, maxChars);
+}
+
+const lineErrorSchema = z.object({ error_message: z.string() });
+/** 2.x says `message`, 1.x `error`, 3.x `error` and one entry of `data` a line. */
+const answerSchema = z.object({
+  message: z.string().optional(),
+  error: z.string().optional(),
+  data: z.union([lineErrorSchema, z.array(lineErrorSchema).nonempty()])
+    .optional().catch(undefined),
+});
+
+function reasonIn(body: string): string {
+  let reason = /<title>([^<]*)/i.exec(body)?.[1] ??
+    (/^\s*</.test(body) ? "" : body);
+  try {
+    const { message, error, data } = answerSchema.parse(JSON.parse(body));
+    const line = Array.isArray(data) ? data[0] : data;
+    reason = [message ?? error, line?.error_message].filter(Boolean).join(": ");
+  } catch {
+    // no JSON, or cut: its text is all there is
+  }
+  return reason.replace(/\s+/g, " ").trim().slice(0, MAX_REASON_CHARS);
+}

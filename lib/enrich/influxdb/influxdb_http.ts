@@ -1,0 +1,178 @@
+/** HTTP with one InfluxDB: where it is, who asks, whom to trust, how long an answer may take, its clock. */
+import { Buffer } from "node:buffer";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
+import { deadline, describeError } from "../../retry.ts";
+import { type Answer, InfluxDbFault } from "./influxdb_answer.ts";
+import { StoreUnavailable } from "../store.ts";
+
+/** Secrets are functions, called again at each request, so that a changed one needs no restart; they may throw. */
+export interface InfluxDbConnection {
+  /** Where InfluxDB is; a path is kept, user and password in it are not used. */
+  readonly url: string;
+  readonly version: 1 | 2 | 3;
+  readonly token?: () => string | undefined;
+  readonly username?: () => string | undefined;
+  readonly password?: () => string | undefined;
+  /** PEM text of a certificate authority to trust besides the built-in ones; may throw. */
+  readonly caCert?: () => string | undefined;
+  readonly requestDeadlineMs?: number;
+  /** The name of the file that may hold settings, too, for messages. */
+  readonly configFile?: string;
+}
+
+export interface InfluxDbRequest {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | undefined>>;
+  readonly contentType?: string;
+  readonly body?: string;
+}
+
+/** Below some packet's worth of text, gzip saves nothing. */
+const GZIP_FROM_CHARS = 1_400;
+
+const compress = promisify(gzip);
+
+export class InfluxDbHttp {
+  readonly #connection: InfluxDbConnection;
+  #trusting: { readonly pem: string; readonly client: Deno.HttpClient } | undefined;
+  /** The server's clock less this process's monotonic one. */
+  #clockAheadMs: number | undefined;
+  #closed = false;
+
+  constructor(connection: InfluxDbConnection) {
+    this.#connection = connection;
+  }
+
+  /** The URL without user, password and query, for people and as the base of requests. */
+  get address(): string {
+    const { protocol, host, pathname } = new URL(this.#connection.url);
+    return `${protocol}//${host}${pathname.replace(/\/+$/, "")}`;
+  }
+
+  /** Now, in milliseconds since 1970, by the server's clock; by our own before it has answered. */
+  nowMs(): number {
+    return this.#clockAheadMs === undefined ? Date.now() : performance.now() + this.#clockAheadMs;
+  }
+
+  /**
+   * The answer, whatever its status. Throws InfluxDbFault where there is none, or a secret or
+   * certificate cannot be used; StoreUnavailable where the caller's time is up, or after `close`.
+   */
+  async ask(
+    { method, path, query = {}, contentType, body = "" }: InfluxDbRequest,
+    signal: AbortSignal,
+  ): Promise<Response> {
+    if (this.#closed) throw new StoreUnavailable("InfluxDB is no longer to be asked there");
+    const { requestDeadlineMs = 10_000 } = this.#connection;
+    const headers = this.#headers();
+    if (contentType) headers.set("content-type", contentType);
+    const zipped = body.length >= GZIP_FROM_CHARS;
+    if (zipped) headers.set("content-encoding", "gzip");
+    const url = new URL(this.address + path);
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) url.searchParams.set(name, value);
+    }
+    const client = this.#client();
+    try {
+      const response = await fetch(url, {
+        method,
+        headers,
+        body: method === "GET" ? undefined : zipped ? new Uint8Array(await compress(body)) : body,
+        redirect: "error",
+        signal: deadline(requestDeadlineMs, signal),
+        ...(client && { client }),
+      });
+      const dateMs = Date.parse(response.headers.get("date") ?? "");
+      if (!Number.isNaN(dateMs)) this.#clockAheadMs = dateMs - performance.now();
+      return response;
+    } catch (error) {
+      // that the caller's time is up says nothing about InfluxDB
+      if (signal.aborted) throw new StoreUnavailable("InfluxDB has not answered in time");
+      const state = error instanceof Error && error.name === "TimeoutError"
+        ? `no answer within ${requestDeadlineMs / 1000} s; check that it runs, and INFLUXDB_URL`
+        : stateOf(describeError(error));
+      throw this.fault(`Cannot reach InfluxDB at ${this.address}: ${state}`);
+    }
+  }
+
+  /** The fault in the user's own words: with the option of the file beside the variable. */
+  fault(message: string, answer?: Answer): InfluxDbFault {
+    return new InfluxDbFault(message, { answer, configFile: this.#connection.configFile });
+  }
+
+  /** What is under way comes to its end; nothing more is asked. */
+  close(): void {
+    this.#closed = true;
+    this.#trusting?.client.close();
+  }
+
+  #headers(): Headers {
+    const { version } = this.#connection;
+    const headers = new Headers();
+    const [token, username, password] = this.#secrets();
+    if (version === 1 && username) {
+      const credentials = Buffer.from(`${username}:${password ?? ""}`);
+      headers.set("authorization", `Basic ${credentials.toString("base64")}`);
+    } else if (version !== 1 && token) {
+      // the error that Headers throws would show the token
+      if (!/^[\x21-\x7e]+$/.test(token)) {
+        throw this.fault(
+          "Cannot write to InfluxDB: INFLUXDB_TOKEN holds a space, a line break or a character that no token has",
+        );
+      }
+      headers.set("authorization", `Token ${token}`);
+    }
+    return headers;
+  }
+
+  #secrets(): readonly (string | undefined)[] {
+    const { token, username, password } = this.#connection;
+    try {
+      return [token?.(), username?.(), password?.()];
+    } catch (error) {
+      throw this.fault(describeError(error));
+    }
+  }
+
+  /** What trusts the user's own certificate authority; made anew when its text has changed. */
+  #client(): Deno.HttpClient | undefined {
+    let pem: string | undefined;
+    try {
+      pem = this.#connection.caCert?.();
+    } catch (error) {
+      throw this.fault(describeError(error));
+    }
+    if (pem === this.#trusting?.pem) return this.#trusting?.client;
+    this.#trusting?.client.close();
+    this.#trusting = undefined;
+    if (pem === undefined) return undefined;
+    try {
+      if (!pem.includes("-----BEGIN CERTIFICATE-----")) throw new Error("it holds no certificate");
+      this.#trusting = { pem, client: Deno.createHttpClient({ caCerts: [pem] }) };
+    } catch (error) {
+      throw this.fault(
+        `Cannot trust what ssl_ca_cert names (${describeError(error)}): it must be a PEM file ` +
+          "with the certificate of an authority",
+      );
+    }
+    return this.#trusting.client;
+  }
+}
+
+/** What went wrong and what to do, of the words of fetch and of rustls below it. */
+function stateOf(reason: string): string {
+  const certificate = /invalid peer certificate: (.*)/.exec(reason)?.[1];
+  if (certificate === undefined) return `${reason}; check that it runs, and INFLUXDB_URL`;
+  if (/CaUsedAsEndEntity/.test(certificate)) {
+    return "its certificate is an authority's own, which no server may show; make it one with " +
+      'basicConstraints "CA:FALSE", and name that by ssl_ca_cert';
+  }
+  const wish = /not valid for name/.test(certificate)
+    ? "let INFLUXDB_URL use a name that it is made for"
+    : /Unknown|BadSignature/.test(certificate)
+    ? "let ssl_ca_cert in CONFIG_FILE name the certificate authority that signed it"
+    : "renew it";
+  return `its certificate is not trusted (${certificate}); ${wish}`;
+}

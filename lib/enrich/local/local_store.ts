@@ -1,0 +1,282 @@
+/** Points into an SQLite file of enrich's own, where no InfluxDB is set. */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { z } from "zod";
+import { describeError } from "../../retry.ts";
+import { isCorrupt, isFull, openDatabase, transaction } from "../../sqlite.ts";
+import { PresentStates } from "./present_house.ts";
+import {
+  type FieldValue,
+  type Store,
+  type StorePoint,
+  type StoreStatus,
+  StoreUnavailable,
+  type Verdict,
+} from "../store.ts";
+
+/** A point's identity is InfluxDB's: measurement, tags and time. `total` spares counting the points. */
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS series (
+    id INTEGER PRIMARY KEY,
+    measurement TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    UNIQUE (measurement, tags)
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS point (
+    series INTEGER NOT NULL,
+    time_ns INTEGER NOT NULL,
+    fields TEXT NOT NULL,
+    PRIMARY KEY (series, time_ns)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS total (points INTEGER NOT NULL) STRICT;
+  INSERT INTO total SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM total);
+`;
+const USER_VERSION = 1;
+const CORRUPT_WISH = "move the file away, and the next start makes a new one";
+
+const NANOSECONDS_PER_MS = 1_000_000n;
+const MS_PER_DAY = 86_400_000;
+/** InfluxDB's own bounds: the two smallest and the largest of 64 bits mean something to it. */
+const MAX_TIME_NS = 2n ** 63n - 2n;
+/** What one transaction of `prune` deletes and looks at, at the most: some 10 ms. */
+const PRUNE_POINTS = 5_000;
+const PRUNE_SERIES = 500;
+/** Points that `read` holds in memory; each may have texts of 64 KiB. */
+const READ_POINTS = 200;
+
+/** The embedded store; one process at a time. */
+export class LocalStore implements Store {
+  readonly #db: DatabaseSync;
+  readonly #path: string;
+  readonly #days: number;
+  readonly #addSeries: StatementSync;
+  readonly #findSeries: StatementSync;
+  readonly #addPoint: StatementSync;
+  readonly #unitePoint: StatementSync;
+  readonly #changeTotal: StatementSync;
+  readonly #nextSeries: StatementSync;
+  readonly #prunePoints: StatementSync;
+  readonly #pruneSeries: StatementSync;
+  /** For the page. */
+  readonly presentStates: PresentStates;
+  #problem: string | undefined;
+
+  /**
+   * Opens, or makes, the file. `days` is how long points are kept, counted from their own
+   * time. Throws an Error with a hint where another process holds the file, or it is damaged or too new.
+   */
+  constructor(path: string, { days }: { readonly days: number }) {
+    this.#path = path;
+    this.#days = days;
+    try {
+      this.#db = openDatabase(path, { userVersion: USER_VERSION, schema: SCHEMA });
+    } catch (error) {
+      if (!isCorrupt(error)) throw error;
+      throw new Error(`Cannot open ${path}: ${describeError(error)}; ${CORRUPT_WISH}`, {
+        cause: error,
+      });
+    }
+    this.presentStates = new PresentStates(this.#db);
+    this.#addSeries = this.#db.prepare(
+      "INSERT INTO series (measurement, tags) VALUES (?, ?)",
+    );
+    this.#findSeries = this.#db.prepare("SELECT id FROM series WHERE measurement = ? AND tags = ?");
+    this.#addPoint = this.#db.prepare("INSERT INTO point VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
+    // RFC 7396 takes null for "delete", but no field is null; numbers keep their text
+    this.#unitePoint = this.#db.prepare(
+      "UPDATE point SET fields = json_patch(fields, ?) WHERE series = ? AND time_ns = ?",
+    );
+    this.#changeTotal = this.#db.prepare("UPDATE total SET points = points + ?");
+    this.#nextSeries = this.#db.prepare( // what was imported of years, an hour a point, is meant to stay
+      "SELECT id FROM series WHERE id >= ? AND measurement != 'statistics' ORDER BY id LIMIT ?",
+    );
+    this.#prunePoints = this.#db.prepare(
+      "DELETE FROM point WHERE series = ?1 AND time_ns IN " +
+        "(SELECT time_ns FROM point WHERE series = ?1 AND time_ns < ?2 LIMIT ?3)",
+    );
+    this.#pruneSeries = this.#db.prepare(
+      "DELETE FROM series WHERE id = ? AND NOT EXISTS (SELECT 1 FROM point WHERE series = id)",
+    );
+  }
+
+  /**
+   * One transaction a batch: on the disk when it returns. What InfluxDB would not take as a
+   * point is refused. A point older than what is kept is stored, until the next `prune`.
+   */
+  write(points: readonly StorePoint[]): Promise<readonly Verdict[]> {
+    return Promise.try(() =>
+      this.#attempt(() => {
+        let added = 0;
+        const verdicts = points.map((point): Verdict => {
+          const reason = reasonToRefuse(point);
+          if (reason !== undefined) return { kind: "refused", reason };
+          if (this.#put(point)) added++;
+          return { kind: "stored" };
+        });
+        this.#changeTotal.run(added);
+        return verdicts;
+      })
+    );
+  }
+
+  async probe(): Promise<void> {
+    try {
+      await this.write([]);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+    }
+  }
+
+  /**
+   * Deletes what is older than the days that are kept, a little at a time so that writes
+   * come between, and returns how many points that were. The file does not shrink: its
+   * pages are used again. Abort the signal before closing. Throws StoreUnavailable.
+   */
+  async prune(nowMs: number, signal: AbortSignal): Promise<number> {
+    const beforeNs = BigInt(Math.floor(nowMs - this.#days * MS_PER_DAY)) * NANOSECONDS_PER_MS;
+    let pruned = 0;
+    let next: number | undefined = 0;
+    while (next !== undefined && !signal.aborted) {
+      const first: number = next;
+      const step = this.#attempt(() => this.#pruneStep(first, beforeNs));
+      next = step.next;
+      pruned += step.pruned;
+      await nextTurn();
+    }
+    return pruned;
+  }
+
+  /** How many there are; does not look at the points. */
+  counts(): { readonly series: number; readonly points: number } {
+    const query = "SELECT points, (SELECT count(*) FROM series) AS series FROM total";
+    const row = this.#db.prepare(query).get();
+    return { series: Number(row?.series), points: Number(row?.points) };
+  }
+
+  /** The file's size in bytes, without the write-ahead log (some 4 MB). */
+  sizeBytes(): number {
+    const sizes = "SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size";
+    return Number(this.#db.prepare(sizes).get()?.bytes);
+  }
+
+  /** All points, by series and time, of which few are in memory; others may be written meanwhile. */
+  *read(): Generator<StorePoint> {
+    const page = this.#db.prepare(
+      "SELECT series, time_ns, fields, measurement, tags FROM point JOIN series ON id = series " +
+        "WHERE (series, time_ns) > (?, ?) ORDER BY series, time_ns LIMIT ?",
+    );
+    page.setReadBigInts(true);
+    let series = 0n;
+    let timeNs = 0n;
+    for (;;) {
+      const rows = page.all(series, timeNs, READ_POINTS);
+      if (rows.length === 0) return;
+      for (const row of rows) {
+        series = BigInt(Number(row.series));
+        timeNs = BigInt(String(row.time_ns));
+        yield {
+          measurement: String(row.measurement),
+          tags: textsOf(String(row.tags)),
+          fields: valuesOf(String(row.fields)),
+          timeNs,
+        };
+      }
+    }
+  }
+
+  status(): StoreStatus {
+    return {
+      description: `the local store ${this.#path} (kept for ${this.#days} days)`,
+      problem: this.#problem,
+    };
+  }
+
+  close(): void {
+    if (this.#db.isOpen) this.#db.close();
+  }
+
+  /** Whether the point is a new one. */
+  #put({ measurement, tags, fields, timeNs }: StorePoint): boolean {
+    // to InfluxDB, a tag without a value is none
+    const tagsJson = jsonOf([...tags].filter(([, value]) => value !== "").sort(byName));
+    const fieldsJson = jsonOf(fields);
+    const id = this.#findSeries.get(measurement, tagsJson)?.id ??
+      this.#addSeries.run(measurement, tagsJson).lastInsertRowid;
+    const series = Number(id);
+    const isNew = Number(this.#addPoint.run(series, timeNs, fieldsJson).changes) === 1;
+    if (!isNew) this.#unitePoint.run(fieldsJson, series, timeNs);
+    return isNew;
+  }
+
+  /** Looks at some series from `first` on; `next` is where to go on, undefined at the end. */
+  #pruneStep(
+    first: number,
+    beforeNs: bigint,
+  ): { readonly next: number | undefined; readonly pruned: number } {
+    let pruned = 0;
+    const ids = this.#nextSeries.all(first, PRUNE_SERIES).map(({ id }) => Number(id));
+    let next = ids.length === 0 ? undefined : first;
+    for (const id of ids) {
+      const wanted = PRUNE_POINTS - pruned;
+      const deleted = Number(this.#prunePoints.run(id, beforeNs, wanted).changes);
+      pruned += deleted;
+      if (deleted > 0) this.#pruneSeries.run(id);
+      next = id;
+      // the same series may have more of them
+      if (deleted === wanted) break;
+      next = id + 1;
+    }
+    if (pruned > 0) this.#changeTotal.run(-pruned);
+    return { next, pruned };
+  }
+
+  /** Runs `work` in a transaction. Throws StoreUnavailable, which then is the problem. */
+  #attempt<T>(work: () => T): T {
+    try {
+      const result = transaction(this.#db, work);
+      this.#problem = undefined;
+      return result;
+    } catch (error) {
+      const wish = isFull(error)
+        ? "free space on its disk, or lower LOCAL_STORE_DAYS"
+        : isCorrupt(error)
+        ? CORRUPT_WISH
+        : "check the disk, and the permissions of DATA_DIR";
+      this.#problem = `Cannot write ${this.#path}: ${describeError(error)}; ${wish}`;
+      throw new StoreUnavailable(this.#problem);
+    }
+  }
+}
+
+function reasonToRefuse({ measurement, fields, timeNs }: StorePoint): string | undefined {
+  if (measurement === "") return "The point has no measurement";
+  if (fields.size === 0) return "The point has no fields";
+  for (const [name, value] of fields) {
+    if (typeof value === "number" && !Number.isFinite(value)) {
+      return `The field ${name} is ${value}, which is no number that can be stored`;
+    }
+  }
+  if (timeNs > MAX_TIME_NS || timeNs < -MAX_TIME_NS) {
+    return `The time ${timeNs} ns is beyond what can be stored`;
+  }
+}
+
+function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return a < b ? -1 : 1;
+}
+
+/** `fromEntries` defines its members, so that `__proto__` is a name like any other. */
+function jsonOf(entries: Iterable<readonly [string, FieldValue]>): string {
+  return JSON.stringify(Object.fromEntries(entries));
+}
+
+const valuesSchema = z.array(z.tuple([z.string(), z.union([z.number(), z.string()])]));
+const textsSchema = z.array(z.tuple([z.string(), z.string()]));
+
+function valuesOf(json: string): ReadonlyMap<string, FieldValue> {
+  return new Map(valuesSchema.parse(Object.entries(JSON.parse(json))));
+}
+
+function textsOf(json: string): ReadonlyMap<string, string> {
+  return new Map(textsSchema.parse(Object.entries(JSON.parse(json))));
+}

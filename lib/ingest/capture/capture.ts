@@ -1,0 +1,282 @@
+/**
+ * Capture: keeps one connection to Home Assistant and spools every event, with the names that hold
+ * at that moment, into the outbox before anything else. Never waits for anybody while it reads.
+ */
+import type { RegistryNames } from "../../contract.ts";
+import { getLogger } from "../../log.ts";
+import { describeError, sleep } from "../../retry.ts";
+import type { Secret } from "../../settings/secret.ts";
+import { parseTimeUs } from "../../time.ts";
+import { Backfill } from "../history/filling.ts";
+import {
+  CommandFailed,
+  Connection,
+  CONNECTION_TIMES,
+  type ConnectionTimes,
+  TokenRefused,
+} from "../hass/connection.ts";
+import { envelopeLine } from "../outbox/envelope.ts";
+import { HassClock } from "../hass/hass_clock.ts";
+import type { Outbox } from "../outbox/outbox.ts";
+import {
+  type EventHead,
+  isRegistryEvent,
+  REGISTRY_EVENTS,
+  webSocketUrl,
+} from "../hass/protocol.ts";
+import type { PresentState } from "../hass/present_states.ts";
+import { RegistryRefresh } from "./registry_refresh.ts";
+import { takeSnapshots } from "./state_snapshots.ts";
+
+/** How long is waited for what, in milliseconds; injected so that tests need not wait. */
+export interface CaptureTimes extends ConnectionTimes {
+  /** While Home Assistant starts, a subscription can take more than 10 s. */
+  readonly subscribeDeadlineMs: number;
+  /** A refused token counts as a failed login, and enough of those get the address banned. */
+  readonly refusedWaitMs: number;
+  /** The longest wait at first; it grows with the time away, so that little is missed at the end. */
+  readonly backoffBaseMs: number;
+  readonly backoffMaxMs: number;
+  /** Waits grow until a subscription has held this long. */
+  readonly stableMs: number;
+}
+
+export const CAPTURE_TIMES: CaptureTimes = {
+  ...CONNECTION_TIMES,
+  subscribeDeadlineMs: 60_000,
+  refusedWaitMs: 60_000,
+  backoffBaseMs: 1_000,
+  backoffMaxMs: 30_000,
+  stableMs: 30_000,
+};
+
+const log = getLogger("ingest", "capture");
+
+export interface CaptureOptions {
+  readonly hassUrl: string;
+  readonly hassToken: Secret;
+  /** Names the house, where there are several. */
+  readonly source?: string;
+  readonly outbox: Outbox;
+  /** How much of the recorder's history the first start imports, in days; 0 for none. */
+  readonly backfillDays: number;
+  /** How often the present states are spooled, in minutes; 0 for never. */
+  readonly snapshotMinutes: number;
+  readonly times?: CaptureTimes;
+  /** When a gap is looked into, in milliseconds after subscribing. */
+  readonly looksMs?: readonly number[];
+}
+
+export type CaptureState =
+  | { readonly kind: "connecting" }
+  | { readonly kind: "capturing"; readonly haVersion: string; readonly events: "all" | "states" }
+  | { readonly kind: "token refused"; readonly reason: string }
+  | { readonly kind: "disconnected"; readonly reason: string };
+
+type Lost = Extract<CaptureState, { readonly reason: string }>;
+
+export class Capture {
+  readonly #options: CaptureOptions;
+  readonly #times: CaptureTimes;
+  readonly #clock = new HassClock();
+  readonly #registry: RegistryRefresh;
+  readonly backfill: Backfill;
+  #state: CaptureState = { kind: "connecting" };
+  #connection: Connection | undefined;
+  #malformed = 0;
+  #connections = 0;
+  #lastEventMs: number | undefined;
+
+  constructor(options: CaptureOptions) {
+    this.#options = options;
+    this.#times = options.times ?? CAPTURE_TIMES;
+    this.#registry = new RegistryRefresh(
+      options.outbox,
+      this.#clock,
+      (event) =>
+        envelopeLine(event, { registry: undefined, source: options.source, via: "registry" }),
+    );
+    this.backfill = new Backfill({
+      outbox: options.outbox,
+      clock: this.#clock,
+      registered: () => this.#registry.registry.entityIds(),
+      line: (text, entity, via) => this.#lineOf(text, entity, via),
+      days: options.backfillDays,
+      looksMs: options.looksMs,
+    });
+  }
+
+  get state(): CaptureState {
+    return this.#state;
+  }
+
+  /** Messages that could not be read; outside the equation, for they never became events. */
+  get malformed(): number {
+    return this.#malformed;
+  }
+
+  get connections(): number {
+    return this.#connections;
+  }
+
+  /** Milliseconds since the last event, or undefined before the first. */
+  get silenceMs(): number | undefined {
+    return this.#lastEventMs === undefined ? undefined : performance.now() - this.#lastEventMs;
+  }
+
+  /** The connection that captures, while there is one. */
+  get connection(): Connection | undefined {
+    return this.#connection;
+  }
+
+  /** The names that the last registry has for an entity. */
+  namesOf(entityId: string): RegistryNames | undefined {
+    return this.#registry.registry.namesOf({ entityId });
+  }
+
+  /** How many entities the last registry names. */
+  get namedEntities(): number {
+    return this.#registry.registry.size;
+  }
+
+  /** Captures until the signal is aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    this.backfill.interrupted("ingest was not running");
+    const { refusedWaitMs, stableMs } = this.#times;
+    let awaySinceMs = performance.now();
+    while (!signal.aborted) {
+      const startedMs = performance.now();
+      const lost = await this.#capture(signal).catch((error): Lost => ({
+        kind: error instanceof TokenRefused ? "token refused" : "disconnected",
+        reason: describeError(error),
+      }));
+      if (signal.aborted) return;
+      const nowMs = performance.now();
+      if (nowMs - startedMs > stableMs) awaySinceMs = nowMs;
+      this.#lost(lost);
+      const refused = lost.kind === "token refused";
+      await sleep(refused ? refusedWaitMs : this.#waitMs(nowMs - awaySinceMs), signal);
+    }
+  }
+
+  /** A quarter of the time away at the most, with full jitter: a restart costs few seconds more. */
+  #waitMs(awayMs: number): number {
+    const { backoffBaseMs, backoffMaxMs } = this.#times;
+    return Math.random() * Math.min(backoffMaxMs, Math.max(backoffBaseMs, awayMs / 4));
+  }
+
+  #lost(lost: Lost): void {
+    const before = this.#state;
+    this.#state = lost;
+    if ("reason" in before && before.reason === lost.reason) return;
+    log.warn("Not capturing: {reason}", { reason: lost.reason });
+  }
+
+  /** One connection, from opening to end. */
+  async #capture(signal: AbortSignal): Promise<Lost> {
+    const { connection, haVersion } = await Connection.open({
+      url: webSocketUrl(this.#options.hassUrl),
+      token: this.#options.hassToken(),
+      signal,
+      times: this.#times,
+      handlers: {
+        onEvent: ({ event }, text) => this.#onEvent(connection, event, text),
+        onMalformed: (reason) => {
+          this.#malformed++;
+          log.warn("Cannot read a message of Home Assistant: {reason}", { reason });
+        },
+      },
+    });
+    // from here on events may come, and with the connection's end some may be missing
+    let mayHear = false;
+    let reason = "Home Assistant did not take the subscription";
+    try {
+      await connection.command("supported_features", { features: { coalesce_messages: 1 } });
+      // at the very first start names come first: what happens meanwhile is a gap like any other
+      if (this.#registry.registry.size === 0) await this.#registry.fetch(connection);
+      await this.backfill.prepare(connection);
+      mayHear = true;
+      const events = await subscribe(connection, this.#times.subscribeDeadlineMs);
+      this.#connections++;
+      this.#connection = connection;
+      this.#state = { kind: "capturing", haVersion, events };
+      log.info("Capturing {events} of Home Assistant {haVersion} at {url}", {
+        events: events === "all" ? "all events" : "states and registry changes",
+        haVersion,
+        url: this.#options.hassUrl,
+      });
+      this.#registry.schedule(connection, 0);
+      const working = this.#whileConnected(connection, signal);
+      reason = await connection.closed;
+      await working;
+      return { kind: "disconnected", reason };
+    } finally {
+      this.#connection = undefined;
+      connection.close("done with");
+      this.#options.outbox.flush();
+      if (mayHear) this.backfill.interrupted(signal.aborted ? "ingest was stopped" : reason);
+    }
+  }
+
+  /** What is asked of Home Assistant beside the events that it sends. */
+  async #whileConnected(connection: Connection, signal: AbortSignal): Promise<void> {
+    const closed = new AbortController();
+    connection.closed.then(() => closed.abort());
+    const ended = AbortSignal.any([signal, closed.signal]);
+    const { outbox, snapshotMinutes: intervalMinutes } = this.#options;
+    const line = (text: string, state: PresentState) => this.#lineOf(text, state, "snapshot");
+    await Promise.all([
+      this.backfill.run(connection, ended),
+      takeSnapshots(connection, { outbox, clock: this.#clock, line, intervalMinutes }, ended),
+    ]);
+  }
+
+  #onEvent(connection: Connection, event: EventHead, text: string): void {
+    const { event_type, time_fired, data } = event;
+    const { entity_id: entityId, new_state: newState, old_state: oldState } = data;
+    const timeUs = parseTimeUs(time_fired);
+    const lastUpdatedUs = newState?.last_updated ? parseTimeUs(newState.last_updated) : timeUs;
+    const stamp = event_type === "state_changed" && entityId && lastUpdatedUs !== undefined
+      ? { entityId, lastUpdatedUs, previousUs: parseTimeUs(oldState?.last_updated ?? "") }
+      : undefined;
+    const friendlyName = (newState ?? oldState)?.attributes?.friendly_name;
+    const registry = this.#registry.registry.namesOf({
+      entityId,
+      deviceId: data.device_id,
+      friendlyName: typeof friendlyName === "string" ? friendlyName : undefined,
+    });
+    const line = envelopeLine(text, { registry, source: this.#options.source });
+    this.#options.outbox.add({ line, stamp });
+    this.#lastEventMs = performance.now();
+    if (timeUs !== undefined) this.#clock.hear(timeUs);
+    if (isRegistryEvent(event_type)) this.#registry.schedule(connection);
+  }
+
+  /** The line of an event that ingest makes of what Home Assistant says of an entity. */
+  #lineOf(
+    text: string,
+    entity: { readonly entityId: string; readonly friendlyName?: string },
+    via: "history" | "snapshot",
+  ): string {
+    const registry = this.#registry.registry.namesOf(entity);
+    return envelopeLine(text, { registry, source: this.#options.source, via });
+  }
+}
+
+/** Subscribes to all events, or, where the token is no administrator's, to those that it may have. */
+async function subscribe(connection: Connection, deadlineMs: number): Promise<"all" | "states"> {
+  try {
+    await connection.command("subscribe_events", {}, deadlineMs);
+    return "all";
+  } catch (error) {
+    if (!(error instanceof CommandFailed && error.code === "unauthorized")) throw error;
+    log.warn(
+      "HASS_TOKEN is no administrator's: only states and registry changes are captured, " +
+        "no other events; make the token as an administrator to have all",
+    );
+    for (const event_type of ["state_changed", ...REGISTRY_EVENTS]) {
+      await connection.command("subscribe_events", { event_type }, deadlineMs);
+    }
+    return "states";
+  }
+}

@@ -1,0 +1,44 @@
+/** Whether enrich is there, takes SERVICE_TOKEN and can store. */
+import { z } from "zod";
+import { askProgram, programAt } from "../../program/check_listening.ts";
+import type { CheckReport } from "../../program/check_report.ts";
+import type { IngestSettings } from "../../settings/program_settings.ts";
+import { describeError } from "../../retry.ts";
+
+const healthSchema = z.object({
+  reasons: z.array(z.object({ reason: z.string(), action: z.string() })).nonempty(),
+});
+
+export async function checkEnrich(
+  { enrichmentServiceUrl: url, serviceToken }: IngestSettings,
+  report: CheckReport,
+): Promise<void> {
+  const fail = (message: string) => report.fail("enrich", message);
+  let status: number;
+  let body: unknown;
+  try {
+    const response = await askProgram(url, "/health/ready", serviceToken);
+    status = response.status;
+    body = await response.json().catch(() => undefined);
+  } catch (error) {
+    return fail(
+      `Cannot reach enrich at ${url} (${describeError(error)}); ` +
+        "see that it runs, and ENRICHMENT_SERVICE_URL",
+    );
+  }
+  if (status === 401) {
+    const state = serviceToken ? "does not take this SERVICE_TOKEN" : "asks for a SERVICE_TOKEN";
+    return fail(`Enrich at ${url} ${state}; set the same for both programs`);
+  }
+  const program = await programAt(url, serviceToken);
+  if (program !== "enrich") {
+    const who = program === "ingest" ? "ingest itself" : `no enrich (it answered ${status})`;
+    return fail(`What answers at ${url} is ${who}; mend ENRICHMENT_SERVICE_URL`);
+  }
+  report.ok("enrich", `Enrich answers at ${url}`);
+  const health = healthSchema.safeParse(body);
+  if (!health.success) return report.ok("store", "It stores events");
+  for (const { reason, action } of health.data.reasons) {
+    report.fail("store", `Enrich is not ready: ${reason}; ${action}`);
+  }
+}

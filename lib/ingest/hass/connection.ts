@@ -1,0 +1,243 @@
+/** One socket to Home Assistant, from its opening to its end. Who wants another one makes another Connection. */
+import { memberText } from "../../json_text.ts";
+import { describeError } from "../../retry.ts";
+import { readFrame, type Received, type ServerMessage } from "./protocol.ts";
+
+/** How long is waited for what, in milliseconds; injected so that tests need not wait. */
+export interface ConnectionTimes {
+  /** For opening and authenticating: Home Assistant itself drops a silent socket after 10 s. */
+  readonly openDeadlineMs: number;
+  readonly commandDeadlineMs: number;
+  /** After this much silence Home Assistant is asked whether it is still there. */
+  readonly silenceMs: number;
+  readonly pongDeadlineMs: number;
+}
+
+export const CONNECTION_TIMES: ConnectionTimes = {
+  openDeadlineMs: 10_000,
+  commandDeadlineMs: 30_000,
+  silenceMs: 15_000,
+  pongDeadlineMs: 10_000,
+};
+
+/** Home Assistant does not accept the token. Trying again soon can get the address banned. */
+export class TokenRefused extends Error {
+  override readonly name = "TokenRefused";
+}
+
+/** Home Assistant answered a command with an error. */
+export class CommandFailed extends Error {
+  override readonly name = "CommandFailed";
+  constructor(readonly code: string, message: string) {
+    super(message);
+  }
+}
+
+export interface ConnectionHandlers {
+  onEvent(event: Extract<ServerMessage, { type: "event" }>, text: string): void;
+  onMalformed(reason: string): void;
+}
+
+interface Answer {
+  readonly result: unknown;
+  /** The message's own text. */
+  readonly text: string;
+}
+
+interface Waiting {
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: ReturnType<typeof setTimeout>;
+}
+
+export class Connection {
+  readonly #socket: WebSocket;
+  readonly #handlers: ConnectionHandlers;
+  readonly #times: ConnectionTimes;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #closed = Promise.withResolvers<string>();
+  readonly #authenticated = Promise.withResolvers<string>();
+  readonly #watch: ReturnType<typeof setInterval>;
+  #lastId = 0;
+  #heardMs = performance.now();
+  #asking = false;
+  #open = true;
+
+  private constructor(
+    url: string,
+    token: string,
+    handlers: ConnectionHandlers,
+    times: ConnectionTimes,
+  ) {
+    this.#handlers = handlers;
+    this.#times = times;
+    this.#socket = new WebSocket(url);
+    this.#socket.onmessage = ({ data }) => this.#receive(data, token);
+    this.#socket.onclose = ({ code, reason }) =>
+      this.#end(`Home Assistant closed the connection (${code}${reason ? `: ${reason}` : ""})`);
+    this.#socket.onerror = (event) =>
+      this.#end(
+        event instanceof ErrorEvent && event.message ? event.message : "the connection failed",
+      );
+    this.#watch = setInterval(() => this.#listenForSilence(), times.silenceMs / 15);
+  }
+
+  /**
+   * Connects and authenticates.
+   * Throws TokenRefused, or an Error that says what failed.
+   */
+  static async open(
+    { url, token, handlers, signal, times = CONNECTION_TIMES }: {
+      readonly url: string;
+      readonly token: string;
+      readonly handlers: ConnectionHandlers;
+      readonly signal: AbortSignal;
+      readonly times?: ConnectionTimes;
+    },
+  ): Promise<{ readonly connection: Connection; readonly haVersion: string }> {
+    signal.throwIfAborted();
+    const connection = new Connection(url, token, handlers, times);
+    const timer = setTimeout(
+      () =>
+        connection.close(`Home Assistant did not answer within ${times.openDeadlineMs / 1000} s`),
+      times.openDeadlineMs,
+    );
+    const abort = () => connection.close("stopping");
+    signal.addEventListener("abort", abort, { once: true });
+    connection.closed.finally(() => signal.removeEventListener("abort", abort));
+    try {
+      return { connection, haVersion: await connection.#authenticated.promise };
+    } catch (error) {
+      connection.close("not authenticated");
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Resolves with the reason when the connection has ended, whoever ended it. */
+  get closed(): Promise<string> {
+    return this.#closed.promise;
+  }
+
+  /**
+   * Sends a command and returns its result.
+   * Throws CommandFailed with Home Assistant's code, or an Error where no answer came in time
+   * or the connection ended.
+   */
+  async command(
+    type: string,
+    parameters: Readonly<Record<string, unknown>> = {},
+    deadlineMs = this.#times.commandDeadlineMs,
+  ): Promise<unknown> {
+    return (await this.#ask(type, parameters, deadlineMs)).result;
+  }
+
+  /** As `command`, but returns the result's text as it came. */
+  async commandText(
+    type: string,
+    parameters: Readonly<Record<string, unknown>> = {},
+    deadlineMs = this.#times.commandDeadlineMs,
+  ): Promise<string> {
+    return memberText((await this.#ask(type, parameters, deadlineMs)).text, "result") ?? "null";
+  }
+
+  #ask(
+    type: string,
+    parameters: Readonly<Record<string, unknown>>,
+    deadlineMs: number,
+  ): Promise<Answer> {
+    if (!this.#open) return Promise.reject(new Error("the connection has ended"));
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const id = ++this.#lastId;
+    const timer = setTimeout(() => {
+      this.#waiting.delete(id);
+      reject(new Error(`no answer to ${type} within ${deadlineMs / 1000} s`));
+    }, deadlineMs);
+    this.#waiting.set(id, { resolve, reject, timer });
+    this.#socket.send(JSON.stringify({ id, type, ...parameters }));
+    return promise;
+  }
+
+  /**
+   * Ends the connection now. On a half-open socket Deno never fires `close`, so nothing waits for
+   * it: the handlers are taken off and the socket is left to itself.
+   */
+  close(reason: string): void {
+    this.#end(reason);
+  }
+
+  #end(reason: string): void {
+    if (!this.#open) return;
+    this.#open = false;
+    clearInterval(this.#watch);
+    this.#socket.onmessage = this.#socket.onclose = this.#socket.onerror = null;
+    try {
+      this.#socket.close();
+    } catch {
+      // a socket that never opened has nothing to close
+    }
+    const error = new Error(reason);
+    for (const { reject, timer } of this.#waiting.values()) {
+      clearTimeout(timer);
+      reject(error);
+    }
+    this.#waiting.clear();
+    this.#authenticated.reject(error);
+    this.#closed.resolve(reason);
+  }
+
+  #receive(data: unknown, token: string): void {
+    this.#heardMs = performance.now();
+    if (typeof data !== "string") return this.#handlers.onMalformed("a binary frame");
+    for (const received of readFrame(data)) {
+      try {
+        this.#handle(received, token);
+      } catch (error) {
+        this.#handlers.onMalformed(describeError(error));
+      }
+    }
+  }
+
+  #handle(received: Received, token: string): void {
+    if (received.kind === "malformed") return this.#handlers.onMalformed(received.reason);
+    const { message, text } = received;
+    switch (message.type) {
+      case "event":
+        return this.#handlers.onEvent(message, memberText(text, "event") ?? "");
+      case "pong":
+        return this.#settle(message.id, ({ resolve }) => resolve({ result: undefined, text }));
+      case "result":
+        return this.#settle(message.id, ({ resolve, reject }) => {
+          if (message.success) return resolve({ result: message.result, text });
+          const { code, message: said } = message.error ?? { code: "unknown_error", message: "" };
+          reject(new CommandFailed(code, `Home Assistant answered ${code}: ${said}`));
+        });
+      case "auth_required":
+        return this.#socket.send(JSON.stringify({ type: "auth", access_token: token }));
+      case "auth_ok":
+        return this.#authenticated.resolve(message.ha_version);
+      case "auth_invalid":
+        this.#authenticated.reject(new TokenRefused(message.message));
+        return this.#end("the token was refused");
+    }
+  }
+
+  #settle(id: number, answer: (waiting: Waiting) => void): void {
+    const waiting = this.#waiting.get(id);
+    if (!waiting) return;
+    this.#waiting.delete(id);
+    clearTimeout(waiting.timer);
+    answer(waiting);
+  }
+
+  #listenForSilence(): void {
+    const { silenceMs, pongDeadlineMs } = this.#times;
+    if (this.#asking || performance.now() - this.#heardMs < silenceMs) return;
+    this.#asking = true;
+    this.command("ping", {}, pongDeadlineMs).then(
+      () => this.#asking = false,
+      () => this.#end(`no sign of Home Assistant for ${(silenceMs + pongDeadlineMs) / 1000} s`),
+    );
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * Home Assistant's WebSocket messages, pure: text in, typed messages out.
+ * https://developers.home-assistant.io/docs/api/websocket, and the recorded frames in tests/fixtures.
+ */
+import { z } from "zod";
+import { elementTexts } from "../../json_text.ts";
+import { describeError } from "../../retry.ts";
+
+const entityState = z.looseObject({
+  last_updated: z.string().optional().catch(undefined),
+  attributes: z.looseObject({ friendly_name: z.unknown().optional() }).optional().catch(undefined),
+}).nullish().catch(undefined);
+
+/** As much of an event as capture needs; what it means is enrich's business. */
+const eventHead = z.object({
+  event_type: z.string().catch(""),
+  time_fired: z.string().catch(""),
+  data: z.looseObject({
+    entity_id: z.string().optional().catch(undefined),
+    device_id: z.string().optional().catch(undefined),
+    new_state: entityState,
+    old_state: entityState,
+  }).catch({}),
+});
+export type EventHead = z.infer<typeof eventHead>;
+
+const serverMessage = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("auth_required") }),
+  z.object({ type: z.literal("auth_ok"), ha_version: z.string().catch("unknown") }),
+  z.object({ type: z.literal("auth_invalid"), message: z.string().catch("") }),
+  z.object({ type: z.literal("pong"), id: z.int() }),
+  z.object({ type: z.literal("event"), id: z.int(), event: eventHead }),
+  z.object({
+    type: z.literal("result"),
+    // an error's id can be null, 0 or a text: such an answer belongs to no command
+    id: z.int().catch(0),
+    success: z.boolean(),
+    result: z.unknown().optional(),
+    error: z.object({ code: z.string(), message: z.string().catch("") }).optional(),
+  }),
+]);
+export type ServerMessage = z.infer<typeof serverMessage>;
+
+/** A message of a frame: what it says, with its own text; or why it could not be read. */
+export type Received =
+  | { readonly kind: "message"; readonly message: ServerMessage; readonly text: string }
+  | { readonly kind: "malformed"; readonly reason: string };
+
+/**
+ * The messages of a frame. With `coalesce_messages` a frame is one message or an array of them;
+ * one that cannot be read never takes its neighbours with it.
+ */
+export function readFrame(frame: string): Received[] {
+  return elementTexts(frame).map((text) => {
+    try {
+      return { kind: "message", message: serverMessage.parse(JSON.parse(text)), text };
+    } catch (error) {
+      const reason = error instanceof z.ZodError ? z.prettifyError(error) : describeError(error);
+      return { kind: "malformed", reason: reason.replaceAll("\n", " ") };
+    }
+  });
+}
+
+/** The address of the WebSocket API below Home Assistant's own, whose path prefix is kept. */
+export function webSocketUrl(hassUrl: string): string {
+  const url = new URL(hassUrl);
+  url.protocol = url.protocol.replace(/^http/, "ws");
+  if (!url.pathname.endsWith("/api/websocket")) {
+    url.pathname = `${url.pathname.replace(/\/+$/, "")}/api/websocket`;
+  }
+  return url.href;
+}
+
+/** The registry events: subscribed to one by one where the token may not have all events. */
+export const REGISTRY_EVENTS = [
+  "area_registry_updated",
+  "floor_registry_updated",
+  "label_registry_updated",
+  "device_registry_updated",
+  "entity_registry_updated",
+] as const;
+
+export function isRegistryEvent(eventType: string): boolean {
+  return REGISTRY_EVENTS.some((name) => name === eventType);
+}

@@ -1,0 +1,184 @@
+/** What ingest says about itself: health with what to do, status, the page. Every number has a source. */
+import type { IngestSettings } from "../settings/program_settings.ts";
+import { PerMinute } from "../serve/per_minute.ts";
+import { VERSION } from "../program/program.ts";
+import type { HealthReason, PageSource, Verdict } from "../serve/server.ts";
+import type { Capture } from "./capture/capture.ts";
+import type { Delivery } from "./delivery/delivery.ts";
+import type { Gap } from "./outbox/missing.ts";
+import type { Outbox } from "./outbox/outbox.ts";
+import type { Statistics } from "./statistics/statistics.ts";
+
+/** Of the gaps the page shows the last ones. */
+const SHOWN_GAPS = 5;
+
+export interface IngestParts {
+  readonly outbox: Outbox;
+  readonly capture: Capture;
+  readonly delivery: Delivery;
+  readonly statistics: Statistics;
+  readonly settings: IngestSettings;
+}
+
+/** Why events are not captured or not delivered; empty where both are. */
+export function ingestHealth({ outbox, capture, delivery, settings }: IngestParts): HealthReason[] {
+  const reasons: HealthReason[] = [];
+  const { state } = capture;
+  if (state.kind === "token refused") {
+    reasons.push({
+      reason: `Home Assistant refused HASS_TOKEN: ${state.reason}`,
+      action: "make a new long-lived access token under your profile, Security, and set it",
+    });
+  } else if (state.kind !== "capturing") {
+    reasons.push({
+      reason: state.kind === "connecting"
+        ? "Home Assistant has not answered yet"
+        : `Home Assistant is not connected: ${state.reason}`,
+      action: `see that Home Assistant runs and that HASS_URL (${settings.hassUrl}) reaches it`,
+    });
+  }
+  if (delivery.problem) {
+    reasons.push({
+      reason: `Events wait in the outbox: enrich ${delivery.problem.reason}`,
+      action: `see ${settings.enrichmentServiceUrl}/health, nothing is lost meanwhile`,
+    });
+  }
+  if (outbox.full) {
+    reasons.push({
+      reason: "The outbox is full, events are refused",
+      action:
+        "mend what keeps events from being delivered, or raise OUTBOX_MAX_MB or free the disk",
+    });
+  }
+  return reasons;
+}
+
+/** What health says besides: dead letters wait for a person, and keep nobody waiting. */
+export function ingestNotes({ outbox }: IngestParts): Readonly<Record<string, number>> {
+  return { dead_letters: outbox.counters().deadLettered };
+}
+
+export function ingestStatus(parts: IngestParts) {
+  const flow = flowStatus(parts);
+  const reasons = { dead_letter_reasons: parts.outbox.deadLetterReasons() };
+  return { ...flow, outbox: { ...flow.outbox, ...reasons } };
+}
+
+/** What the page of ingest shows; its counts of the last hour are taken until the signal is aborted. */
+export function ingestPage(parts: IngestParts, signal: AbortSignal): PageSource {
+  const { outbox } = parts;
+  const perMinute = new PerMinute(() => {
+    const { received: captured, delivered } = outbox.counters();
+    return { captured, delivered };
+  }, signal);
+  return {
+    name: "ingest",
+    verdict: () => ingestVerdict(parts),
+    notes: () => ingestNotes(parts),
+    status: () => ingestStatus(parts),
+    now: () => {
+      const status = flowStatus(parts);
+      return {
+        verdict: ingestVerdict(parts),
+        now_ms: Date.now(),
+        per_minute: perMinute.now(),
+        status: { ...status, gaps: status.gaps.slice(0, SHOWN_GAPS) },
+      };
+    },
+    past: () => ({ per_minute: perMinute.history() }),
+  };
+}
+
+function ingestVerdict(parts: IngestParts): Verdict {
+  const { outbox, capture } = parts;
+  const reasons = ingestHealth(parts);
+  if (reasons.length > 0) {
+    const headline = capture.state.kind !== "capturing"
+      ? "Not well: events are not captured"
+      : outbox.full
+      ? "Not well: the outbox is full and events are refused"
+      : "Not well: events are captured, but wait in the outbox";
+    return { level: "bad", headline, reasons };
+  }
+  const { deadLettered } = outbox.counters();
+  if (deadLettered > 0) {
+    return {
+      level: "note",
+      headline: "Events are captured and delivered, but some wait for you",
+      reasons: [{
+        reason: deadLettered === 1 ? "1 dead letter" : `${deadLettered} dead letters`,
+        action: "below: mend what the reason names and deliver them again, or discard them",
+      }],
+    };
+  }
+  const filling = capture.backfill.filling.entities > 0
+    ? ", and what was missed is being filled in"
+    : "";
+  const headline = `All is well: events are captured and delivered${filling}`;
+  return { level: "well", headline, reasons };
+}
+
+/** All but what takes a look at every dead letter. */
+function flowStatus({ outbox, capture, delivery, statistics, settings }: IngestParts) {
+  const { received, delivered, skipped, dropped, deadLettered, queued } = outbox.counters();
+  const { filling, interruptions } = capture.backfill;
+  // what never changed since has a gap without an end: nothing is missing after capture went on
+  const endUs = interruptions.open?.toUs ?? Date.now() * 1000;
+  return {
+    program: "ingest",
+    version: VERSION,
+    home_assistant: {
+      url: settings.hassUrl,
+      ...capture.state,
+      connections: capture.connections,
+      last_event_ms_ago: rounded(capture.silenceMs),
+      named_entities: capture.namedEntities,
+      malformed_messages: capture.malformed,
+    },
+    events: {
+      received,
+      delivered,
+      skipped: Object.fromEntries(skipped),
+      dropped: Object.fromEntries(dropped),
+      dead_lettered: deadLettered,
+      queued,
+    },
+    outbox: {
+      full: outbox.full,
+      fullness: Number(outbox.fullness.toFixed(4)),
+      oldest_event: outbox.oldestTimeFired(),
+    },
+    filling: {
+      state: filling.state,
+      part: filling.state === "reading" ? partRead(outbox.gaps.all(), endUs) : undefined,
+      entities: filling.entities,
+      rows: filling.rows,
+      rows_per_second: rounded(filling.rowsPerSecond),
+      seconds_left: rounded(filling.secondsLeft),
+    },
+    gaps: interruptions.report(),
+    statistics: statistics.progress,
+    delivery: {
+      enrich: settings.enrichmentServiceUrl,
+      problem: delivery.problem?.reason,
+      problem_for_ms: rounded(delivery.problem?.forMs),
+      last_answer_took_ms: rounded(delivery.lastAnswerMs),
+      next_batch_events: delivery.batchLimit,
+    },
+  };
+}
+
+/** The part of the gaps that the present look has read, 0 … 1. A gap is read from its newer end. */
+function partRead(gaps: readonly Gap[], endUs: number): number | undefined {
+  let wholeUs = 0;
+  let unreadUs = 0;
+  for (const { fromUs, toUs = endUs, cursorUs } of gaps) {
+    wholeUs += Math.max(0, toUs - fromUs);
+    unreadUs += Math.max(0, Math.min(cursorUs, toUs) - fromUs);
+  }
+  return wholeUs === 0 ? undefined : Number((1 - unreadUs / wholeUs).toFixed(3));
+}
+
+function rounded(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.round(ms);
+}

@@ -1,0 +1,20 @@
+/** The outbox's line: an event's very text, with the names that hold now. */
+import type { Envelope, RegistryNames } from "../../contract.ts";
+
+/**
+ * One line of `POST /events`. `event` is the event's text and stays byte for byte as it is; what
+ * is undefined of the rest is left out.
+ */
+export function envelopeLine(
+  event: string,
+  rest: {
+    readonly registry: RegistryNames | undefined;
+    readonly source: string | undefined;
+    readonly via?: Envelope["via"];
+  },
+): string {
+  // a line break in JSON can only stand between tokens, and would tear the line in two
+  const text = /[\r\n]/.test(event) ? event.replace(/[\r\n]+/g, " ") : event;
+  const members = JSON.stringify(rest).slice(1);
+  return members === "}" ? `{"event":${text}}` : `{"event":${text},${members}`;
+}

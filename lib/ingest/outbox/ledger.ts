@@ -1,0 +1,76 @@
+/**
+ * The equation `received = delivered + skipped + dead-lettered + dropped + queued`: its counters
+ * stand in the outbox's file and change in the transaction that moves the event, so that it holds
+ * at every moment and over every crash.
+ */
+import type { DatabaseSync } from "node:sqlite";
+import { Statements, transaction } from "../../sqlite.ts";
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+`;
+
+/** The last committed set of the equation's counters. */
+export interface OutboxCounters {
+  readonly received: number;
+  readonly delivered: number;
+  readonly skipped: ReadonlyMap<string, number>;
+  readonly dropped: ReadonlyMap<string, number>;
+  readonly deadLettered: number;
+  readonly queued: number;
+}
+
+export class Ledger {
+  readonly #db: DatabaseSync;
+  readonly #statements: Statements;
+  /** The committed counters, by name: `received`, `skipped:filter`, … */
+  readonly #counters = new Map<string, number>();
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+    db.exec(SCHEMA);
+    this.#statements = new Statements(db);
+    for (const { name, value } of db.prepare("SELECT name, value FROM counter").all()) {
+      this.#counters.set(String(name), Number(value));
+    }
+    // these rows must be there before the file is full, so that a refusal can still be counted
+    this.transact({ received: 0, queued: 0, "dropped:outbox_full": 0 }, () => {});
+  }
+
+  /** Does the work and changes the counters in one transaction; `read` follows its commit. */
+  transact(changes: Readonly<Record<string, number>>, work: () => void): void {
+    const next = Object.entries(changes)
+      .filter(([name, change]) => change !== 0 || !this.#counters.has(name))
+      .map(([name, change]): [string, number] => [name, this.#value(name) + change]);
+    const write = this.#statements.get(
+      "INSERT OR REPLACE INTO counter (name, value) VALUES (?, ?)",
+    );
+    transaction(this.#db, () => {
+      work();
+      for (const [name, value] of next) write.run(name, value);
+    });
+    for (const [name, value] of next) this.#counters.set(name, value);
+  }
+
+  read(): OutboxCounters {
+    return {
+      received: this.#value("received"),
+      delivered: this.#value("delivered"),
+      skipped: this.#family("skipped:"),
+      dropped: this.#family("dropped:"),
+      deadLettered: this.#value("dead_lettered"),
+      queued: this.#value("queued"),
+    };
+  }
+
+  #value(name: string): number {
+    return this.#counters.get(name) ?? 0;
+  }
+
+  #family(prefix: string): ReadonlyMap<string, number> {
+    return new Map(
+      [...this.#counters].filter(([name]) => name.startsWith(prefix))
+        .map(([name, count]): [string, number] => [name.slice(prefix.length), count]),
+    );
+  }
+}

@@ -1,0 +1,239 @@
+/**
+ * What has been seen of each entity, and what has not: `seen` is the newest last_updated spooled,
+ * `gap` the bounds between which an entity's states are missing. Both stand in the outbox's file
+ * and change in the transaction of the event. All stamps are Home Assistant's own, in
+ * microseconds since 1970, never this machine's clock.
+ */
+import type { DatabaseSync } from "node:sqlite";
+import { Statements } from "../../sqlite.ts";
+
+/**
+ * A gap is filled from its newer end to its older one, in looks. `cursor_us`: all from here on has
+ * been read in this look, null between looks. `held`: the oldest row read, which waits for the row
+ * before it to say what it replaced. `newest_us`: the newest row found in this look.
+ * `proof`: 1 the row at from_us was found, so nothing is missing; 2 older rows are gone. `looked`: 1
+ * once a look has come to its end.
+ */
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS seen (
+    entity_id TEXT PRIMARY KEY, last_updated_us INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS gap (
+    id INTEGER PRIMARY KEY,
+    entity_id TEXT NOT NULL,
+    from_us INTEGER NOT NULL,
+    to_us INTEGER,
+    cursor_us INTEGER,
+    newest_us INTEGER,
+    held TEXT,
+    proof INTEGER NOT NULL DEFAULT 0,
+    looked INTEGER NOT NULL DEFAULT 0);
+  CREATE INDEX IF NOT EXISTS gap_cursor ON gap (cursor_us);
+`;
+
+/** A state that was heard: its entity, its last_updated and that of the state before it. */
+export interface StateStamp {
+  readonly entityId: string;
+  readonly lastUpdatedUs: number;
+  readonly previousUs?: number;
+}
+
+export interface Gap {
+  readonly id: number;
+  readonly entityId: string;
+  /** The newest state that is known; what is missing is later. */
+  readonly fromUs: number;
+  /** The first state that is known again; undefined while none has come. */
+  readonly toUs: number | undefined;
+  readonly cursorUs: number;
+  readonly newestUs: number | undefined;
+  readonly held: string | undefined;
+  readonly proof: number;
+}
+
+/** Where a page leaves a gap. */
+export interface GapProgress {
+  readonly id: number;
+  readonly cursorUs: number;
+  readonly newestUs: number | undefined;
+  readonly held: string | undefined;
+  readonly proof: number;
+}
+
+export class Gaps {
+  readonly #db: DatabaseSync;
+  readonly #statements: Statements;
+  /** Entities with a gap that has no end yet; kept here so that an event without one costs nothing. */
+  #endless = new Set<string>();
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+    db.exec(SCHEMA);
+    this.#statements = new Statements(db);
+    this.reload();
+  }
+
+  /** Reads again what is kept in memory, after a transaction was rolled back. */
+  reload(): void {
+    this.#endless = new Set(
+      this.#statements.get("SELECT entity_id FROM gap WHERE to_us IS NULL").all()
+        .map(({ entity_id }) => String(entity_id)),
+    );
+  }
+
+  /** Within the transaction of a state: it is the newest of its entity, and ends its gap. */
+  heard({ entityId, lastUpdatedUs, previousUs }: StateStamp): void {
+    this.#see(entityId, lastUpdatedUs);
+    if (!this.#endless.has(entityId)) return;
+    if (previousUs !== undefined) {
+      // the state that it replaces is the last one known: nothing is missing
+      this.#statements.get("DELETE FROM gap WHERE entity_id = ? AND to_us IS NULL AND from_us = ?")
+        .run(entityId, previousUs);
+    }
+    this.#statements.get("UPDATE gap SET to_us = ? WHERE entity_id = ? AND to_us IS NULL")
+      .run(lastUpdatedUs, entityId);
+    this.#endless.delete(entityId);
+  }
+
+  /** Within the transaction of rows from history. */
+  filled(stamps: Iterable<StateStamp>, progress: Iterable<GapProgress>): void {
+    for (const { entityId, lastUpdatedUs } of stamps) this.#see(entityId, lastUpdatedUs);
+    const write = this.#statements.get(
+      "UPDATE gap SET cursor_us = ?, newest_us = ?, held = ?, proof = ? WHERE id = ?",
+    );
+    for (const { id, cursorUs, newestUs, held, proof } of progress) {
+      write.run(cursorUs, newestUs ?? null, held ?? null, proof, id);
+    }
+  }
+
+  #see(entityId: string, lastUpdatedUs: number): void {
+    this.#statements.get(
+      "INSERT INTO seen VALUES (?, ?) ON CONFLICT DO UPDATE " +
+        "SET last_updated_us = max(last_updated_us, excluded.last_updated_us)",
+    ).run(entityId, lastUpdatedUs);
+  }
+
+  /** Capture has stopped: from now on something may be missing of every entity. */
+  open(): void {
+    this.#db.exec(
+      "INSERT INTO gap (entity_id, from_us) SELECT entity_id, last_updated_us FROM seen " +
+        "WHERE entity_id NOT IN (SELECT entity_id FROM gap WHERE to_us IS NULL)",
+    );
+    this.reload();
+  }
+
+  /** Gaps of entities that were never seen: all of them, from that time on. */
+  openUnseen(entityIds: Iterable<string>, fromUs: number): void {
+    const add = this.#statements.get(
+      "INSERT INTO gap (entity_id, from_us, proof) SELECT ?1, ?2, 1 " +
+        "WHERE NOT EXISTS (SELECT 1 FROM gap WHERE entity_id = ?1) " +
+        "AND NOT EXISTS (SELECT 1 FROM seen WHERE entity_id = ?1)",
+    );
+    for (const entityId of entityIds) {
+      if (add.run(entityId, fromUs).changes) this.#endless.add(entityId);
+    }
+  }
+
+  /** Gaps of all these entities from that time on, whatever was seen: their history is wanted. */
+  openAll(entityIds: Iterable<string>, fromUs: number): void {
+    const add = this.#statements.get(
+      "INSERT INTO gap (entity_id, from_us, proof) VALUES (?, ?, 1)",
+    );
+    for (const entityId of entityIds) add.run(entityId, fromUs);
+    this.reload();
+  }
+
+  /** The newest state of an entity that was spooled. */
+  seenUs(entityId: string): number | undefined {
+    const row = this.#statements.get("SELECT last_updated_us AS us FROM seen WHERE entity_id = ?")
+      .get(entityId);
+    return row === undefined ? undefined : Number(row.us);
+  }
+
+  /** The newest state that was spooled of any entity: when capture was last known to work. */
+  newestSeenUs(): number | undefined {
+    const us = this.#statements.get("SELECT max(last_updated_us) AS us FROM seen").get()?.us;
+    return us === null || us === undefined ? undefined : Number(us);
+  }
+
+  /** The entity's present state is the last one known: nothing is missing. */
+  unchanged(entityId: string, lastUpdatedUs: number): void {
+    this.#statements.get(
+      "DELETE FROM gap WHERE entity_id = ? AND to_us IS NULL AND from_us = ? AND cursor_us IS NULL",
+    ).run(entityId, lastUpdatedUs);
+    const endless = this.#statements.get("SELECT 1 FROM gap WHERE entity_id = ? AND to_us IS NULL");
+    if (!endless.get(entityId)) this.#endless.delete(entityId);
+  }
+
+  /** Begins a look at every gap that none is under way in. `endUs`: the end of a gap without one. */
+  beginLook(endUs: number): void {
+    this.#statements.get("UPDATE gap SET cursor_us = ifnull(to_us, ?) WHERE cursor_us IS NULL")
+      .run(endUs);
+  }
+
+  /** The gaps to be read next: those with the newest unread part, in this look. */
+  next(limit: number): Gap[] {
+    return this.#gaps(
+      "WHERE cursor_us > from_us ORDER BY cursor_us DESC, id LIMIT ?",
+      limit,
+    );
+  }
+
+  all(): Gap[] {
+    return this.#gaps("ORDER BY id");
+  }
+
+  /** The gaps as they are now; an event may have ended or closed one meanwhile. */
+  again(gaps: readonly Gap[]): Gap[] {
+    return gaps.flatMap(({ id }) => this.#gaps("WHERE id = ?", id));
+  }
+
+  #gaps(where: string, ...parameters: number[]): Gap[] {
+    const optional = (value: unknown) => value === null ? undefined : Number(value);
+    return this.#statements.get(`SELECT * FROM gap ${where}`).all(...parameters).map((row) => ({
+      id: Number(row.id),
+      entityId: String(row.entity_id),
+      fromUs: Number(row.from_us),
+      toUs: optional(row.to_us),
+      cursorUs: Number(row.cursor_us),
+      newestUs: optional(row.newest_us),
+      held: row.held === null ? undefined : String(row.held),
+      proof: Number(row.proof),
+    }));
+  }
+
+  /** Ends a look: what it found is known, the next one looks behind it. */
+  endLook(): void {
+    this.#db.exec(
+      "UPDATE gap SET from_us = ifnull(newest_us, from_us), " +
+        "cursor_us = NULL, newest_us = NULL, held = NULL, looked = 1 WHERE cursor_us <= from_us",
+    );
+  }
+
+  /** Gives a gap up. */
+  remove(id: number): void {
+    this.#statements.get("DELETE FROM gap WHERE id = ?").run(id);
+  }
+
+  /** Closes every gap that was looked at to its end. Returns how many entities may lack older states. */
+  close(): { readonly entities: number; readonly unproven: number } {
+    const row = this.#statements.get(
+      "SELECT count(*) AS entities, count(*) FILTER (WHERE proof != 1) AS unproven FROM gap " +
+        "WHERE cursor_us IS NULL AND looked = 1",
+    ).get();
+    this.#db.exec("DELETE FROM gap WHERE cursor_us IS NULL AND looked = 1");
+    this.reload();
+    return { entities: Number(row?.entities), unproven: Number(row?.unproven) };
+  }
+
+  /** How many entities have a gap, and how many microseconds up to now of them are not read yet. */
+  extent(nowUs = Number.MAX_SAFE_INTEGER): {
+    readonly entities: number;
+    readonly unreadUs: number;
+  } {
+    const row = this.#statements.get(
+      "SELECT count(DISTINCT entity_id) AS entities, " +
+        "sum(max(0, min(ifnull(cursor_us, from_us), ?) - from_us)) AS unread FROM gap",
+    ).get(nowUs);
+    return { entities: Number(row?.entities), unreadUs: Number(row?.unread ?? 0) };
+  }
+}

@@ -1,0 +1,122 @@
+/** `ingest import-statistics`: has the running ingest import, through its routes, and shows how far it is. */
+import { parseArgs } from "node:util";
+import { type CommandOutput, WrongUse } from "../../program/command.ts";
+import { describeError, sleep } from "../../retry.ts";
+import { ConfigError, type Environment } from "../../settings/settings_reader.ts";
+import { ImportDisplay } from "./import_display.ts";
+import { cannotReach, isAway, refusal, RunningIngest } from "../../program/running_ingest.ts";
+import {
+  IMPORT_PATH,
+  type ImportProgress,
+  importProgressSchema,
+  type ImportRequest,
+  importRequestSchema,
+} from "./statistics_request.ts";
+
+const HELP = `ingest import-statistics: brings Home Assistant's hourly statistics of all years into
+measurement "statistics". The running ingest does the work; this starts it and shows its progress.
+Ended early, this lets the import go on; run again, it imports what has come since.
+
+Usage: ingest import-statistics [--since DATE] [--entities GLOB]
+
+  --since DATE     Import again from there on, whatever was imported before: after a new database
+                   or corrected statistics. 2024-01-31, or 2024-01-31T08:00:00+01:00
+  --entities GLOB  Only statistics whose id matches, for example "sensor.*_energy" or "energy:*"
+
+It finds ingest by INGEST_HOST, INGEST_PORT and SERVICE_TOKEN. Exit status: 0 all is imported,
+1 not all of it, 2 it was asked or configured wrong.`;
+
+/** An ingest that is upgraded meanwhile is waited for. */
+const AWAY_MS = 300_000;
+
+/** Runs the command. Returns its exit status. */
+export async function importStatistics(
+  args: readonly string[],
+  readEnvironment: () => Environment,
+  output: CommandOutput,
+): Promise<number> {
+  try {
+    const request = requestOf(args);
+    if (!request) return output.write(`${HELP}\n`), 0;
+    const ingest = new RunningIngest(readEnvironment());
+    return await follow(ingest, request, output);
+  } catch (error) {
+    const problems = error instanceof ConfigError ? error.problems : [describeError(error)];
+    for (const problem of problems) output.complain(problem);
+    return error instanceof ConfigError || error instanceof WrongUse ? 2 : 1;
+  }
+}
+
+/** Undefined where only help is wanted. */
+function requestOf(args: readonly string[]): ImportRequest | undefined {
+  const option = { type: "string" } as const;
+  let values: { since?: string; entities?: string; help?: boolean };
+  try {
+    ({ values } = parseArgs({
+      args: [...args],
+      options: { since: option, entities: option, help: { type: "boolean", short: "h" } },
+    }));
+  } catch (error) {
+    throw new WrongUse(`${describeError(error)}; see --help`);
+  }
+  const { help, ...given } = values;
+  if (help) return undefined;
+  const request = importRequestSchema.safeParse(given);
+  if (request.success) return request.data;
+  const [issue] = request.error.issues;
+  throw new WrongUse(`--${issue?.path.join(".")} ${issue?.message}`);
+}
+
+/** Returns false where an import is under way already. */
+async function start(ingest: RunningIngest, request: ImportRequest): Promise<boolean> {
+  const response = await ingest.post(IMPORT_PATH, request);
+  if (response.status !== 202 && response.status !== 409) throw await refusal(response);
+  await response.body?.cancel();
+  return response.status === 202;
+}
+
+async function progressOf(ingest: RunningIngest): Promise<ImportProgress> {
+  const response = await ingest.get(IMPORT_PATH);
+  if (response.status !== 200) throw await refusal(response);
+  return importProgressSchema.parse(await response.json());
+}
+
+async function follow(
+  ingest: RunningIngest,
+  request: ImportRequest,
+  output: CommandOutput,
+): Promise<number> {
+  let started: boolean;
+  try {
+    started = await start(ingest, request);
+  } catch (error) {
+    throw cannotReach(ingest, error);
+  }
+  if (!started) {
+    const wishes = Object.keys(request).length > 0;
+    output.complain(
+      "An import is under way already; " + (wishes ? "try again after it" : "this follows it"),
+    );
+    if (wishes) return 1;
+  }
+  const display = new ImportDisplay(output);
+  let heardMs = performance.now();
+  for (;;) {
+    try {
+      const progress = await progressOf(ingest);
+      heardMs = performance.now();
+      // ingest was started anew; it goes on where it was
+      if (progress.state === "none") await start(ingest, request);
+      else if (progress.state === "running") display.show(progress);
+      else return display.finish(progress);
+    } catch (error) {
+      if (!isAway(error)) throw error;
+      if (performance.now() - heardMs > AWAY_MS) {
+        throw new Error(
+          `Ingest has not answered for ${AWAY_MS / 60_000} minutes: see that it runs`,
+        );
+      }
+    }
+    await sleep(output.intervalMs, new AbortController().signal);
+  }
+}

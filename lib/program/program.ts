@@ -1,0 +1,74 @@
+/** How both programs begin and end: arguments, settings, log, signals, exit status. */
+import { parseArgs } from "node:util";
+import manifest from "../../deno.json" with { type: "json" };
+import { readEnvironment } from "../settings/program_settings.ts";
+import { getLogger, LOG_FORMATS, LOG_LEVELS, redact, startLog, stopLog } from "../log.ts";
+import { describeError } from "../retry.ts";
+import { ConfigError, type Configured, type Environment } from "../settings/settings_reader.ts";
+
+export const VERSION = manifest.version;
+
+/** A stop takes at most this long; what is not done by then waits in the outbox. */
+export const STOP_MS = 3_000;
+
+interface LogSettings {
+  readonly logLevel: (typeof LOG_LEVELS)[number];
+  readonly logFormat: (typeof LOG_FORMATS)[number];
+}
+
+export interface Program<Settings extends LogSettings> {
+  readonly name: string;
+  /** The text of `--help`. */
+  readonly help: string;
+  readonly readSettings: (env: Environment) => Configured<Settings>;
+  /** Does the work until the signal is aborted, then ends within `STOP_MS`. */
+  readonly run: (settings: Settings, signal: AbortSignal) => Promise<void>;
+}
+
+/** Runs a program until SIGTERM or SIGINT. Returns its exit status: 0, 1 it failed, 2 it was asked or configured wrong. */
+export async function runProgram<Settings extends LogSettings>(
+  program: Program<Settings>,
+  args: readonly string[],
+): Promise<number> {
+  const say = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
+  const complain = (text: string) =>
+    Deno.stderr.writeSync(new TextEncoder().encode(`${program.name}: ${redact(text)}\n`));
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: { help: { type: "boolean", short: "h" }, version: { type: "boolean" } },
+    });
+    if (values.help) return say(program.help), 0;
+    if (values.version) return say(`${program.name} ${VERSION}`), 0;
+  } catch (error) {
+    complain(`${describeError(error)}; see --help`);
+    return 2;
+  }
+  let configured: Configured<Settings>;
+  try {
+    configured = program.readSettings(readEnvironment());
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const warning of error.warnings) complain(`warning: ${warning}`);
+    for (const problem of error.problems) complain(problem);
+    return 2;
+  }
+  const { settings, warnings } = configured;
+  await startLog({ level: settings.logLevel, format: settings.logFormat });
+  const log = getLogger(program.name);
+  for (const warning of warnings) log.warn("{warning}", { warning });
+  const stopping = new AbortController();
+  const stop = () => stopping.abort();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, stop);
+  try {
+    await program.run(settings, stopping.signal);
+    log.info("Stopped");
+    return 0;
+  } catch (error) {
+    log.error("Cannot go on: {reason}", { reason: describeError(error) });
+    return 1;
+  } finally {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.removeSignalListener(signal, stop);
+    await stopLog();
+  }
+}

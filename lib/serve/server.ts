@@ -1,0 +1,232 @@
+/** What both programs serve: liveness, readiness, metrics and status, behind one guard. */
+import { createHash, timingSafeEqual } from "node:crypto";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { HTTPException } from "hono/http-exception";
+import { secureHeaders } from "hono/secure-headers";
+import type { Failure } from "../contract.ts";
+import { getLogger, redact } from "../log.ts";
+import { describeError } from "../retry.ts";
+import type { Secret } from "../settings/secret.ts";
+import { isLoopback } from "../settings/settings_reader.ts";
+
+/** What is wrong, and what to do about it. */
+export interface HealthReason {
+  readonly reason: string;
+  readonly action: string;
+}
+
+export interface Served {
+  /** `ingest` or `enrich`. */
+  readonly name: string;
+  readonly serviceToken: Secret | undefined;
+  /** Why the program does not do its work; empty where it does. */
+  health(): readonly HealthReason[];
+  /** Numbers that a person should see beside its health, and that do not make it worse. */
+  notes?(): Readonly<Record<string, number>>;
+  metrics(): string;
+  status(): Readonly<Record<string, unknown>>;
+}
+
+/** What a person sees first: one sentence, and where it is no good news what to do. */
+export interface Verdict {
+  /** `note`: events flow, but something waits for a person. */
+  readonly level: "well" | "note" | "bad";
+  readonly headline: string;
+  readonly reasons: readonly HealthReason[];
+}
+
+/** What a program's page shows. */
+export interface PageSource extends Pick<Served, "notes" | "status"> {
+  readonly name: "ingest" | "enrich";
+  verdict(): Verdict;
+  /** What is read each second while somebody watches: cheap. */
+  now(): unknown;
+  /** What is read every ten seconds while somebody watches. */
+  past(): unknown;
+}
+
+/** The routes of a program; its own ones are added to it. */
+export function createApp(served: Served): Hono {
+  const app = new Hono();
+  const log = getLogger(served.name, "server");
+  app.use(secureHeaders({
+    contentSecurityPolicy: {
+      defaultSrc: ["'none'"],
+      scriptSrc: ["'self'"],
+      styleSrc: ["'self'"],
+      connectSrc: ["'self'"],
+      imgSrc: ["'self'"],
+      formAction: ["'none'"],
+      frameAncestors: ["'none'"],
+      baseUri: ["'none'"],
+    },
+    referrerPolicy: "no-referrer",
+  }));
+  app.get("/health/live", (c) => c.json({ status: "live" }));
+  app.use(guard(served.name, served.serviceToken));
+  const ready = (c: Context) => {
+    const reasons = served.health();
+    const notes = served.notes?.();
+    return reasons.length === 0
+      ? c.json({ status: "ready", ...notes })
+      : c.json({ status: "not ready", reasons, ...notes }, 503);
+  };
+  app.get("/health/ready", ready);
+  app.get("/health", ready);
+  app.get("/metrics", (c) => {
+    const text = served.metrics();
+    return c.body(text, 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
+  });
+  app.get("/status", (c) => c.json(served.status()));
+  app.notFound((c) => c.json({ detail: `There is no ${c.req.method} ${c.req.path}` }, 404));
+  app.onError((error, c) => {
+    if (error instanceof HTTPException) return failure(error.status, error.message);
+    log.error("Cannot answer {method} {path}: {reason}", {
+      method: c.req.method,
+      path: c.req.path,
+      reason: describeError(error),
+    });
+    return failure(500, "Event processing failed", describeError(error));
+  });
+  return app;
+}
+
+/** An answer that says what is wrong: `{"detail": …, "cause": …}`. */
+export function failure(
+  status: number,
+  detail: string,
+  cause?: string,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  const body: Failure = cause === undefined ? { detail } : { detail, cause: redact(cause) };
+  return Response.json(body, { status, headers });
+}
+
+/**
+ * With a service token everything asks for it (bearer; Basic for browsers). Without one Host must
+ * be this machine, or a web page anywhere could reach in through a name that it points here.
+ * A request that a browser makes for another site's page is refused either way. Behind a proxy that
+ * sends its own Host the browser's word counts, which no page can put into its mouth.
+ */
+function guard(name: string, serviceToken: Secret | undefined): MiddlewareHandler {
+  return async (c, next) => {
+    const host = c.req.header("host") ?? "";
+    const origin = c.req.header("origin");
+    const isOwn = c.req.header("sec-fetch-site") === "same-origin" ||
+      (origin !== undefined && URL.parse(origin)?.host === host);
+    if (origin !== undefined && !isOwn) {
+      return failure(403, "The request comes from another site's page");
+    }
+    if (serviceToken) {
+      if (!presents(c.req.header("authorization"), serviceToken())) {
+        return failure(401, "SERVICE_TOKEN is missing or wrong", undefined, {
+          "www-authenticate": `Basic realm="${name}"`,
+        });
+      }
+    } else if (!isLoopback(URL.parse(`http://${host}`)?.hostname.replace(/^\[|\]$/g, "") ?? "")) {
+      return failure(403, "Host must be a loopback name unless SERVICE_TOKEN is set");
+    }
+    await next();
+  };
+}
+
+function presents(authorization: string | undefined, token: string): boolean {
+  const [scheme = "", credentials = ""] = (authorization ?? "").split(/ +/, 2);
+  const given = scheme.toLowerCase() === "bearer"
+    ? credentials
+    : scheme.toLowerCase() === "basic"
+    ? passwordOf(credentials)
+    : "";
+  // digests are of one length, so that the comparison takes as long for any guess
+  const digest = (text: string) => createHash("sha256").update(text).digest();
+  return timingSafeEqual(digest(given), digest(token));
+}
+
+function passwordOf(credentials: string): string {
+  try {
+    const decoded = new TextDecoder().decode(
+      Uint8Array.from(atob(credentials), (c) => c.charCodeAt(0)),
+    );
+    return decoded.slice(decoded.indexOf(":") + 1);
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * The body as text, refused above the limit by its Content-Length at once, else as it comes.
+ * Not hono's bodyLimit: that waits without end for a body that is sent in chunks.
+ *
+ * Throws HTTPException 413, 408 where it has not come in time, 400 where it is no UTF-8.
+ */
+export async function readBody(
+  request: Request,
+  { maxBytes, deadlineMs }: { maxBytes: number; deadlineMs: number },
+): Promise<string> {
+  const tooLarge = new HTTPException(413, {
+    message: `The body must not be above ${maxBytes} bytes`,
+  });
+  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge;
+  const reader = request.body?.getReader();
+  if (!reader) return "";
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    reader.cancel().catch(() => {});
+  }, deadlineMs);
+  try {
+    const decoder = new TextDecoder("utf-8", { fatal: true });
+    let text = "";
+    let bytes = 0;
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (late) {
+        throw new HTTPException(408, {
+          message: `The body did not come within ${deadlineMs / 1000} s`,
+        });
+      }
+      if (done) return text + decoder.decode();
+      bytes += value.byteLength;
+      if (bytes > maxBytes) throw tooLarge;
+      text += decoder.decode(value, { stream: true });
+    }
+  } catch (error) {
+    reader.cancel().catch(() => {});
+    if (error instanceof TypeError) {
+      throw new HTTPException(400, { message: "The body is no UTF-8" });
+    }
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export interface Listening {
+  /** Where it listens: `http://127.0.0.1:8002`. */
+  readonly url: string;
+  /** Takes no new requests and waits for those under way. */
+  close(): Promise<void>;
+}
+
+/** Listens. Throws an Error that names the setting where the address cannot be had. */
+export function listen(
+  app: Hono,
+  { host, port, setting }: { host: string; port: number; setting: string },
+): Listening {
+  const hostname = host === "localhost" ? "127.0.0.1" : host;
+  try {
+    const server = Deno.serve(
+      { hostname, port, onListen: () => {} },
+      (request, info) => app.fetch(request, info),
+    );
+    const shown = hostname.includes(":") ? `[${hostname}]` : hostname;
+    return {
+      url: `http://${shown}:${server.addr.port}`,
+      close: () => server.shutdown(),
+    };
+  } catch (error) {
+    throw new Error(`Cannot listen on ${host}:${port}, see ${setting}: ${describeError(error)}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,76 @@
+/** Secrets: out of a variable, a file, or a credential of systemd. */
+import { rememberSecret } from "../log.ts";
+import { readTextFile } from "./text_file.ts";
+
+/**
+ * A secret, read again at each use, so that a corrected file counts without a restart.
+ * Throws an Error that names the file where it cannot be read.
+ */
+export type Secret = () => string;
+
+export const SECRETS = [
+  "HASS_TOKEN",
+  "SERVICE_TOKEN",
+  "INFLUXDB_TOKEN",
+  "INFLUXDB_PASSWORD",
+] as const;
+export type SecretName = (typeof SECRETS)[number];
+
+/**
+ * The secret of that name: from the variable itself, from the file that NAME_FILE names, or
+ * from the file NAME in `$CREDENTIALS_DIRECTORY` (systemd.exec(5), LoadCredential).
+ * Undefined where none of them is there. Throws an Error that says which is wrong, and how.
+ */
+export function findSecret(
+  name: SecretName,
+  env: Readonly<Record<string, string | undefined>>,
+): Secret | undefined {
+  const value = env[name];
+  const file = env[`${name}_FILE`];
+  if (file !== undefined && value !== undefined) {
+    throw new Error(`${name} and ${name}_FILE are both set: leave one of them out`);
+  }
+  if (value !== undefined) return checked(givenSecret(name, value));
+  if (file !== undefined) return checked(() => secretOfFile(`${name}_FILE`, name, file));
+  const directory = env.CREDENTIALS_DIRECTORY;
+  if (directory === undefined || !exists(`${directory}/${name}`)) return undefined;
+  return checked(() => secretOfFile("The credential", name, `${directory}/${name}`));
+}
+
+/** A secret whose text is known. */
+export function givenSecret(name: SecretName, text: string): Secret {
+  return () => secretOfText(name, text);
+}
+
+function checked(secret: Secret): Secret {
+  secret();
+  return secret;
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false; // systemd was given other credentials only
+  }
+}
+
+function secretOfText(name: SecretName, raw: string): string {
+  const value = raw.trim();
+  if (/[\r\n]/.test(value)) throw new Error(`${name} has a line break in it: it must be one line`);
+  rememberSecret(value);
+  return value;
+}
+
+function secretOfFile(setting: string, name: SecretName, path: string): string {
+  let text: string;
+  try {
+    text = readTextFile(path);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : "";
+    throw new Error(`${setting} is "${path}": it must be a file that can be read (${reason})`);
+  }
+  if (text.trim() === "") throw new Error(`${setting} is "${path}": the file must not be empty`);
+  return secretOfText(name, text);
+}

@@ -1,0 +1,543 @@
+import assert from "node:assert/strict";
+import { InfluxDb, type InfluxDbOptions } from "../../../lib/enrich/influxdb/influxdb.ts";
+import { type StorePoint, StoreUnavailable, type Verdict } from "../../../lib/enrich/store.ts";
+import { FakeInfluxDb, type ScriptedAnswer, type Trouble } from "../../stand_ins/fake_influxdb.ts";
+import { until } from "../../until.ts";
+
+const T0_NS = 1_782_422_405_162_552_000n;
+const STORED = { kind: "stored" } as const;
+const never = new AbortController().signal;
+
+/** The reply of an InfluxDB 2 that a proxy or another release words differently. */
+function json(status: number, body: unknown, headers: Record<string, string> = {}): ScriptedAnswer {
+  return {
+    status,
+    body: JSON.stringify(body),
+    headers: { "content-type": "application/json", ...headers },
+  };
+}
+
+/** The adapter for a fake's version, with what opens its door. */
+function influxDb(fake: FakeInfluxDb, options: Partial<InfluxDbOptions> = {}): InfluxDb {
+  return new InfluxDb({
+    url: fake.url,
+    version: 2,
+    org: "home",
+    bucket: "home",
+    database: "home",
+    token: () => "token",
+    ...options,
+  });
+}
+
+function pointOf(index: number, value: number | string = index): StorePoint {
+  return {
+    measurement: "sensor",
+    tags: new Map([["entity_id", `sensor.n${index % 7}`]]),
+    fields: new Map([["value", value]]),
+    timeNs: T0_NS + BigInt(index),
+  };
+}
+
+/** Points of which those at the given places meet a type conflict. */
+function pointsWith(count: number, bad: ReadonlySet<number>): readonly StorePoint[] {
+  return Array.from({ length: count }, (_, i) => pointOf(i, bad.has(i) ? "text" : i));
+}
+
+function kindsOf(verdicts: readonly Verdict[]): readonly string[] {
+  return verdicts.map(({ kind }) => kind);
+}
+
+async function unavailable(write: Promise<unknown>): Promise<StoreUnavailable> {
+  const error = await write.then(() => undefined, (error) => error);
+  assert.ok(error instanceof StoreUnavailable, `Not StoreUnavailable: ${error}`);
+  return error;
+}
+
+Deno.test("InfluxDb 2 writes to organization and bucket with its token", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2, token: "s3cret" });
+  const store = influxDb(fake, { token: () => "s3cret" });
+  assert.deepEqual(await store.write([pointOf(0, 21.5)], never), [STORED]);
+  const [request] = fake.requests;
+  assert.equal(request.path, "/api/v2/write");
+  assert.deepEqual(Object.fromEntries(request.query), {
+    org: "home",
+    bucket: "home",
+    precision: "ns",
+  });
+  assert.equal(request.headers.authorization, "Token s3cret");
+  assert.deepEqual(fake.points, [{
+    measurement: "sensor",
+    tags: new Map([["entity_id", "sensor.n0"]]),
+    fields: new Map([["value", 21.5]]),
+    timeNs: T0_NS,
+  }]);
+});
+
+Deno.test("InfluxDb 1 writes to the database, user and password in the header alone", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 1, username: "é", password: "pä:ss" });
+  const credentials = { username: () => "é", password: () => "pä:ss" };
+  const store = influxDb(fake, { version: 1, ...credentials });
+  assert.deepEqual(await store.write([pointOf(0)], never), [STORED]);
+  const [{ path, query }] = fake.requests;
+  assert.equal(path, "/write");
+  assert.deepEqual(Object.fromEntries(query), { db: "home", precision: "ns" });
+  assert.equal(fake.points.length, 1);
+});
+
+Deno.test("InfluxDb 3 writes to the database by way of its v2 endpoint", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  fake.trouble = () => ({ status: 204 });
+  const store = influxDb(fake, { version: 3, org: undefined, bucket: undefined });
+  assert.deepEqual(await store.write([pointOf(0)], never), [STORED]);
+  const [{ path, query, headers }] = fake.requests;
+  assert.equal(path, "/api/v2/write");
+  assert.deepEqual(Object.fromEntries(query), { bucket: "home", precision: "ns" });
+  assert.equal(headers.authorization, "Token token");
+});
+
+Deno.test("InfluxDb keeps the path of its URL, and leaves user and password in it out", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  fake.trouble = () => ({ status: 204 });
+  const url = fake.url.replace("http://", "http://someone:hidden@") + "/influx/";
+  const store = influxDb(fake, { url });
+  await store.write([pointOf(0)], never);
+  assert.equal(fake.requests[0].path, "/influx/api/v2/write");
+  assert.equal(
+    store.status().description,
+    `InfluxDB 2 at ${fake.url}/influx, organization home, bucket home`,
+  );
+});
+
+Deno.test("InfluxDb sends large batches compressed", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const points = pointsWith(1_000, new Set());
+  assert.deepEqual(await influxDb(fake).write(points, never), points.map(() => STORED));
+  const [{ headers, size, body }] = fake.requests;
+  assert.equal(headers["content-encoding"], "gzip");
+  assert.ok(size * 3 < body.length, `${size} bytes for ${body.length}`);
+  assert.equal(fake.points.length, 1_000);
+});
+
+Deno.test("InfluxDb asks nothing where there is nothing to write", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  assert.deepEqual(await influxDb(fake).write([], never), []);
+  assert.equal(fake.requests.length, 0);
+});
+
+for (const version of [1, 2] as const) {
+  Deno.test(`InfluxDb ${version} refuses exactly the points that conflict, within 1 + 2·b·⌈log₂ n⌉ requests`, async () => {
+    for (const places of [[500], [0, 1, 999], Array.from({ length: 50 }, (_, i) => i * 20 + 7)]) {
+      await using fake = await FakeInfluxDb.start({ version });
+      const store = influxDb(fake, { version });
+      await store.write([pointOf(-1)], never);
+      const bad = new Set(places);
+      const verdicts = await store.write(pointsWith(1_000, bad), never);
+      verdicts.forEach((verdict, i) => {
+        assert.equal(verdict.kind, bad.has(i) ? "refused" : "stored");
+        if (verdict.kind !== "refused") return;
+        assert.match(verdict.reason, /^InfluxDB answered 4\d\d: .*type string, already exists/);
+      });
+      assert.equal(fake.points.length, 1 + 1_000 - bad.size);
+      const writes = fake.requests.length - 1;
+      assert.ok(writes <= 1 + 2 * bad.size * 10, `${writes} requests for ${bad.size}`);
+      assert.equal(store.status().problem, undefined);
+    }
+  });
+}
+
+Deno.test("InfluxDb 3 takes a partial success for a refusal, and gives the reason of the line", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const partial = {
+    error: "partial write of line protocol occurred",
+    data: [{ original_line: "sensor value=x", line_number: 1, error_message: "invalid column" }],
+  };
+  for (const status of [201, 400]) {
+    fake.trouble = ({ body }) => body.includes('"text"') ? json(status, partial) : { status: 204 };
+    const store = influxDb(fake, { version: 3 });
+    assert.deepEqual(await store.write(pointsWith(3, new Set([1])), never), [
+      STORED,
+      { kind: "refused", reason: `InfluxDB answered ${status}: ${partial.error}: invalid column` },
+      STORED,
+    ]);
+  }
+});
+
+Deno.test("InfluxDb refuses a point that has no line, and sends its neighbours", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const noFields = { ...pointOf(1), fields: new Map() };
+  const verdicts = await influxDb(fake).write([pointOf(0), noFields, pointOf(2)], never);
+  assert.deepEqual(kindsOf(verdicts), ["stored", "refused", "stored"]);
+  assert.equal(fake.requests.length, 1);
+  assert.deepEqual(kindsOf(await influxDb(fake).write([noFields], never)), ["refused"]);
+  assert.equal(fake.requests.length, 1);
+  await fake.stop();
+  const known = await influxDb(fake).write([pointOf(0), noFields], never);
+  assert.deepEqual(kindsOf(known), ["pending", "refused"]);
+});
+
+Deno.test("InfluxDb unites the fields of a point, and a repetition changes nothing", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  fake.trouble = (_, index) => index === 0 ? "lose reply" : undefined;
+  const store = influxDb(fake);
+  const points = [pointOf(0, 1), { ...pointOf(0), fields: new Map([["humidity", 2]]) }];
+  await unavailable(store.write(points, never));
+  const lost = fake.points;
+  assert.deepEqual(await store.write(points, never), [STORED, STORED]);
+  assert.deepEqual(fake.points, lost);
+  assert.deepEqual(fake.points.map(({ fields }) => fields), [
+    new Map([["value", 1], ["humidity", 2]]),
+  ]);
+});
+
+Deno.test("InfluxDb holds everything and names the setting that is to be mended", async () => {
+  type Case = readonly [1 | 2 | 3, Partial<InfluxDbOptions>, RegExp];
+  const secret = () => "wr0ng";
+  const cases: readonly Case[] = [
+    [1, { username: secret, password: secret }, /401 \(authorization failed\);.*_USERNAME.*_PASSW/],
+    [1, {}, /401 \(unable to parse authentication credentials\);.*USERNAME and INFLUXDB_PASSWORD/],
+    [1, { database: "nope" }, /404 \(database not found: "nope"\);.*INFLUXDB_DATABASE$/],
+    [1, { version: 2 }, /404 \(404 page not found\);.*INFLUXDB_URL and INFLUXDB_VERSION$/],
+    [2, { token: secret }, /401 \(unauthorized access\); check INFLUXDB_TOKEN$/],
+    [2, { token: undefined }, /401 \(unauthorized access\); check INFLUXDB_TOKEN$/],
+    [2, { bucket: "nope" }, /404 \(bucket "nope" not found\);.*INFLUXDB_BUCKET$/],
+    [2, { org: "nope" }, /404 \(organization name "nope" not found\);.*INFLUXDB_ORG$/],
+    [2, { version: 1 }, /404 \(404 page not found\);.*INFLUXDB_URL and INFLUXDB_VERSION$/],
+  ];
+  for (const [version, options, problem] of cases) {
+    const username = version === 1 && options.database === undefined ? "user" : undefined;
+    await using fake = await FakeInfluxDb.start({ version: version === 1 ? 1 : 2, username });
+    const store = influxDb(fake, { version, ...options });
+    const error = await unavailable(store.write(pointsWith(10, new Set()), never));
+    assert.match(error.message, problem);
+    assert.doesNotMatch(error.message, /wr0ng/);
+    assert.equal(store.status().problem, error.message);
+    assert.equal(fake.requests.length, 1);
+  }
+});
+
+Deno.test("InfluxDb says who lacks the permission, and forgets it once that is mended", async () => {
+  for (const version of [1, 2] as const) {
+    await using fake = await FakeInfluxDb.start({ version });
+    const store = influxDb(fake, { version });
+    fake.forbids = true;
+    const { message } = await unavailable(store.write([pointOf(0)], never));
+    assert.match(
+      message,
+      version === 1 ? /403 .*INFLUXDB_USERNAME.*_DATABASE$/ : /403 .*INFLUXDB_TOKEN.*_BUCKET$/,
+    );
+    fake.forbids = false;
+    assert.deepEqual(await store.write([pointOf(0)], never), [STORED]);
+    assert.equal(store.status().problem, undefined);
+  }
+});
+
+Deno.test("InfluxDb takes nothing but 204 for success", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const store = influxDb(fake);
+  fake.trouble = () => "login page";
+  const login = await unavailable(store.write([pointOf(0)], never));
+  assert.match(login.message, /200 \(Sign in\) where 204 was expected: is INFLUXDB_URL a proxy/);
+  fake.trouble = () => ({ status: 302, headers: { location: fake.url } });
+  const redirect = await unavailable(store.write([pointOf(0)], never));
+  assert.match(redirect.message, /redirect.*INFLUXDB_URL$/);
+  assert.equal(fake.points.length, 0);
+});
+
+Deno.test("InfluxDb passes on how long an overloaded server wants to be left alone", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const after = async (header: string | undefined, status = 503) => {
+    fake.trouble = () => json(status, { message: "full" }, header ? { "retry-after": header } : {});
+    return await unavailable(influxDb(fake).write([pointOf(0)], never));
+  };
+  assert.equal((await after("7", 429)).retryAfterMs, 7_000);
+  assert.equal((await after("86400")).retryAfterMs, 600_000);
+  // a date is of the server's clock, which may be another one than ours
+  fake.clockAheadMs = 3_600_000;
+  const date = new Date(Date.now() + 3_660_000).toUTCString();
+  const { retryAfterMs = 0 } = await after(date);
+  assert.ok(retryAfterMs > 50_000 && retryAfterMs <= 61_000, `${retryAfterMs}`);
+  const { message, ...error } = await after(undefined, 500);
+  assert.equal(error.retryAfterMs, undefined);
+  assert.match(message, /500 \(full\)/);
+});
+
+Deno.test("InfluxDb that asked to be left alone is, by every request, until its time is over", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const store = influxDb(fake);
+  const seconds = ["60", "1"];
+  fake.trouble = (_, index) =>
+    index < 2 ? json(503, {}, { "retry-after": seconds[index] }) : undefined;
+  await unavailable(store.write([pointOf(0)], never));
+  for (let n = 0; n < 3; n++) {
+    const { message, retryAfterMs = 0 } = await unavailable(store.write([pointOf(n)], never));
+    assert.match(message, /left alone, (59|60) s more/);
+    assert.ok(retryAfterMs > 50_000 && retryAfterMs <= 60_000, `${retryAfterMs}`);
+    await store.probe(never);
+  }
+  assert.match(store.status().problem ?? "", /503/);
+  assert.equal(fake.requests.length, 1);
+  const other = influxDb(fake);
+  await unavailable(other.write([pointOf(0)], never));
+  const since = performance.now();
+  await until(async () => {
+    const verdicts = await other.write([pointOf(0)], never);
+    return verdicts.length === 1;
+  }, "the time is over");
+  assert.ok(performance.now() - since > 900, `after ${performance.now() - since} ms`);
+  assert.equal(fake.requests.length, 3);
+});
+
+Deno.test("InfluxDb goes to another place from the next write on, and knows nothing of the old one", async () => {
+  await using before = await FakeInfluxDb.start({ version: 2 });
+  await using after = await FakeInfluxDb.start({ version: 1, database: "other" });
+  const store = influxDb(before);
+  const toOther = { url: after.url, version: 1, database: "other" } as const;
+  await store.write([pointOf(-1)], never);
+  before.trouble = (_, index) => void (index === 3 && store.reconfigure(toOther));
+  const kinds = kindsOf(await store.write(pointsWith(8, new Set([2])), never));
+  assert.deepEqual(kinds, ["stored", "stored", ...Array(6).fill("pending")]);
+  assert.equal(after.requests.length, 0, "a write that is under way does not go on elsewhere");
+  assert.deepEqual(await store.write([pointOf(0)], never), [STORED]);
+  assert.equal(after.points.length, 1);
+  assert.match(store.status().description, /^InfluxDB 1 at .*, database other$/);
+
+  after.trouble = () => json(503, {}, { "retry-after": "60" });
+  await unavailable(store.write([pointOf(0)], never));
+  before.trouble = () => undefined;
+  const { url } = before;
+  store.reconfigure({ url, version: 2, org: "home", bucket: "home", token: () => "token" });
+  assert.equal(store.status().problem, undefined);
+  assert.deepEqual(await store.write([pointOf(0)], never), [STORED]);
+});
+
+Deno.test("InfluxDb writes lines as it is told to, and refuses a point whose line fails", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 1 });
+  const store = influxDb(fake, {
+    version: 1,
+    line: ({ timeNs }, version) => {
+      if (timeNs === T0_NS) throw new Error("no such line");
+      return `m v="${version}" ${timeNs}`;
+    },
+  });
+  const refused = { kind: "refused", reason: "no such line" };
+  assert.deepEqual(await store.write([pointOf(0), pointOf(1)], never), [refused, STORED]);
+  assert.equal(fake.requests[0].body, `m v="1" ${T0_NS + 1n}`);
+});
+
+Deno.test("InfluxDb names the file's options beside the variables where a file is set", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const store = influxDb(fake, { token: () => "wr0ng", configFile: "influxdb.yaml" });
+  const { message } = await unavailable(store.write([pointOf(0)], never));
+  assert.match(message, /check INFLUXDB_TOKEN \(token in influxdb\.yaml\)$/);
+});
+
+Deno.test("InfluxDb stores again, without a restart, once the database is there and the token right", async () => {
+  for (const version of [1, 2] as const) {
+    await using fake = await FakeInfluxDb.start({ version });
+    const store = influxDb(fake, { version });
+    const points = pointsWith(10, new Set());
+    fake.places.clear();
+    const { message } = await unavailable(store.write(points, never));
+    assert.match(message, /not found.*; create it by "enrich check --create", or mend INFLUXDB_/);
+    fake.places.add("home");
+    assert.deepEqual(await store.write(points, never), points.map(() => STORED));
+    assert.equal(store.status().problem, undefined);
+  }
+});
+
+Deno.test("InfluxDb that is gone, hangs or breaks off is unavailable, and says how", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const store = influxDb(fake, { requestDeadlineMs: 50 });
+  const saying = async (trouble: Trouble) => {
+    fake.trouble = () => trouble;
+    const error = await unavailable(store.write([pointOf(0)], never));
+    assert.equal(store.status().problem, error.message);
+    return error.message;
+  };
+  assert.match(await saying("hang"), /no answer within 0.05 s; check that it runs/);
+  assert.match(await saying("reset"), /connection closed|reset/i);
+  await fake.stop();
+  assert.match(await saying("hang"), /Connection refused.*INFLUXDB_URL$/);
+  await fake.restart();
+  fake.trouble = () => undefined;
+  assert.deepEqual(await store.write([pointOf(0)], never), [STORED]);
+  assert.equal(store.status().problem, undefined);
+});
+
+Deno.test("InfluxDb is not to blame for a caller whose time is up", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  fake.trouble = () => "hang";
+  const store = influxDb(fake);
+  const caller = new AbortController();
+  const writing = unavailable(store.write([pointOf(0)], caller.signal));
+  await fake.requested(1);
+  caller.abort();
+  assert.equal((await writing).message, "InfluxDB has not answered in time");
+  assert.equal(store.status().problem, undefined);
+  await unavailable(store.write([pointOf(0)], caller.signal));
+  assert.equal(fake.requests.length, 1);
+});
+
+Deno.test("InfluxDb keeps what it knows when bisection is cut short, and calls the rest pending", async () => {
+  const bad = new Set([1]);
+  // all, 0-3, 0-1, 0, 1: refused, refused, refused, stored, refused; then 2-3
+  const cutAfter = 5;
+  const stops: readonly ((fake: FakeInfluxDb, caller: AbortController) => Trouble)[] = [
+    () => json(503, {}),
+    () => json(401, {}),
+    () => "reset",
+    (_, caller) => {
+      caller.abort();
+      return "hang";
+    },
+  ];
+  for (const stop of stops) {
+    await using fake = await FakeInfluxDb.start({ version: 2 });
+    const store = influxDb(fake);
+    await store.write([pointOf(-1)], never);
+    const caller = new AbortController();
+    fake.trouble = (_, index) => index > cutAfter ? stop(fake, caller) : undefined;
+    const verdicts = await store.write(pointsWith(8, bad), caller.signal);
+    assert.deepEqual(kindsOf(verdicts), [
+      "stored",
+      "refused",
+      ...Array(6).fill("pending"),
+    ]);
+  }
+});
+
+Deno.test("InfluxDb that goes away before any point is known leaves nothing known", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const store = influxDb(fake);
+  await store.write([pointOf(-1)], never);
+  fake.trouble = (_, index) => index > 1 ? json(503, {}, { "retry-after": "3" }) : undefined;
+  const error = await unavailable(store.write(pointsWith(8, new Set([0])), never));
+  assert.equal(error.retryAfterMs, 3_000);
+});
+
+Deno.test("InfluxDb splits what is too large, and refuses what is too large alone", async () => {
+  for (const version of [1, 2] as const) {
+    await using fake = await FakeInfluxDb.start({ version, maxBodyBytes: 400 });
+    const points = pointsWith(100, new Set());
+    // hard to compress: what counts are the bytes on the wire
+    const text = Array.from({ length: 1_000 }, (_, i) => (i * 7_919) % 9_973).join("");
+    const huge = { ...pointOf(50), fields: new Map([["text", text]]) };
+    const verdicts = await influxDb(fake, { version }).write([...points, huge], never);
+    assert.deepEqual(verdicts.slice(0, 100), points.map(() => STORED));
+    assert.deepEqual(verdicts[100], {
+      kind: "refused",
+      reason: version === 1
+        ? "InfluxDB answered 413: Request Entity Too Large"
+        : "InfluxDB answered 413: 413 Request Entity Too Large",
+    });
+    assert.equal(fake.points.length, 100);
+  }
+});
+
+Deno.test("InfluxDb that refuses every write for the same reason has refused no point", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const store = influxDb(fake);
+  fake.trouble = () => json(400, { error: "database is required" });
+  const { message } = await unavailable(store.write(pointsWith(10, new Set()), never));
+  assert.match(message, /400 \(database is required\); check INFLUXDB_URL/);
+  assert.equal(fake.requests.length, 2);
+  assert.equal(fake.requests[1].body, "");
+});
+
+Deno.test("InfluxDb that refuses in words of its own, but takes an empty body, has refused a point", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  fake.trouble = ({ body }) => body.includes('"text"') ? { status: 422 } : undefined;
+  const store = influxDb(fake);
+  assert.deepEqual(await store.write(pointsWith(8, new Set([2, 5])), never), [
+    STORED,
+    STORED,
+    { kind: "refused", reason: "InfluxDB answered 422" },
+    STORED,
+    STORED,
+    { kind: "refused", reason: "InfluxDB answered 422" },
+    STORED,
+    STORED,
+  ]);
+  assert.equal(fake.requests.filter(({ body }) => body === "").length, 1);
+});
+
+Deno.test("InfluxDb probe stores nothing, and shows what it found until the next success", async () => {
+  for (const version of [1, 2] as const) {
+    await using fake = await FakeInfluxDb.start({ version });
+    const store = influxDb(fake, { version });
+    await store.probe(never);
+    assert.equal(store.status().problem, undefined);
+    fake.forbids = true;
+    await store.probe(never);
+    assert.match(store.status().problem ?? "", /403/);
+    fake.forbids = false;
+    await store.probe(never);
+    assert.equal(store.status().problem, undefined);
+    assert.equal(fake.points.length, 0);
+  }
+});
+
+Deno.test("InfluxDb probe takes what other releases say to an empty body for success", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const store = influxDb(fake);
+  for (const message of ["writing requires points", "incoming write was empty"]) {
+    fake.trouble = () => json(400, { code: "invalid", message });
+    await store.probe(never);
+    assert.equal(store.status().problem, undefined);
+  }
+  fake.trouble = () => json(400, { code: "invalid", message: "invalid precision" });
+  await store.probe(never);
+  assert.match(store.status().problem ?? "", /invalid precision/);
+});
+
+Deno.test("InfluxDb reads its secrets again at each request", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2, token: "new" });
+  let token = "old";
+  const store = influxDb(fake, { token: () => token });
+  await unavailable(store.write([pointOf(0)], never));
+  token = "new";
+  assert.deepEqual(await store.write([pointOf(0)], never), [STORED]);
+});
+
+Deno.test("InfluxDb is unavailable while a secret cannot be read or sent, and never shows it", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const unreadable = influxDb(fake, {
+    token: () => {
+      throw new Error("INFLUXDB_TOKEN_FILE names no file");
+    },
+  });
+  const missing = await unavailable(unreadable.write([pointOf(0)], never));
+  assert.equal(missing.message, "INFLUXDB_TOKEN_FILE names no file");
+  for (const token of ["s3cret\nline", "s3cret€"]) {
+    const store = influxDb(fake, { token: () => token });
+    const { message } = await unavailable(store.write([pointOf(0)], never));
+    assert.match(message, /INFLUXDB_TOKEN holds/);
+    assert.doesNotMatch(message + store.status().problem, /s3cret/);
+  }
+  assert.equal(fake.requests.length, 0);
+});
+
+Deno.test("InfluxDb reads little of a long answer", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  fake.trouble = () => ({ status: 500, body: "no end ".repeat(1_000_000) });
+  const { message } = await unavailable(influxDb(fake).write([pointOf(0)], never));
+  assert.ok(message.length < 700, `${message.length}`);
+  fake.trouble = ({ body }) =>
+    body === "" ? undefined : json(400, { message: `unable to parse '${"x".repeat(100_000)}'` });
+  const [verdict] = await influxDb(fake).write([pointOf(0)], never);
+  assert.equal(verdict.kind, "refused");
+  assert.ok(JSON.stringify(verdict).length < 700);
+});
+
+Deno.test("InfluxDb does not wait for an answer to end once it knows enough", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const before = performance.now();
+  fake.trouble = () => ({ status: 500, body: "no end ".repeat(1_000), unfinished: true });
+  await unavailable(influxDb(fake).write([pointOf(0)], never));
+  assert.ok(performance.now() - before < 5_000);
+  fake.trouble = () => ({ status: 401, body: "who", unfinished: true });
+  const store = influxDb(fake, { requestDeadlineMs: 50 });
+  const { message } = await unavailable(store.write([pointOf(0)], never));
+  assert.match(message, /401 \(who\); check INFLUXDB_TOKEN$/);
+});

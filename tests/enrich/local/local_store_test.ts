@@ -1,0 +1,315 @@
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import fc from "fast-check";
+import { LocalStore } from "../../../lib/enrich/local/local_store.ts";
+import { type FieldValue, type StorePoint, StoreUnavailable } from "../../../lib/enrich/store.ts";
+import { FakeInfluxDb } from "../../stand_ins/fake_influxdb.ts";
+import { TemporaryFolder } from "../../temporary.ts";
+import { startEnrich } from "../../whole_programs.ts";
+
+const DAY_MS = 86_400_000;
+const NOW_MS = Date.UTC(2026, 5, 25);
+const signal = new AbortController().signal;
+const STORED = { kind: "stored" } as const;
+
+/** A store in a folder that goes with the test. */
+function newStore({ days = 30 } = {}): { store: LocalStore; readonly path: string } & Disposable {
+  const folder = Deno.makeTempDirSync();
+  const path = `${folder}/store.db`;
+  const test = {
+    store: new LocalStore(path, { days }),
+    path,
+    [Symbol.dispose]: () => {
+      test.store.close();
+      Deno.removeSync(folder, { recursive: true });
+    },
+  };
+  return test;
+}
+
+function pointOf(
+  fields: Iterable<readonly [string, FieldValue]>,
+  { measurement = "sensor", tags = [["entity_id", "sensor.a"]], timeNs = 1n }: {
+    readonly measurement?: string;
+    readonly tags?: Iterable<readonly [string, string]>;
+    readonly timeNs?: bigint;
+  } = {},
+): StorePoint {
+  return { measurement, tags: new Map(tags), fields: new Map(fields), timeNs };
+}
+
+function pointAt(timeMs: number, entityId = "sensor.a"): StorePoint {
+  return pointOf([["value", 1]], {
+    tags: [["entity_id", entityId]],
+    timeNs: BigInt(timeMs) * 1_000_000n,
+  });
+}
+
+function damage(path: string, { fromPage }: { readonly fromPage: number }): void {
+  const bytes = Deno.readFileSync(path);
+  Deno.writeFileSync(path, bytes.fill(0xff, fromPage * 4_096));
+}
+
+Deno.test("LocalStore gives back what it stored, after a restart too", async () => {
+  using test = newStore();
+  const points = [
+    pointOf([["value", 21.5], ["state", "déjà \0 \ud800 \"'\\\n"], ["__proto__", 1], ["2", 2]], {
+      tags: [["entity_id", "sensor.a"], ["name", 'A "name"'], ["__proto__", "x"]],
+      timeNs: 1_782_422_405_162_552_123n,
+    }),
+    pointOf([["value", -1]], { timeNs: -5n, measurement: "events" }),
+  ];
+  assert.deepEqual(await test.store.write(points), [STORED, STORED]);
+  test.store.close();
+  test.store = new LocalStore(test.path, { days: 30 });
+  assert.deepEqual([...test.store.read()], points);
+});
+
+Deno.test("LocalStore unites the fields of one series and time, the newest value winning", async () => {
+  using test = newStore();
+  await test.store.write([pointOf([["value", 1], ["state", "a"], ["__proto__", 1]])]);
+  await test.store.write([
+    pointOf([["state", "b"], ["humidity", 2]]),
+    pointOf([["__proto__", 2], ['quoted "name"', 3]]),
+    pointOf([['quoted "name"', 4]]),
+  ]);
+  assert.deepEqual([...test.store.read()], [
+    pointOf([
+      ["value", 1],
+      ["state", "b"],
+      ["__proto__", 2],
+      ["humidity", 2],
+      ['quoted "name"', 4],
+    ]),
+  ]);
+});
+
+Deno.test("LocalStore is the same after points were written twice, in any order", async () => {
+  const fields = fc.uniqueArray(
+    fc.tuple(
+      fc.string(),
+      fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.string()),
+    ),
+    { selector: ([name]) => name, minLength: 1 },
+  );
+  const points = fc.uniqueArray(
+    fc.tuple(fc.constantFrom("sensor", "light"), fc.constantFrom("a", "b"), fc.bigInt(-9n, 9n)),
+    { selector: String },
+  ).chain((identities) =>
+    fc.tuple(
+      ...identities.map(([measurement, entity, timeNs]) =>
+        fields.map((fields) =>
+          pointOf(fields, { measurement, tags: [["entity_id", entity]], timeNs })
+        )
+      ),
+    )
+  );
+  using test = newStore();
+  const db = test.store;
+  const empty = async () => {
+    await db.prune(NOW_MS, signal);
+    assert.deepEqual(db.counts(), { series: 0, points: 0 });
+  };
+  const keyOf = ({ measurement, tags, timeNs }: StorePoint) =>
+    `${measurement} ${tags.get("entity_id")} ${timeNs}`;
+  const all = () => new Map([...db.read()].map((point) => [keyOf(point), point.fields]));
+  await fc.assert(
+    fc.asyncProperty(points, async (points) => {
+      await empty();
+      await db.write(points);
+      await db.write(points.toReversed());
+      // JSON has no -0
+      const expected = points.map((point) =>
+        [
+          keyOf(point),
+          new Map([...point.fields].map(([name, value]) => [name, value === 0 ? 0 : value])),
+        ] as const
+      );
+      assert.deepEqual(all(), new Map(expected));
+      assert.equal(db.counts().points, points.length);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+Deno.test("LocalStore takes the tags in any order, and one without a value for none", async () => {
+  using test = newStore();
+  await test.store.write([
+    pointOf([["a", 1]], { tags: [["x", "1"], ["y", "2"], ["z", ""]] }),
+    pointOf([["b", 2]], { tags: [["y", "2"], ["x", "1"]] }),
+  ]);
+  assert.deepEqual(test.store.counts(), { series: 1, points: 1 });
+});
+
+Deno.test("LocalStore refuses what is no point, and stores its neighbours", async () => {
+  using test = newStore();
+  const verdicts = await test.store.write([
+    pointOf([["value", 1]], { timeNs: 1n }),
+    pointOf([]),
+    pointOf([["value", NaN]]),
+    pointOf([["value", -Infinity]]),
+    pointOf([["value", 1]], { timeNs: 2n ** 63n - 1n }),
+    pointOf([["value", 1]], { measurement: "" }),
+    pointOf([["value", 1]], { timeNs: 2n }),
+  ]);
+  assert.deepEqual(verdicts, [
+    STORED,
+    { kind: "refused", reason: "The point has no fields" },
+    {
+      kind: "refused",
+      reason: "The field value is NaN, which is no number that can be stored",
+    },
+    {
+      kind: "refused",
+      reason: "The field value is -Infinity, which is no number that can be stored",
+    },
+    { kind: "refused", reason: "The time 9223372036854775807 ns is beyond what can be stored" },
+    { kind: "refused", reason: "The point has no measurement" },
+    STORED,
+  ]);
+  assert.equal(test.store.counts().points, 2);
+});
+
+Deno.test("LocalStore counts series and points, over restarts too", async () => {
+  using test = newStore();
+  await test.store.write([pointAt(1), pointAt(2), pointAt(2), pointAt(2, "sensor.b")]);
+  await test.store.write([pointAt(1), pointAt(3)]);
+  assert.deepEqual(test.store.counts(), { series: 2, points: 4 });
+  test.store.close();
+  test.store = new LocalStore(test.path, { days: 30 });
+  assert.deepEqual(test.store.counts(), { series: 2, points: 4 });
+  assert.equal([...test.store.read()].length, 4);
+});
+
+Deno.test("LocalStore prunes what is older than its days, and nothing else", async () => {
+  using test = newStore({ days: 5 });
+  const kept = [
+    pointAt(NOW_MS - 5 * DAY_MS),
+    pointAt(NOW_MS),
+    pointAt(NOW_MS + DAY_MS, "sensor.c"),
+  ];
+  const old = [pointAt(NOW_MS - 5 * DAY_MS - 1), pointAt(NOW_MS - 10 * DAY_MS, "sensor.b")];
+  await test.store.write([...old, ...kept]);
+  assert.equal(await test.store.prune(NOW_MS, signal), 2);
+  assert.deepEqual([...test.store.read()], kept);
+  assert.deepEqual(test.store.counts(), { series: 2, points: 3 });
+  assert.equal(await test.store.prune(NOW_MS, signal), 0);
+});
+
+Deno.test("LocalStore keeps imported statistics, however old", async () => {
+  using test = newStore();
+  await test.store.write([
+    pointOf([["mean", 1]], { measurement: "statistics" }),
+    pointOf([["value", 1]]),
+  ]);
+  assert.equal(await test.store.prune(NOW_MS, signal), 1);
+  assert.deepEqual([...test.store.read()].map(({ measurement }) => measurement), ["statistics"]);
+});
+
+Deno.test("LocalStore prunes many series and long ones step by step, and ends with its signal", async () => {
+  using test = newStore({ days: 1 });
+  const long = Array.from({ length: 12_000 }, (_, i) => pointAt(i, "sensor.long"));
+  const many = Array.from({ length: 1_200 }, (_, i) => pointAt(i, `sensor.n${i}`));
+  await test.store.write([...many.slice(0, 600), ...long, ...many.slice(600), pointAt(NOW_MS)]);
+  const stop = new AbortController();
+  const pruning = test.store.prune(NOW_MS, stop.signal);
+  stop.abort();
+  const pruned = await pruning;
+  assert.ok(pruned > 0 && pruned <= 5_000, `${pruned} in one step`);
+  assert.equal(await test.store.prune(NOW_MS, signal), 13_200 - pruned);
+  assert.deepEqual([...test.store.read()], [pointAt(NOW_MS)]);
+  assert.deepEqual(test.store.counts(), { series: 1, points: 1 });
+});
+
+Deno.test("LocalStore takes points between the steps of pruning", async () => {
+  using test = newStore({ days: 1 });
+  await test.store.write(Array.from({ length: 12_000 }, (_, i) => pointAt(i)));
+  let pruned = false;
+  const pruning = test.store.prune(NOW_MS, signal).then(() => pruned = true);
+  await test.store.write([pointAt(NOW_MS)]);
+  assert.equal(pruned, false);
+  await pruning;
+  assert.deepEqual([...test.store.read()], [pointAt(NOW_MS)]);
+});
+
+Deno.test("LocalStore reads more than a page, while points are written", async () => {
+  using test = newStore();
+  const points = Array.from({ length: 2_500 }, (_, i) => pointAt(i, `sensor.n${i % 3}`));
+  await test.store.write(points);
+  const times = new Set<bigint>();
+  for (const { timeNs } of test.store.read()) {
+    if (times.size === 10) await test.store.write([pointAt(9_999, "sensor.n2")]);
+    times.add(timeNs);
+  }
+  assert.equal(times.size, 2_501);
+});
+
+Deno.test("LocalStore that cannot write says why, keeps what it had, and recovers", async () => {
+  using test = newStore();
+  await test.store.write([pointAt(1)]);
+  test.store.close();
+  const other = new DatabaseSync(test.path);
+  other.exec(
+    "CREATE TRIGGER fault BEFORE INSERT ON point WHEN new.time_ns > 2000000 " +
+      "BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END",
+  );
+  other.close();
+  test.store = new LocalStore(test.path, { days: 30 });
+  await assert.rejects(test.store.write([pointAt(2), pointAt(3)]), StoreUnavailable);
+  assert.match(test.store.status().problem ?? "", /disk I\/O error; check the disk/);
+  assert.deepEqual([...test.store.read()], [pointAt(1)]);
+  assert.deepEqual(test.store.counts(), { series: 1, points: 1 });
+  await test.store.probe();
+  assert.equal(test.store.status().problem, undefined);
+});
+
+Deno.test("LocalStore whose pages are damaged says what to do", async () => {
+  using test = newStore();
+  await test.store.write(Array.from({ length: 2_000 }, (_, i) => pointAt(i)));
+  test.store.close();
+  damage(test.path, { fromPage: 5 });
+  test.store = new LocalStore(test.path, { days: 30 });
+  await assert.rejects(test.store.write([pointAt(1)]), StoreUnavailable);
+  assert.match(test.store.status().problem ?? "", /malformed; move the file away/);
+});
+
+Deno.test("LocalStore does not open a file that is none of its own, and says what to do", () => {
+  using test = newStore();
+  test.store.close();
+  damage(test.path, { fromPage: 1 });
+  assert.throws(() => new LocalStore(test.path, { days: 30 }), /malformed; move the file away/);
+  damage(test.path, { fromPage: 0 });
+  assert.throws(
+    () => new LocalStore(test.path, { days: 30 }),
+    /not a database; move the file away/,
+  );
+});
+
+Deno.test("LocalStore tells its size and counts in enrich's status and metrics", async () => {
+  using folder = new TemporaryFolder();
+  await using enrich = await startEnrich({ DATA_DIR: folder.path });
+  const event = { event_type: "x", data: { n: 1 }, origin: "LOCAL" };
+  for (const second of ["05", "06", "07"]) {
+    const time_fired = `2026-06-25T21:20:${second}.162552+00:00`;
+    const response = await enrich.get("/events", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ ...event, time_fired }),
+    });
+    assert.equal((await response.json()).status, "success");
+  }
+  const { store } = await (await enrich.get("/status")).json();
+  const { size } = Deno.statSync(folder.file("store.sqlite"));
+  assert.equal(store.points, 3);
+  assert.equal(store.series, 1);
+  assert.match(store.description, /store\.sqlite/);
+  assert.ok(store.size_bytes >= size && store.size_bytes < 1e6, `${store.size_bytes} of ${size}`);
+  const metrics = await enrich.metrics();
+  assert.equal(metrics.get("enrich_store_points"), 3);
+  assert.equal(metrics.get("enrich_store_bytes"), store.size_bytes);
+  await using influx = await FakeInfluxDb.start({ version: 1 });
+  await using other = await startEnrich({ INFLUXDB_URL: influx.url, INFLUXDB_DATABASE: "home" });
+  const status = await (await other.get("/status")).json();
+  assert.deepEqual(Object.keys(status.store), ["description"]);
+  assert.equal((await other.metrics()).has("enrich_store_bytes"), false);
+});

@@ -1,0 +1,247 @@
+import assert from "node:assert/strict";
+import { batchAnswerSchema } from "../../lib/contract.ts";
+import { LocalStore } from "../../lib/enrich/local/local_store.ts";
+import { FakeInfluxDb } from "../stand_ins/fake_influxdb.ts";
+import { TemporaryFolder } from "../temporary.ts";
+import { until } from "../until.ts";
+import { type Program, startEnrich } from "../whole_programs.ts";
+
+const EVENT = {
+  event_type: "state_changed",
+  data: {
+    entity_id: "sensor.kitchen",
+    old_state: null,
+    new_state: {
+      entity_id: "sensor.kitchen",
+      state: "21.5",
+      attributes: { unit_of_measurement: "°C" },
+      last_changed: "2026-06-25T21:20:05.162552+00:00",
+      last_updated: "2026-06-25T21:20:05.162552+00:00",
+    },
+  },
+  origin: "LOCAL",
+  time_fired: "2026-06-25T21:20:05.162552+00:00",
+  context: { id: "01KW", parent_id: null, user_id: null },
+};
+
+function custom(n: number): string {
+  const second = String(n % 60).padStart(2, "0");
+  const minute = String(Math.floor(n / 60)).padStart(2, "0");
+  return JSON.stringify({
+    event: {
+      event_type: "my_event",
+      data: { n },
+      origin: "LOCAL",
+      time_fired: `2026-06-25T21:${minute}:${second}+00:00`,
+    },
+  });
+}
+
+function post(
+  enrich: Program,
+  body: string,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  return enrich.get("/events", {
+    method: "POST",
+    body,
+    headers: { "content-type": "application/json", ...headers },
+  });
+}
+
+const NDJSON = { "content-type": "application/x-ndjson" };
+
+/** An enrich into a local store of its own. */
+async function storing(
+  test: (enrich: Program, folder: TemporaryFolder) => Promise<void>,
+  env: Record<string, string> = {},
+): Promise<void> {
+  using folder = new TemporaryFolder();
+  await using enrich = await startEnrich({ DATA_DIR: folder.path, ...env });
+  await test(enrich, folder);
+}
+
+Deno.test("Enrich answers one event with its id, and stores the same event once", async () => {
+  using folder = new TemporaryFolder();
+  {
+    await using enrich = await startEnrich({ DATA_DIR: folder.path });
+    const answers = [];
+    for (let i = 0; i < 2; i++) {
+      const response = await post(enrich, JSON.stringify(EVENT));
+      assert.equal(response.status, 200);
+      answers.push(await response.json());
+    }
+    assert.equal(answers[0].status, "success");
+    assert.match(answers[0].event_id, /^[0-9a-f]{32}$/);
+    assert.deepEqual(answers[1], answers[0]);
+    const metrics = await enrich.metrics();
+    assert.equal(metrics.get("enrich_events_stored_total"), 2);
+  }
+  const store = new LocalStore(folder.file("store.sqlite"), { days: 30 });
+  const points = [...store.read()];
+  store.close();
+  assert.equal(points.length, 1);
+  assert.equal(points[0]?.timeNs, 1782422405162552000n);
+  assert.equal(points[0]?.fields.get("value"), 21.5);
+});
+
+Deno.test("Enrich says what is wrong with a request as a whole", async () => {
+  await storing(async (enrich) => {
+    const { time_fired: _, ...timeless } = EVENT;
+    const wrong: [Promise<Response>, number, RegExp][] = [
+      [post(enrich, "no json"), 400, /no JSON/],
+      [post(enrich, JSON.stringify(timeless)), 422, /^time_fired: /],
+      [post(enrich, "[]"), 422, /^event: /],
+      [post(enrich, JSON.stringify({ ...EVENT, data: {} })), 422, /^data\.entity_id: /],
+      [
+        post(enrich, "a=b", { "content-type": "application/x-www-form-urlencoded" }),
+        415,
+        /Content-Type/,
+      ],
+      [post(enrich, "{}", { "content-encoding": "gzip" }), 415, /Content-Encoding/],
+      [post(enrich, `"${"x".repeat(20_000_000)}"`), 413, /16000000 bytes/],
+    ];
+    for (const [response, status, detail] of wrong) {
+      const answer = await response;
+      const body = await answer.json();
+      assert.equal(answer.status, status, JSON.stringify(body));
+      assert.match(body.detail, detail);
+    }
+  });
+});
+
+Deno.test("Enrich wants the token before it reads the body", async () => {
+  await storing(async (enrich) => {
+    const authorized = (token: string) =>
+      post(enrich, "x".repeat(20_000_000), { authorization: token });
+    assert.equal((await authorized("Bearer wrong")).status, 401);
+    assert.equal((await authorized("Bearer s3cret-token")).status, 413);
+  }, { SERVICE_TOKEN: "s3cret-token" });
+});
+
+Deno.test("Enrich gives a verdict on every line, and no bad one costs another", async () => {
+  await using influx = await FakeInfluxDb.start({ version: 1 });
+  using folder = new TemporaryFolder();
+  await using enrich = await startEnrich({
+    DATA_DIR: folder.path,
+    INFLUXDB_URL: influx.url,
+    INFLUXDB_DATABASE: "home",
+  });
+  // another writer has made a text of a field that is ours
+  const conflict = await fetch(`${influx.url}/write?db=home`, {
+    method: "POST",
+    body: 'events,event_type=my_event odd="text" 1782421205000000000',
+  });
+  assert.equal(conflict.status, 204);
+  const lines = Array.from({ length: 1_000 }, (_, n) => custom(n));
+  lines[17] = "{no json";
+  lines[500] = JSON.stringify({
+    event: { event_type: "x", data: 5, origin: "", time_fired: "now" },
+  });
+  lines[900] = custom(900).replace('"n":900', '"odd":900');
+  const response = await post(enrich, lines.join("\n"), NDJSON);
+  assert.equal(response.status, 200);
+  const answer = batchAnswerSchema.parse(await response.json());
+  assert.equal(answer.stored, 997);
+  assert.deepEqual(answer.problems.map(({ index }) => index), [17, 500, 900]);
+  assert.match(answer.problems[0]?.reason ?? "", /no JSON/);
+  assert.match(answer.problems[1]?.reason ?? "", /event\.data: must be an object/);
+  assert.match(answer.problems[2]?.reason ?? "", /field type conflict/);
+  assert.ok(answer.problems[2]?.event_id);
+  assert.equal(answer.status, "partial");
+  assert.deepEqual(answer.pending, []);
+});
+
+Deno.test("Enrich takes lines with and without a line break at the end", async () => {
+  await storing(async (enrich) => {
+    for (const body of [`${custom(1)}\n${custom(2)}`, `${custom(1)}\n${custom(2)}\n`]) {
+      const answer = batchAnswerSchema.parse(await (await post(enrich, body, NDJSON)).json());
+      assert.equal(answer.stored, 2);
+      assert.deepEqual(answer.problems, []);
+    }
+  });
+});
+
+Deno.test("Enrich answers 500 with the cause while the store is away, and stores all afterwards", async () => {
+  await using influx = await FakeInfluxDb.start({
+    version: 2,
+    token: "ttt",
+    org: "o",
+    bucket: "b",
+  });
+  using folder = new TemporaryFolder();
+  await using enrich = await startEnrich({
+    DATA_DIR: folder.path,
+    INFLUXDB_URL: influx.url,
+    INFLUXDB_ORG: "o",
+    INFLUXDB_BUCKET: "b",
+    INFLUXDB_TOKEN: "ttt",
+  });
+  await influx.stop();
+  const away = await post(enrich, JSON.stringify(EVENT));
+  assert.equal(away.status, 500);
+  const { detail, cause } = await away.json();
+  assert.equal(detail, "Event processing failed");
+  assert.match(cause, /Cannot reach InfluxDB/);
+  assert.equal((await post(enrich, [custom(1), custom(2)].join("\n"), NDJSON)).status, 500);
+  const health = await enrich.get("/health");
+  assert.equal(health.status, 503);
+  assert.match(await health.text(), /Cannot reach InfluxDB/);
+  assert.equal((await enrich.get("/health/live")).status, 200);
+  await influx.restart();
+  const seen = influx.requests.length;
+  influx.trouble = (_, index) =>
+    index === seen ? { status: 503, headers: { "retry-after": "1" } } : undefined;
+  const busy = await post(enrich, JSON.stringify(EVENT));
+  assert.equal(busy.status, 500);
+  assert.equal(busy.headers.get("retry-after"), "1");
+  await busy.body?.cancel();
+  const asked = influx.requests.length;
+  const again = await post(enrich, JSON.stringify(EVENT));
+  assert.equal(again.status, 500);
+  assert.match((await again.json()).cause, /asked to be left alone/);
+  assert.equal(influx.requests.length, asked, "it is left alone");
+  await until(
+    async () => (await post(enrich, JSON.stringify(EVENT))).status === 200,
+    "it is stored when the time is over",
+  );
+  assert.equal((await enrich.get("/health")).status, 200);
+  assert.equal(influx.points.length, 1);
+});
+
+Deno.test("Enrich counts the attributes that it leaves out, by reason", async () => {
+  await storing(async (enrich) => {
+    const event = structuredClone(EVENT);
+    Object.assign(event.data.new_state.attributes, { long: "x".repeat(1_000_000), list: [1] });
+    assert.equal((await post(enrich, JSON.stringify(event))).status, 200);
+    const leftOut = [...await enrich.metrics()]
+      .filter(([name]) => name.startsWith("enrich_attributes_left_out_total{"));
+    assert.deepEqual(Object.fromEntries(leftOut), {
+      'enrich_attributes_left_out_total{reason="constant"}': 1,
+      'enrich_attributes_left_out_total{reason="list"}': 1,
+      'enrich_attributes_left_out_total{reason="long_text"}': 1,
+    });
+  });
+});
+
+Deno.test("Enrich answers before its client gives up, with what is known by then", async () => {
+  await using influx = await FakeInfluxDb.start({ version: 1 });
+  using folder = new TemporaryFolder();
+  await using enrich = await startEnrich({
+    DATA_DIR: folder.path,
+    INFLUXDB_URL: influx.url,
+    INFLUXDB_DATABASE: "home",
+  });
+  influx.delayMs = 300;
+  influx.refuses = ({ fields }) => Number(fields.get("n")) % 2 === 1;
+  const batch = Array.from({ length: 40 }, (_, n) => custom(n)).join("\n");
+  const asked = async (headers: Record<string, string>) => {
+    const response = await post(enrich, batch, { ...NDJSON, ...headers });
+    return batchAnswerSchema.parse(await response.json());
+  };
+  const early = await asked({ prefer: "respond-async, wait=3" });
+  assert.ok(early.stored > 0 && early.pending.length > 0, JSON.stringify(early));
+  influx.delayMs = 0;
+  const whole = await asked({});
+  assert.deepEqual([whole.stored, whole.problems.length, whole.pending], [20, 20, []]);
+});

@@ -1,0 +1,283 @@
+import assert from "node:assert/strict";
+import { Delivery, type DeliveryTimes } from "../../../lib/ingest/delivery/delivery.ts";
+import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
+import { postEventsTo } from "../../../lib/ingest/delivery/post_events.ts";
+import { allStored, type Answering, FakeEnrich } from "../../stand_ins/fake_enrich.ts";
+import { TemporaryFolder } from "../../temporary.ts";
+import { until } from "../../until.ts";
+
+const TIMES: DeliveryTimes = {
+  quickDeadlineMs: 2_000,
+  quickPausesMs: [1, 1],
+  patientDeadlineMs: 20_000,
+  backoffBaseMs: 2,
+  backoffMaxMs: 4,
+};
+
+interface Setup {
+  readonly outbox: Outbox;
+  readonly delivery: Delivery;
+  readonly enrich: FakeEnrich;
+}
+
+/** Runs a delivery of `n` lines against an enrich that answers so, for as long as the test does. */
+async function delivering(
+  n: number,
+  answering: Answering,
+  test: (setup: Setup) => Promise<void>,
+  { times = TIMES, token }: { times?: DeliveryTimes; token?: string } = {},
+): Promise<void> {
+  using folder = new TemporaryFolder();
+  await using enrich = new FakeEnrich(answering);
+  using outbox = new Outbox({
+    path: folder.file("outbox.sqlite"),
+    maxBytes: 50_000_000,
+    onFailure: assert.ifError,
+  });
+  outbox.append(Array.from({ length: n }, (_, i) => `{"event":${i}}`));
+  const post = postEventsTo(enrich.url, token === undefined ? undefined : () => token);
+  const delivery = new Delivery({ outbox, post, times });
+  const stop = new AbortController();
+  const running = delivery.run(stop.signal);
+  try {
+    await test({ outbox, delivery, enrich });
+  } finally {
+    stop.abort();
+    await running;
+  }
+  const { received, delivered, skipped, deadLettered, queued } = outbox.counters();
+  const skippedCount = [...skipped.values()].reduce((a, b) => a + b, 0);
+  assert.equal(received, delivered + skippedCount + deadLettered + queued);
+}
+
+const empty = ({ outbox }: Setup) =>
+  until(() => outbox.counters().queued === 0, "all is delivered");
+const no = (status: number, detail = "no", headers = {}) =>
+  Response.json({ detail }, { status, headers });
+
+Deno.test("Delivery sends everything once, in order, at most 1,000 at a time, with the token", async () => {
+  await delivering(2_500, (lines) => allStored(lines), async (setup) => {
+    await empty(setup);
+    const { enrich, outbox } = setup;
+    assert.deepEqual(enrich.requests.map(({ length }) => length), [1_000, 1_000, 500]);
+    assert.deepEqual(enrich.stored, Array.from({ length: 2_500 }, (_, i) => `{"event":${i}}`));
+    assert.equal(enrich.authorizations[0], "Bearer secret-token");
+    assert.equal(outbox.counters().delivered, 2_500);
+  }, { token: "secret-token" });
+});
+
+Deno.test("Delivery goes on with what is spooled while it waits", async () => {
+  await delivering(0, (lines) => allStored(lines), async (setup) => {
+    setup.outbox.append(["a"]);
+    await empty(setup);
+    setup.outbox.append(["b"]);
+    await empty(setup);
+    assert.deepEqual(setup.enrich.stored, ["a", "b"]);
+  });
+});
+
+Deno.test("Delivery lets go of what is stored or skipped, buries problems, and sends pending again", async () => {
+  const answering: Answering = (lines, request) =>
+    request > 1 ? allStored(lines) : allStored(lines, {
+      status: "partial",
+      stored: 1,
+      skipped: { filter: 1 },
+      problems: [{ index: 2, event_id: "x", reason: "data: must be an object" }],
+      pending: [3],
+    });
+  await delivering(4, answering, async (setup) => {
+    await empty(setup);
+    const { enrich, outbox } = setup;
+    assert.deepEqual(enrich.requests[1], ['{"event":3}']);
+    const counters = outbox.counters();
+    assert.equal(counters.delivered, 2);
+    assert.equal(counters.skipped.get("filter"), 1);
+    assert.deepEqual(outbox.deadLetterReasons(), [{ reason: "data: must be an object", count: 1 }]);
+  });
+});
+
+Deno.test("Delivery makes three quick attempts of the same batch before it halves", async () => {
+  await delivering(
+    8,
+    (lines, request) => request <= 3 ? no(500) : allStored(lines),
+    async (setup) => {
+      await empty(setup);
+      assert.deepEqual(setup.enrich.requests.map(({ length }) => length), [8, 8, 8, 8]);
+      assert.equal(setup.delivery.problem, undefined);
+    },
+  );
+});
+
+Deno.test("Delivery halves while enrich fails, down to one event, and doubles while it succeeds", async () => {
+  const answering: Answering = (lines, request) => request <= 7 ? no(500) : allStored(lines);
+  await delivering(40, answering, async (setup) => {
+    await empty(setup);
+    const sizes = setup.enrich.requests.map(({ length }) => length);
+    assert.deepEqual(sizes.slice(0, 8), [40, 40, 40, 40, 20, 10, 5, 2]);
+    assert.deepEqual(sizes.slice(8), [4, 8, 16, 10]);
+    assert.equal(setup.outbox.counters().deadLettered, 0);
+  });
+});
+
+Deno.test("Delivery buries an event that fails alone ten times while others pass, and only that", async () => {
+  const poison = '{"event":3}';
+  let arrived = 8;
+  let outbox: Outbox | undefined;
+  const answering: Answering = (lines) => {
+    // a house goes on talking: others keep coming
+    if (arrived < 60) outbox?.append([`{"event":${arrived++}}`]);
+    return lines.includes(poison) ? no(500, "out of memory") : allStored(lines);
+  };
+  await delivering(8, answering, async (setup) => {
+    outbox = setup.outbox;
+    await until(() => setup.outbox.counters().deadLettered === 1, "the poison is buried");
+    await empty(setup);
+    const [letter] = setup.outbox.deadLetterReasons();
+    assert.match(
+      letter?.reason ?? "",
+      /^failed 10 times alone, while others passed: .*out of memory/,
+    );
+    const alone = setup.enrich.requests.filter((lines) =>
+      lines.length === 1 && lines[0] === poison
+    );
+    assert.ok(alone.length >= 10, `${alone.length}`);
+    assert.equal(new Set(setup.enrich.stored).size, setup.enrich.stored.length);
+    assert.equal(setup.outbox.counters().delivered, setup.enrich.stored.length);
+  });
+});
+
+Deno.test("Delivery buries nothing while everything fails, however long", async () => {
+  const answering: Answering = (lines, request) => request <= 60 ? no(500) : allStored(lines);
+  await delivering(8, answering, async (setup) => {
+    await until(() => setup.enrich.requests.length > 30, "it has been tried often");
+    assert.match(setup.delivery.problem?.reason ?? "", /answered 500 no/);
+    const alone = setup.enrich.requests.filter(({ length }) => length === 1).flat();
+    assert.deepEqual(
+      new Set(alone),
+      new Set(['{"event":0}', '{"event":1}']),
+      "it does not work its way through the queue",
+    );
+    await empty(setup);
+    assert.equal(setup.outbox.counters().deadLettered, 0);
+    assert.equal(setup.outbox.counters().delivered, 8);
+  });
+});
+
+Deno.test("Delivery never buries the only event there is for failing", async () => {
+  const answering: Answering = (lines, request) => request <= 40 ? no(500) : allStored(lines);
+  await delivering(1, answering, async (setup) => {
+    await empty(setup);
+    assert.equal(setup.outbox.counters().delivered, 1);
+  });
+});
+
+Deno.test("Delivery splits what is too large, and buries what alone is", async () => {
+  const answering: Answering = (lines) =>
+    lines.length > 2 || lines.includes('{"event":1}') ? no(413) : allStored(lines);
+  await delivering(6, answering, async (setup) => {
+    await empty(setup);
+    assert.equal(setup.outbox.counters().delivered, 5);
+    assert.match(setup.outbox.deadLetterReasons()[0]?.reason ?? "", /^alone too large/);
+  });
+});
+
+Deno.test("Delivery holds everything while SERVICE_TOKEN is wrong, and needs no restart", async () => {
+  const answering: Answering = (lines, request) => request <= 20 ? no(401) : allStored(lines);
+  await delivering(8, answering, async (setup) => {
+    const reason = await until(() => setup.delivery.problem?.reason, "a problem is told");
+    assert.match(reason, /answered 401 no: check SERVICE_TOKEN/);
+    await empty(setup);
+    assert.ok(setup.enrich.requests.every(({ length }) => length === 8), "nothing to halve");
+    assert.equal(setup.delivery.problem, undefined);
+  });
+});
+
+Deno.test("Delivery does not take a 200 for success that does not account for every line", async () => {
+  const answers: Answering[] = [
+    () => new Response("<html>log in</html>", { headers: { "content-type": "text/html" } }),
+    (lines) => allStored(lines, { stored: 7 }),
+    (lines) => allStored(lines, { stored: 7, pending: [8] }),
+    (lines) => allStored(lines, { stored: 6, pending: [1, 1] }),
+  ];
+  const answering: Answering = (lines, request) =>
+    answers[request - 1]?.(lines, request) ?? allStored(lines);
+  await delivering(8, answering, async (setup) => {
+    await empty(setup);
+    assert.deepEqual(setup.enrich.requests.map(({ length }) => length), [8, 8, 8, 8, 8]);
+    assert.equal(setup.outbox.counters().delivered, 8);
+  });
+});
+
+Deno.test("Delivery takes an answer without any progress for a failure", async () => {
+  const answering: Answering = (lines, request) =>
+    request > 2
+      ? allStored(lines)
+      : allStored(lines, { status: "partial", stored: 0, pending: lines.map((_, i) => i) });
+  await delivering(8, answering, async (setup) => {
+    await empty(setup);
+    assert.deepEqual(setup.enrich.requests.map(({ length }) => length), [8, 4, 2, 4, 2]);
+  });
+});
+
+Deno.test("Delivery is patient with a store that takes longer than the quick deadline", async () => {
+  const answering: Answering = async (lines) => {
+    // longer than the quick deadline of this test, far shorter than the patient one
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    return allStored(lines);
+  };
+  const times = { ...TIMES, quickDeadlineMs: 20 };
+  await delivering(8, answering, async (setup) => {
+    await empty(setup);
+    assert.deepEqual(setup.enrich.requests.map(({ length }) => length), [8, 8, 8, 8]);
+    assert.equal(setup.outbox.counters().delivered, 8);
+  }, { times });
+});
+
+Deno.test("Delivery makes quick attempts again once answers are fast again", async () => {
+  const answering: Answering = (lines, request) =>
+    request === 4 || request > 7 ? allStored(lines) : no(500);
+  await delivering(8, answering, async (setup) => {
+    await empty(setup);
+    setup.outbox.append(Array.from({ length: 8 }, (_, i) => `later ${i}`));
+    await empty(setup);
+    assert.deepEqual(setup.enrich.requests.map(({ length }) => length), Array(8).fill(8));
+  });
+});
+
+Deno.test("Delivery waits as long as it is told to", async () => {
+  const at: number[] = [];
+  const answering: Answering = (lines, request) => {
+    at.push(performance.now());
+    return request === 1 ? no(500, "busy", { "retry-after": "1" }) : allStored(lines);
+  };
+  await delivering(1, answering, async (setup) => {
+    await empty(setup);
+    const [first = 0, second = 0] = at;
+    assert.ok(second - first >= 990, `${second - first} ms`);
+  });
+});
+
+Deno.test("Delivery repeats a batch whose reply was lost with the very same lines", async () => {
+  const answering: Answering = (lines, request) => {
+    if (request === 1) throw new Error("the reply is lost");
+    return allStored(lines);
+  };
+  await delivering(3, answering, async (setup) => {
+    await empty(setup);
+    assert.deepEqual(setup.enrich.requests[1], setup.enrich.requests[0]);
+  });
+});
+
+Deno.test("Delivery is drained when nothing waits, and does not wait for what cannot be delivered", async () => {
+  const late = AbortSignal.timeout(60_000);
+  await delivering(8, (lines) => allStored(lines), async ({ delivery, outbox }) => {
+    await delivery.drained(late);
+    assert.equal(outbox.counters().queued, 0);
+  });
+  await delivering(8, () => no(500), async ({ delivery, outbox }) => {
+    await until(() => delivery.problem, "a problem is told");
+    await delivery.drained(late);
+    assert.equal(outbox.counters().queued, 8);
+    assert.ok(!late.aborted, "it does not wait");
+  });
+});

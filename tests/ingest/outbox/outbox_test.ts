@@ -1,0 +1,276 @@
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import fc from "fast-check";
+import type { OutboxCounters } from "../../../lib/ingest/outbox/ledger.ts";
+import { openOutbox, Outbox } from "../../../lib/ingest/outbox/outbox.ts";
+import { TemporaryFolder } from "../../temporary.ts";
+
+const MAX_BYTES = 50_000_000;
+const ALL = { maxEvents: 1_000_000, maxBytes: 1e12 };
+
+function open(path: string, maxBytes = MAX_BYTES): Outbox {
+  return new Outbox({
+    path,
+    maxBytes,
+    commitIntervalMs: 1e6,
+    onFailure: (error) => {
+      throw error;
+    },
+  });
+}
+
+function sum(counts: ReadonlyMap<string, number>): number {
+  return [...counts.values()].reduce((a, b) => a + b, 0);
+}
+
+function assertEquation(counters: OutboxCounters): void {
+  const { received, delivered, skipped, dropped, deadLettered, queued } = counters;
+  assert.equal(received, delivered + sum(skipped) + deadLettered + sum(dropped) + queued);
+}
+
+function done(rows: readonly { seq: number }[]) {
+  return {
+    done: rows.map(({ seq }) => seq),
+    delivered: rows.length,
+    skipped: {},
+    problems: [],
+  };
+}
+
+Deno.test("Outbox keeps lines byte for byte and in order until they are settled", () => {
+  using folder = new TemporaryFolder();
+  using outbox = open(folder.file("outbox.sqlite"));
+  const lines = ['{"a":1.0}', '{"b":9007199254740993}', '{"c":"☃ 😀 \\u0000"}'];
+  outbox.append(lines);
+  const rows = outbox.peek(ALL);
+  assert.deepEqual(rows.map(({ line }) => line), lines);
+  outbox.settle(done(rows.slice(0, 2)));
+  assert.deepEqual(outbox.peek(ALL).map(({ line }) => line), lines.slice(2));
+  assertEquation(outbox.counters());
+});
+
+Deno.test("Outbox commits what was added together, once the interval is over", async () => {
+  using folder = new TemporaryFolder();
+  const { outbox } = openOutbox({
+    path: folder.file("outbox.sqlite"),
+    maxBytes: MAX_BYTES,
+    commitIntervalMs: 5,
+    onFailure: assert.ifError,
+  });
+  using _ = outbox;
+  const changed = outbox.changed(AbortSignal.timeout(10_000));
+  outbox.add({ line: "a" });
+  outbox.add({ line: "b" });
+  assert.equal(outbox.counters().received, 0);
+  await changed;
+  assert.equal(outbox.counters().received, 2);
+});
+
+Deno.test("Outbox does not wait for the interval once much has come", () => {
+  using folder = new TemporaryFolder();
+  using outbox = open(folder.file("outbox.sqlite"));
+  for (let i = 0; i < 3; i++) outbox.add({ line: "x".repeat(1_000_000) });
+  assert.equal(outbox.counters().received, 2);
+});
+
+Deno.test("Outbox gives as many rows as fit, and the first one always", () => {
+  using folder = new TemporaryFolder();
+  using outbox = open(folder.file("outbox.sqlite"));
+  outbox.append(["x".repeat(100), "é".repeat(100), "y".repeat(100)]);
+  const lengths = (maxEvents: number, maxBytes: number) =>
+    outbox.peek({ maxEvents, maxBytes }).map(({ seq }) => seq);
+  assert.deepEqual(lengths(10, 10), [1]);
+  assert.deepEqual(lengths(10, 299), [1]);
+  assert.deepEqual(lengths(10, 300), [1, 2], "é takes two bytes");
+  assert.deepEqual(lengths(2, 1e6), [1, 2]);
+  assert.deepEqual(
+    outbox.peek({ ...ALL, without: new Set([1]) }).map(({ seq }) => seq),
+    [2, 3],
+  );
+});
+
+Deno.test("Outbox moves a problem to the dead letters with its reason", () => {
+  using folder = new TemporaryFolder();
+  using outbox = open(folder.file("outbox.sqlite"));
+  outbox.append(["good", "bad", "skipped"]);
+  outbox.settle({
+    done: [1, 3],
+    delivered: 1,
+    skipped: { filter: 1 },
+    problems: [{ seq: 2, reason: "data: must be an object" }],
+  });
+  const counters = outbox.counters();
+  assert.equal(counters.deadLettered, 1);
+  assert.deepEqual([...counters.skipped], [["filter", 1]]);
+  assert.deepEqual(outbox.deadLetterReasons(), [{ reason: "data: must be an object", count: 1 }]);
+  assertEquation(counters);
+});
+
+Deno.test("Outbox never loses a committed line or the equation, whatever happens and wherever it is killed", async () => {
+  const action = fc.oneof(
+    fc.record({ kind: fc.constant("add"), n: fc.integer({ min: 1, max: 5 }) }),
+    fc.record({ kind: fc.constant("flush"), n: fc.constant(0) }),
+    fc.record({ kind: fc.constant("settle"), n: fc.integer({ min: 1, max: 7 }) }),
+    fc.record({ kind: fc.constant("refuse"), n: fc.integer({ min: 1, max: 2 }) }),
+    fc.record({ kind: fc.constant("replay"), n: fc.integer({ min: 1, max: 3 }) }),
+    fc.record({ kind: fc.constant("discard"), n: fc.integer({ min: 1, max: 2 }) }),
+    fc.record({ kind: fc.constant("kill"), n: fc.constant(0) }),
+  );
+  const { signal } = new AbortController();
+  await fc.assert(
+    fc.asyncProperty(fc.array(action, { maxLength: 40 }), async (actions) => {
+      using folder = new TemporaryFolder();
+      let path = folder.file("0.sqlite");
+      let outbox = open(path);
+      let next = 0;
+      let kills = 0;
+      let buffered: string[] = [];
+      let committed: string[] = [];
+      let dead: string[] = [];
+      const deadSeqs = async () =>
+        (await outbox.deadLetters.list({ limit: 1_000 }, signal))?.letters.map(({ seq }) => seq) ??
+          [];
+      const check = async () => {
+        const lines = (await deadSeqs()).map((seq) => outbox.deadLetters.get(seq)?.line);
+        assert.deepEqual(lines, dead);
+        assert.equal(outbox.counters().deadLettered, dead.length);
+        assert.deepEqual(outbox.peek(ALL).map(({ line }) => line), committed);
+        assert.equal(outbox.counters().queued, committed.length);
+        assertEquation(outbox.counters());
+      };
+      for (const { kind, n } of actions) {
+        if (kind === "add") {
+          for (let i = 0; i < n; i++) {
+            const line = `line ${next++}`;
+            outbox.add({ line });
+            buffered.push(line);
+          }
+        } else if (kind === "flush") {
+          outbox.flush();
+          committed.push(...buffered);
+          buffered = [];
+        } else if (kind === "settle") {
+          outbox.settle(done(outbox.peek({ ...ALL, maxEvents: n })));
+          committed = committed.slice(n);
+        } else if (kind === "refuse") {
+          const rows = outbox.peek({ ...ALL, maxEvents: n });
+          const problems = rows.map(({ seq }) => ({ seq, reason: "no" }));
+          outbox.settle({ done: [], delivered: 0, skipped: {}, problems });
+          dead.push(...committed.slice(0, n));
+          committed = committed.slice(n);
+        } else if (kind === "replay" || kind === "discard") {
+          const seqs = (await deadSeqs()).slice(0, n);
+          const { moved } = await outbox.deadLetters[kind]({ seqs }, signal);
+          assert.equal(moved, Math.min(n, dead.length));
+          if (kind === "replay") committed.push(...dead.slice(0, n));
+          dead = dead.slice(n);
+        } else {
+          // what a kill leaves behind: the file and its log as the system has them, and nothing of the memory
+          const copy = folder.file(`${++kills}.sqlite`);
+          for (const suffix of ["", "-wal"]) Deno.copyFileSync(path + suffix, copy + suffix);
+          const before = outbox.counters();
+          outbox[Symbol.dispose]();
+          path = copy;
+          outbox = open(path);
+          buffered = [];
+          assert.deepEqual(outbox.counters(), before);
+        }
+        await check();
+      }
+      outbox[Symbol.dispose]();
+    }),
+    { numRuns: 30 },
+  );
+});
+
+Deno.test("Outbox that is full refuses and counts, drains, and takes events again below four fifths", () => {
+  using folder = new TemporaryFolder();
+  using outbox = open(folder.file("outbox.sqlite"), 8_000_000);
+  const lines = Array.from({ length: 100 }, (_, i) => `${i}`.padEnd(1_000, "x"));
+  const arrive = () => {
+    for (const line of lines) outbox.add({ line });
+    outbox.flush();
+  };
+  while (!outbox.full) arrive();
+  const { received, queued, dropped } = outbox.counters();
+  assert.equal(dropped.get("outbox_full"), 100);
+  assert.equal(received, queued + 100);
+  outbox.add({ line: "a short one, which would still fit" });
+  outbox.flush();
+  assert.equal(
+    outbox.counters().dropped.get("outbox_full"),
+    101,
+    "it is full until it has drained",
+  );
+  assert.ok(Deno.statSync(folder.file("outbox.sqlite")).size <= 8_000_000);
+  const rows = outbox.peek({ ...ALL, maxEvents: Math.ceil(queued / 2) });
+  assert.equal(outbox.append(lines), false, "what can wait is not taken, and not counted");
+  outbox.settle(done(rows));
+  arrive();
+  assert.equal(outbox.full, false);
+  assert.equal(outbox.counters().dropped.get("outbox_full"), 101);
+  assertEquation(outbox.counters());
+});
+
+Deno.test("Outbox keeps meta with the lines it was committed with", () => {
+  using folder = new TemporaryFolder();
+  const path = folder.file("outbox.sqlite");
+  {
+    using outbox = open(path);
+    assert.equal(outbox.meta("registry"), undefined);
+    outbox.append(["a"], () => outbox.setMeta("registry", "1"));
+    assert.throws(() =>
+      outbox.append(["b"], () => {
+        outbox.setMeta("registry", "3");
+        throw new Error("something failed");
+      })
+    );
+    outbox.setMeta("registry", "2");
+  }
+  using outbox = open(path);
+  assert.equal(outbox.meta("registry"), "2");
+  assert.equal(outbox.counters().queued, 1);
+});
+
+Deno.test("Outbox refuses a second process, and a file that a newer release wrote", () => {
+  using folder = new TemporaryFolder();
+  const path = folder.file("outbox.sqlite");
+  {
+    using _ = open(path);
+    assert.throws(() => open(path), /another process holds it/);
+  }
+  const db = new DatabaseSync(path);
+  db.exec(
+    "ALTER TABLE outbox ADD COLUMN later TEXT; CREATE TABLE later (x); PRAGMA user_version=1",
+  );
+  db.close();
+  open(path)[Symbol.dispose]();
+  const newer = new DatabaseSync(path);
+  newer.exec("PRAGMA user_version=2");
+  newer.close();
+  assert.throws(() => open(path), /version 2, this program reads up to 1; run the newer release/);
+});
+
+Deno.test("openOutbox sets a damaged file aside and begins a new one", () => {
+  using folder = new TemporaryFolder();
+  const path = folder.file("outbox.sqlite");
+  Deno.writeTextFileSync(path, "no database, ".repeat(1_000));
+  const { outbox, setAside } = openOutbox({
+    path,
+    maxBytes: MAX_BYTES,
+    onFailure: assert.ifError,
+  });
+  using _ = outbox;
+  outbox.append(["a"]);
+  assert.equal(outbox.counters().queued, 1);
+  assert.ok(setAside?.startsWith(`${path}.damaged-`));
+  assert.match(Deno.readTextFileSync(setAside ?? ""), /^no database/);
+});
+
+Deno.test("Outbox tells when the event that waits longest was fired", () => {
+  using folder = new TemporaryFolder();
+  using outbox = open(folder.file("outbox.sqlite"));
+  assert.equal(outbox.oldestTimeFired(), undefined);
+  outbox.append(['{"event":{"time_fired":"2026-06-25T21:20:05.162552+00:00"}}', "later"]);
+  assert.equal(outbox.oldestTimeFired(), "2026-06-25T21:20:05.162552+00:00");
+});

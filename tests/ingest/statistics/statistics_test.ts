@@ -1,0 +1,328 @@
+import assert from "node:assert/strict";
+import { z } from "zod";
+import type { Connection } from "../../../lib/ingest/hass/connection.ts";
+import type { HassCommands } from "../../../lib/ingest/statistics/statistics_import.ts";
+import { allStored } from "../../stand_ins/fake_enrich.ts";
+import { connect, type Data, FIRST_MS, HOUR_MS, hours, importing, SOLAR } from "./importing.ts";
+import { SimulatedHomeAssistant } from "../../simulator/home_assistant.ts";
+import { readRecording, RECORDED } from "../../simulator/recording.ts";
+import { STATISTICS_TYPES } from "../../simulator/statistics.ts";
+import { until } from "../../until.ts";
+
+/** Before it the recording's entity was given another unit. */
+const LAST_LIST_ID = 24;
+
+const importSchema = z.object({
+  type: z.literal("recorder/import_statistics"),
+  metadata: z.object({
+    statistic_id: z.string(),
+    source: z.string(),
+    name: z.string().nullable(),
+    unit_of_measurement: z.string().nullable(),
+    has_mean: z.boolean(),
+    has_sum: z.boolean(),
+  }),
+  stats: z.array(
+    z.looseObject({ start: z.string() })
+      .and(z.partialRecord(z.enum(STATISTICS_TYPES), z.number())),
+  ),
+});
+
+/** What was asked in the recording, the answers, and what the simulation must have for them. */
+for (const [version, folder] of RECORDED) {
+  Deno.test(`The simulation tells statistics as the recorded ${version} does`, async () => {
+    await using hass = new SimulatedHomeAssistant({ version }).start();
+    const connection = await connect(hass);
+    const frames = readRecording(folder, "statistics").map(({ text = "" }) => JSON.parse(text));
+    const answers = new Map(frames.filter(({ type }) => type === "result").map((a) => [a.id, a]));
+    const show = (unit: string) =>
+      hass.setState("sensor.house_temperature", "70", {
+        unit_of_measurement: unit,
+        state_class: "measurement",
+      });
+    show("°C");
+    let compared = 0;
+    for (const { id, type, ...parameters } of frames) {
+      const imported = importSchema.safeParse({ type, ...parameters });
+      if (imported.success) {
+        const { metadata, stats } = imported.data;
+        hass.statistics.import(
+          metadata,
+          stats.map(({ start, ...values }) => [Date.parse(start), values]),
+        );
+      }
+      const { types, statistic_type } = parameters;
+      const isList = type === "recorder/list_statistic_ids" && statistic_type === undefined;
+      const isRows = type === "recorder/statistics_during_period" &&
+        types?.every((name: string) => STATISTICS_TYPES.some((known) => known === name));
+      if (!isList && !isRows) continue;
+      if (id === LAST_LIST_ID) show("°F");
+      const recorded = answers.get(id);
+      if (recorded.success) {
+        assert.deepEqual(await connection.command(type, parameters), recorded.result, `id ${id}`);
+      } else {
+        const { code, message } = recorded.error;
+        await assert.rejects(connection.command(type, parameters), {
+          message: `Home Assistant answered ${code}: ${message}`,
+        });
+      }
+      compared++;
+    }
+    assert.equal(compared, 16);
+    connection.close("done with");
+  });
+}
+
+Deno.test("Statistics come hour by hour, in the unit and under the names that states have now", async () => {
+  const registry = { name: "Hall temperature", area: "Hall" };
+  await importing(async ({ hass, enrich, imported, statistics }) => {
+    hass.setState("sensor.house", "70", {
+      unit_of_measurement: "°F",
+      device_class: "temperature",
+      friendly_name: "Hall",
+    });
+    const data = await imported();
+    const house = data.filter(({ statistic_id }) => statistic_id === "sensor.house");
+    assert.deepEqual(
+      house,
+      hours(100, (i) => ({ mean: (20 + i / 8) * 1.8 + 32, min: 66.2, max: 104 }))
+        .map(([ms, values]) => ({
+          statistic_id: "sensor.house",
+          entity_id: "sensor.house",
+          start: new Date(ms).toISOString().replace("Z", "000+00:00"),
+          name: "Hall",
+          unit: "°F",
+          device_class: "temperature",
+          ...values,
+        })),
+    );
+    const solar = data.filter(({ statistic_id }) => statistic_id === "energy:solar");
+    assert.equal(solar.length, 100);
+    assert.deepEqual(solar[3], {
+      statistic_id: "energy:solar",
+      start: "2024-01-30T03:00:00.000000+00:00",
+      name: "Solar",
+      unit: "kWh",
+      state: 3,
+      sum: 103,
+    });
+    const envelopes = enrich.stored.map((line) => JSON.parse(line));
+    assert.ok(envelopes.every(({ event }) => event.time_fired === event.data.start));
+    for (const { event, registry: names, via, source } of envelopes) {
+      assert.deepEqual(names, event.data.entity_id ? registry : undefined);
+      assert.deepEqual([via, source, event.origin], ["statistics", "home", "LOCAL"]);
+    }
+    const { state, rows, refused, statistics: { done, to_do } } = statistics.progress;
+    assert.deepEqual([state, rows, refused, done, to_do], ["done", 200, 0, 2, 0]);
+  }, { names: () => registry, source: "home" });
+});
+
+Deno.test("Statistics are read and sent a month of one statistic at a time", async () => {
+  let inFlight = 0;
+  await importing(async ({ hass, enrich, imported }) => {
+    enrich.answering = async (lines) => {
+      assert.equal(++inFlight, 1);
+      await new Promise((resolve) => setTimeout(resolve));
+      inFlight--;
+      return allStored(lines);
+    };
+    await imported();
+    const asked = hass.received.filter(({ period }) => period === "hour");
+    const day = (time: unknown) => String(time).slice(0, 10);
+    assert.deepEqual(
+      asked.map(({ statistic_ids, start_time, end_time }) => [
+        String(statistic_ids),
+        day(start_time),
+        day(end_time),
+      ]),
+      [
+        ["sensor.house", "2024-01-01", "2024-02-01"],
+        ["sensor.house", "2024-02-01", "2024-03-01"],
+        ["energy:solar", "2024-01-01", "2024-02-01"],
+        ["energy:solar", "2024-02-01", "2024-03-01"],
+      ],
+    );
+    assert.deepEqual(enrich.requests.map(({ length }) => length), [48, 52, 48, 52]);
+    // a unit that is changed meanwhile does not change the values under its old name
+    assert.deepEqual(asked[0]?.units, { temperature: "°C" });
+  });
+});
+
+Deno.test("Statistics imported again are those that have come since, even after a restart", async () => {
+  await importing(async ({ hass, imported, restart }) => {
+    assert.equal((await imported()).length, 200);
+    assert.deepEqual(await imported(), []);
+    hass.statistics.import(SOLAR, hours(2, () => ({ sum: 1 }), FIRST_MS + 100 * HOUR_MS));
+    await restart();
+    const starts = (await imported()).map(({ statistic_id, start }) => [statistic_id, start]);
+    assert.deepEqual(starts, [
+      ["energy:solar", "2024-02-03T04:00:00.000000+00:00"],
+      ["energy:solar", "2024-02-03T05:00:00.000000+00:00"],
+    ]);
+  });
+});
+
+Deno.test("An import that ingest's end interrupts goes on with the page that it was at", async () => {
+  await importing(async ({ enrich, statistics, restart, imported }) => {
+    enrich.answering = (lines, request) =>
+      request <= 2 ? allStored(lines) : Response.json({ detail: "no" }, { status: 500 });
+    assert.ok(statistics.start({}));
+    await until(() => enrich.requests.length > 3, "the third page is tried");
+    const before = new Set(enrich.stored);
+    await restart();
+    assert.equal(statistics.progress.state, "failed");
+    assert.equal(statistics.progress.reason, "ingest was stopped");
+    enrich.answering = (lines) => allStored(lines);
+    await imported();
+    const repeated = enrich.requests.slice(2).flat().filter((line) => before.has(line));
+    assert.deepEqual(repeated, []);
+    assert.equal(before.size, 100);
+    assert.equal(new Set(enrich.stored).size, 200);
+  });
+});
+
+Deno.test("Statistics wait for enrich, repeat the same page in smaller parts, and lose nothing", async () => {
+  await importing(async ({ enrich, imported, statistics }) => {
+    let away = true;
+    enrich.answering = (lines) =>
+      away
+        ? Response.json({ detail: "Event processing failed" }, { status: 500 })
+        : allStored(lines);
+    const ended = imported();
+    await until(() => enrich.requests.length > 6, "it has been tried often");
+    assert.match(statistics.progress.reason ?? "", /^enrich answered 500 Event processing failed/);
+    away = false;
+    assert.equal((await ended).length, 200);
+    assert.equal(new Set(enrich.stored).size, 200);
+    const sizes = enrich.requests.map(({ length }) => length).join(" ");
+    assert.match(sizes, /^48 24 12 6 3 1 (1 )+2 4 8 16 17 52 48 52$/);
+    assert.equal(statistics.progress.state, "done");
+    assert.equal(statistics.progress.reason, undefined);
+  });
+});
+
+Deno.test("Statistics hold everything while SERVICE_TOKEN is wrong", async () => {
+  await importing(async ({ enrich, imported }) => {
+    enrich.answering = (lines, request) =>
+      request > 3 ? allStored(lines) : Response.json({ detail: "no" }, { status: 401 });
+    assert.equal((await imported()).length, 200);
+    assert.deepEqual(enrich.requests.map(({ length }) => length), [48, 48, 48, 48, 52, 48, 52]);
+  });
+});
+
+Deno.test("Statistics send pending hours again, and count what is refused or left out", async () => {
+  await importing(async ({ enrich, imported, statistics }) => {
+    const problems = [{ index: 0, event_id: "x", reason: "field type conflict" }];
+    enrich.answering = (lines, request) =>
+      request > 1 ? allStored(lines) : allStored(lines, {
+        status: "partial",
+        stored: 40,
+        skipped: { retention: 5 },
+        problems,
+        pending: [46, 47],
+      });
+    await imported();
+    assert.deepEqual(enrich.requests[1], enrich.requests[0]?.slice(46));
+    const { state, rows, skipped, refused, reason } = statistics.progress;
+    assert.deepEqual([state, rows, skipped, refused], ["done", 194, 5, 1]);
+    assert.equal(reason, "field type conflict");
+  });
+});
+
+Deno.test("An hour that alone is too large is refused, and only that", async () => {
+  await importing(async ({ enrich, imported, statistics }) => {
+    const large = '"mean":20.5,';
+    enrich.answering = (lines) =>
+      lines.some((line) => line.includes(large))
+        ? Response.json({ detail: "too large" }, { status: 413 })
+        : allStored(lines);
+    assert.equal((await imported()).length, 199);
+    assert.equal(statistics.progress.refused, 1);
+    assert.match(statistics.progress.reason ?? "", /^enrich answered 413 too large/);
+  });
+});
+
+Deno.test("Statistics wait for Home Assistant, whose connection may end at any time", async () => {
+  let times = 0;
+  let connection: HassCommands | undefined;
+  const broken: HassCommands = { command: () => Promise.reject(new Error("the socket ended")) };
+  await importing(async ({ hass, imported, statistics }) => {
+    const ended = imported();
+    await until(
+      () => statistics.progress.reason === "Home Assistant is not connected",
+      "it says so",
+    );
+    connection = broken;
+    await until(() => statistics.progress.reason === "the socket ended", "it says so");
+    const real = await connect(hass);
+    // every other command is lost
+    connection = {
+      command: (...args) => ++times % 2 === 0 ? real.command(...args) : broken.command(""),
+    };
+    assert.equal((await ended).length, 200);
+    real.close("done with");
+  }, { commands: () => connection });
+});
+
+Deno.test("A statistic that Home Assistant cannot tell is reported, and the others are imported", async () => {
+  let real: Connection | undefined;
+  const commands = () => ({
+    command: (type: string, parameters: Data = {}) => {
+      assert.ok(real);
+      const spoilt = String(parameters.statistic_ids) === "sensor.house";
+      return real.command(type, spoilt ? { ...parameters, start_time: "x" } : parameters);
+    },
+  });
+  await importing(async ({ hass, imported, statistics }) => {
+    real = await connect(hass);
+    const data = await imported();
+    assert.equal(data.length, 100);
+    const { state, reason, statistics: { done } } = statistics.progress;
+    assert.deepEqual([state, done], ["failed", 2]);
+    assert.match(reason ?? "", /^sensor\.house cannot be read: .*Invalid start_time/);
+    real.close("done with");
+  }, { commands });
+});
+
+Deno.test("Statistics are chosen by a glob and, imported again, by a date", async () => {
+  await importing(async ({ imported, statistics }) => {
+    const ids = (data: readonly Data[]) => [...new Set(data.map((one) => one.statistic_id))];
+    assert.deepEqual(ids(await imported({ entities: "sensor.h?us*" })), ["sensor.house"]);
+    assert.deepEqual(await imported({ entities: "sensor" }), []);
+    assert.deepEqual(await imported({ entities: "solar" }), []);
+    assert.equal(statistics.progress.state, "done");
+    assert.deepEqual(ids(await imported()), ["energy:solar"], "the other one was imported before");
+    const again = await imported({ since: "2024-02-01", entities: "energy:*" });
+    assert.equal(again.length, 52);
+    assert.equal(again[0]?.start, "2024-02-01T00:00:00.000000+00:00");
+    assert.equal((await imported({ since: "2024-02-01T02:00:00+02:00" })).length, 104);
+  });
+});
+
+Deno.test("An import that begins at a date does not keep a later one from what was before it", async () => {
+  await importing(async ({ hass, imported }) => {
+    assert.equal((await imported({ since: "2024-02-01" })).length, 104);
+    assert.equal((await imported()).length, 200);
+    hass.statistics.import(SOLAR, hours(2, () => ({ sum: 1 }), FIRST_MS + 100 * HOUR_MS));
+    assert.equal((await imported({ since: "2024-02-01", entities: "*solar" })).length, 54);
+    assert.deepEqual(await imported(), [], "that one joined on to what there was");
+  });
+});
+
+Deno.test("An hour that says nothing is not sent", async () => {
+  await importing(async ({ hass, imported }) => {
+    hass.statistics.import(SOLAR, hours(3, () => ({})));
+    assert.equal((await imported()).length, 197);
+  });
+});
+
+Deno.test("An hour that has not ended is read again the next time", async () => {
+  let nowMs = FIRST_MS + 99.5 * HOUR_MS;
+  await importing(async ({ imported }) => {
+    assert.equal((await imported()).length, 200);
+    nowMs += HOUR_MS;
+    const starts = (await imported()).map(({ start }) => start);
+    assert.deepEqual(starts, Array(2).fill("2024-02-03T03:00:00.000000+00:00"));
+    assert.deepEqual(await imported(), []);
+  }, { nowMs: () => nowMs });
+});

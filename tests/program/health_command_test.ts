@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import type { CommandOutput } from "../../lib/program/command.ts";
+import { health } from "../../lib/program/health_command.ts";
+import { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
+import { TemporaryFolder } from "../temporary.ts";
+import { until } from "../until.ts";
+import { startEnrich, startIngest } from "../whole_programs.ts";
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+const SERVICE_TOKEN = "s3cret-token";
+
+async function check(program: "ingest" | "enrich", env: Readonly<Record<string, string>>) {
+  let written = "";
+  let complained = "";
+  const output: CommandOutput = {
+    write: (text) => void (written += text),
+    complain: (text) => void (complained += `${text}\n`),
+    columns: undefined,
+    intervalMs: 1,
+    lineIntervalMs: 0,
+  };
+  return { status: await health(program, () => env, output), written, complained };
+}
+
+Deno.test("health ends with 0 where the program is ready, and with 1 and every reason where it is not", async () => {
+  using folder = new TemporaryFolder();
+  await using hass = new SimulatedHomeAssistant().start();
+  await using enrich = await startEnrich({ DATA_DIR: folder.path, SERVICE_TOKEN });
+  await using ingest = await startIngest({
+    DATA_DIR: folder.path,
+    HASS_URL: hass.url,
+    HASS_TOKEN: hass.token,
+    SERVICE_TOKEN,
+    ENRICHMENT_SERVICE_URL: enrich.url,
+  });
+  const env = {
+    INGEST_HOST: "0.0.0.0",
+    INGEST_PORT: new URL(ingest.url).port,
+    ENRICH_PORT: new URL(enrich.url).port,
+    SERVICE_TOKEN,
+  };
+  assert.deepEqual(await check("enrich", env), { status: 0, written: "ready\n", complained: "" });
+  await until(async () => (await check("ingest", env)).status === 0, "ingest is ready");
+
+  await hass.stop();
+  await until(async () => (await check("ingest", env)).status === 1, "ingest is not ready");
+  const { written, complained } = await check("ingest", env);
+  assert.equal(written, "");
+  assert.match(complained, /^Home Assistant is not connected: .*: see that Home Assistant runs/);
+});
+
+Deno.test("health ends with 1 and what to do where no program answers, another does, or it is asked wrong", async () => {
+  using folder = new TemporaryFolder();
+  let port: string;
+  {
+    await using enrich = await startEnrich({ DATA_DIR: folder.path, SERVICE_TOKEN });
+    port = new URL(enrich.url).port;
+    const { status, complained } = await check("enrich", { ENRICH_PORT: port });
+    assert.equal(status, 1);
+    assert.match(complained, /answered 401: see that it is enrich, and SERVICE_TOKEN\n$/);
+  }
+  const away = await check("enrich", { ENRICH_PORT: port, ENRICH_HOST: "::1" });
+  assert.equal(away.status, 1);
+  assert.match(
+    away.complained,
+    /^Cannot reach enrich at http:\/\/\[::1\]:\d+: see that it runs \(/,
+  );
+  const wrong = await check("enrich", {
+    ENRICH_PORT: "many",
+    SERVICE_TOKEN_FILE: folder.file("none"),
+  });
+  assert.equal(wrong.status, 1);
+  assert.match(wrong.complained, /^ENRICH_PORT is "many"[^]*\nSERVICE_TOKEN_FILE is /);
+});
+
+for (const program of ["ingest", "enrich"] as const) {
+  Deno.test(`${program} health is a command of the program`, async () => {
+    using folder = new TemporaryFolder();
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    listener.close();
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "--quiet",
+        "--no-prompt",
+        "--allow-net=127.0.0.1",
+        "--allow-env",
+        "--allow-read=.env",
+        `${ROOT}${program}.ts`,
+        "health",
+      ],
+      cwd: folder.path,
+      env: { [`${program.toUpperCase()}_PORT`]: String(listener.addr.port) },
+    }).output();
+    assert.equal(code, 1);
+    assert.match(
+      new TextDecoder().decode(stderr),
+      new RegExp(`^${program}: Cannot reach ${program} at `),
+    );
+  });
+}

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { TemporaryFolder } from "../temporary.ts";
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Starts a program as its own process, with the permissions that it is run with. */
+function spawn(
+  name: "ingest" | "enrich",
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  folder: TemporaryFolder,
+): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--quiet",
+      "--no-prompt",
+      "--allow-net=127.0.0.1",
+      "--allow-env",
+      `--allow-read=${folder.path}`,
+      `--allow-write=${folder.path}`,
+      `${ROOT}${name}.ts`,
+      ...args,
+    ],
+    cwd: folder.path,
+    env,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+async function ended(process: Deno.ChildProcess): Promise<Ended> {
+  const { code, stdout, stderr } = await process.output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+Deno.test("A program tells its help and its version", async () => {
+  using folder = new TemporaryFolder();
+  const [help, version] = await Promise.all([
+    ended(spawn("ingest", ["--help"], {}, folder)),
+    ended(spawn("enrich", ["--version"], {}, folder)),
+  ]);
+  assert.equal(help.code, 0);
+  assert.match(help.stdout, /Usage: ingest[^]*HASS_URL[^]*HASS_TOKEN_FILE/);
+  assert.equal(version.code, 0);
+  assert.match(version.stdout, /^enrich \d+\.\d+\.\d+\n$/);
+});
+
+Deno.test("A program that is configured wrong says all of it, ends with 2, and opens nothing", async () => {
+  using folder = new TemporaryFolder();
+  const [wrong, option] = await Promise.all([
+    ended(spawn("ingest", [], {
+      HASS_URL: "homeassistant.local",
+      HASS_TOKEN_FILE: `${folder.path}/none`,
+      HASS_TOKN: "s3cret-token",
+      INGEST_PORT: "many",
+    }, folder)),
+    ended(spawn("enrich", ["--verbose"], {}, folder)),
+  ]);
+  assert.equal(wrong.code, 2);
+  const lines = wrong.stderr.trim().split("\n");
+  assert.equal(lines.length, 4, wrong.stderr);
+  assert.ok(lines.every((line) => line.startsWith("ingest: ")));
+  assert.match(wrong.stderr, /warning: HASS_TOKN is no setting.*HASS_TOKEN/);
+  assert.match(wrong.stderr, /HASS_URL is "homeassistant.local": it must begin with http/);
+  assert.match(wrong.stderr, /HASS_TOKEN_FILE is ".*none": it must be a file that can be read/);
+  assert.match(wrong.stderr, /INGEST_PORT is "many": it must be a whole number/);
+  assert.doesNotMatch(wrong.stderr, /s3cret-token/);
+  assert.equal(option.code, 2);
+  assert.match(option.stderr, /--verbose/);
+  assert.deepEqual([...Deno.readDirSync(folder.path)], []);
+});
+
+Deno.test("A program stops with 0 on SIGTERM and on SIGINT, and reads an .env", async () => {
+  using folder = new TemporaryFolder();
+  Deno.writeTextFileSync(folder.file(".env"), "ENRICH_PORT=0\nLOG_FORMAT=json\nLOG_LEVEL=error\n");
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    const process = spawn("enrich", [], { DATA_DIR: folder.path, LOG_LEVEL: "info" }, folder);
+    const reader = process.stderr.pipeThrough(new TextDecoderStream()).getReader();
+    let log = "";
+    while (!log.includes("Listening")) {
+      const { value, done } = await reader.read();
+      assert.ok(!done, log);
+      log += value;
+    }
+    assert.equal(
+      JSON.parse(log.split("\n")[0] ?? "").level,
+      "INFO",
+      "LOG_FORMAT of the .env holds",
+    );
+    process.kill(signal);
+    assert.equal((await process.status).code, 0);
+    await Promise.all([reader.cancel(), process.stdout.cancel()]);
+  }
+});

@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { createApp, type HealthReason, listen, readBody } from "../../lib/serve/server.ts";
+
+const BODY = { maxBytes: 10, deadlineMs: 100 };
+
+function app(
+  { token, reasons = [], notes }: {
+    token?: string;
+    reasons?: HealthReason[];
+    notes?: Readonly<Record<string, number>>;
+  } = {},
+) {
+  const served = createApp({
+    name: "enrich",
+    serviceToken: token === undefined ? undefined : () => token,
+    health: () => reasons,
+    notes: () => notes ?? {},
+    metrics: () => "a_total 1\n",
+    status: () => ({ detail: "<script>" }),
+  });
+  served.post("/body", async (c) => c.text(await readBody(c.req.raw, BODY)));
+  served.get("/broken", () => {
+    throw new Error("something http://me:pass@host broke");
+  });
+  return (path: string, init: RequestInit = {}) => {
+    const headers = new Headers(init.headers);
+    if (!headers.has("host")) headers.set("host", "127.0.0.1:8002");
+    return served.fetch(new Request(`http://127.0.0.1:8002${path}`, { ...init, headers }));
+  };
+}
+
+const basic = (password: string) => ({ authorization: `Basic ${btoa(`anybody:${password}`)}` });
+
+Deno.test("Server answers its routes", async () => {
+  const get = app();
+  for (const path of ["/health/live", "/health/ready", "/health", "/metrics", "/status"]) {
+    assert.equal((await get(path)).status, 200, path);
+  }
+  assert.match(
+    (await get("/metrics")).headers.get("content-type") ?? "",
+    /^text\/plain; version=0.0.4/,
+  );
+  assert.equal((await get("/nowhere")).status, 404);
+});
+
+Deno.test("Server is alive while it is not ready, and says why and what to do", async () => {
+  const get = app({ reasons: [{ reason: "The store is away", action: "start it" }] });
+  assert.equal((await get("/health/live")).status, 200);
+  const ready = await get("/health/ready");
+  assert.equal(ready.status, 503);
+  assert.deepEqual(await ready.json(), {
+    status: "not ready",
+    reasons: [{ reason: "The store is away", action: "start it" }],
+  });
+});
+
+Deno.test("Server's notes stand beside its health and make it no worse", async () => {
+  const notes = { dead_letters: 3 };
+  const well = await app({ notes })("/health");
+  assert.equal(well.status, 200);
+  assert.deepEqual(await well.json(), { status: "ready", dead_letters: 3 });
+  const get = app({ notes, reasons: [{ reason: "away", action: "start it" }] });
+  const unwell = await get("/health/ready");
+  assert.equal(unwell.status, 503);
+  assert.equal((await unwell.json()).dead_letters, 3);
+});
+
+Deno.test("Server asks everything but liveness for the token, as bearer or as a browser's password", async () => {
+  const get = app({ token: "long-token" });
+  assert.equal((await get("/health/live")).status, 200);
+  for (const headers of [{}, { authorization: "Bearer wrong" }, basic("wrong"), basic("")]) {
+    const refused = await get("/status", { headers });
+    assert.equal(refused.status, 401);
+    assert.match(refused.headers.get("www-authenticate") ?? "", /^Basic/);
+    assert.equal((await get("/metrics", { headers })).status, 401);
+  }
+  assert.equal(
+    (await get("/status", { headers: { authorization: "Bearer long-token" } })).status,
+    200,
+  );
+  assert.equal((await get("/status", { headers: basic("long-token") })).status, 200);
+  const elsewhere = { host: "enrich:8002", authorization: "bearer long-token" };
+  assert.equal((await get("/status", { headers: elsewhere })).status, 200);
+});
+
+Deno.test("Server without a token answers only to loopback names", async () => {
+  const get = app();
+  for (const host of ["localhost:8002", "127.0.0.1", "[::1]:8002"]) {
+    assert.equal((await get("/status", { headers: { host } })).status, 200, host);
+  }
+  for (const host of ["evil.example:8002", "192.168.1.5:8002", "localhost.evil.example"]) {
+    assert.equal((await get("/status", { headers: { host } })).status, 403, host);
+  }
+});
+
+Deno.test("Server refuses what a browser sends for another site's page", async () => {
+  const get = app();
+  const from = (origin: string) => get("/status", { headers: { origin } });
+  assert.equal((await from("http://127.0.0.1:8002")).status, 200);
+  for (const origin of ["http://evil.example", "null", "http://127.0.0.1:9999"]) {
+    assert.equal((await from(origin)).status, 403, origin);
+  }
+});
+
+Deno.test("Server takes a browser's word that a page is its own, behind a proxy with a Host of its own", async () => {
+  const get = app();
+  const behindProxy = (site: string, more: Readonly<Record<string, string>> = {}) =>
+    get("/status", {
+      headers: { origin: "https://house.example", "sec-fetch-site": site, ...more },
+    });
+  assert.equal((await behindProxy("same-origin")).status, 200);
+  for (const site of ["same-site", "cross-site", "none"]) {
+    assert.equal((await behindProxy(site)).status, 403, site);
+  }
+  // a name that somebody points here is no loopback name, whatever the browser says
+  assert.equal((await behindProxy("same-origin", { host: "evil.example" })).status, 403);
+});
+
+Deno.test("Server refuses a body above the limit, told or untold", async () => {
+  const post = app();
+  assert.equal(
+    await (await post("/body", { method: "POST", body: "ten bytes!" })).text(),
+    "ten bytes!",
+  );
+  const told = { "content-length": "11" };
+  assert.equal(
+    (await post("/body", { method: "POST", body: "x".repeat(11), headers: told })).status,
+    413,
+  );
+  const stream = new ReadableStream({
+    start(controller) {
+      for (let i = 0; i < 11; i++) controller.enqueue(new Uint8Array([120]));
+      controller.close();
+    },
+  });
+  assert.equal((await post("/body", { method: "POST", body: stream })).status, 413);
+});
+
+Deno.test("Server does not wait for ever for a body, nor take one that is no UTF-8", async () => {
+  const post = app();
+  const never = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => {}) });
+  assert.equal((await post("/body", { method: "POST", body: never })).status, 408);
+  const invalid = await post("/body", { method: "POST", body: new Uint8Array([0xff]) });
+  assert.equal(invalid.status, 400);
+});
+
+Deno.test("Server answers its own failure with 500, and without a secret", async () => {
+  const response = await app()("/broken");
+  assert.equal(response.status, 500);
+  assert.deepEqual(await response.json(), {
+    detail: "Event processing failed",
+    cause: "something http://***@host broke",
+  });
+});
+
+Deno.test("listen says which setting to mend where the address is taken", async () => {
+  const hello = createApp({
+    name: "enrich",
+    serviceToken: undefined,
+    health: () => [],
+    metrics: () => "",
+    status: () => ({}),
+  });
+  const first = listen(hello, { host: "localhost", port: 0, setting: "ENRICH_PORT" });
+  try {
+    assert.equal(await (await fetch(`${first.url}/health/live`)).text(), '{"status":"live"}');
+    const port = Number(new URL(first.url).port);
+    assert.throws(
+      () => listen(hello, { host: "127.0.0.1", port, setting: "ENRICH_PORT" }),
+      /Cannot listen on 127.0.0.1:\d+, see ENRICH_PORT: .*in use/,
+    );
+  } finally {
+    await first.close();
+  }
+});

@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { enrichSettings } from "../../lib/settings/program_settings.ts";
+import { ConfigError, type Environment } from "../../lib/settings/settings_reader.ts";
+import { TemporaryFolder } from "../temporary.ts";
+
+/** The connection that the environment and the file make together, secrets shown. */
+function connection(env: Environment, yaml?: string, files: Readonly<Record<string, string>> = {}) {
+  using folder = new TemporaryFolder();
+  const path = folder.file("influxdb.yaml");
+  if (yaml !== undefined) Deno.writeTextFileSync(path, yaml);
+  for (const [name, text] of Object.entries(files)) {
+    Deno.writeTextFileSync(folder.file(name), text);
+  }
+  const { settings } = enrichSettings({ ...env, CONFIG_FILE: yaml === undefined ? "" : path });
+  if (!settings.influxdb) return undefined;
+  const { token, password, caCert, ...plain } = settings.influxdb;
+  return { ...plain, token: token?.(), password: password?.(), caCert: caCert?.() };
+}
+
+function problemsOf(env: Environment, yaml?: string): readonly string[] {
+  try {
+    connection(env, yaml);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.problems;
+  }
+  return [];
+}
+
+const HOMEASSISTANT = { SCHEMA: "homeassistant" };
+
+Deno.test("With SCHEMA=homeassistant the integration's own defaults hold for what is left out", () => {
+  for (const yaml of [undefined, "influxdb:\n", "include: {domains: sensor}"]) {
+    const { url, version, database, username, token } = connection(HOMEASSISTANT, yaml) ?? {};
+    assert.deepEqual([url, version, database, username, token], [
+      "http://localhost:8086",
+      1,
+      "home_assistant",
+      undefined,
+      undefined,
+    ]);
+  }
+  const { url, version, bucket, org, token } = connection(
+    HOMEASSISTANT,
+    "api_version: 2\ntoken: abcdef\norganization: home",
+  ) ?? {};
+  assert.deepEqual([url, version, bucket, org, token], [
+    "https://us-west-2-1.aws.cloud2.influxdata.com",
+    2,
+    "Home Assistant",
+    "home",
+    "abcdef",
+  ]);
+});
+
+Deno.test("With SCHEMA=tidy only a named host counts", () => {
+  assert.equal(connection({}, "database: home\nusername: a\npassword: b"), undefined);
+  const { url, database } = connection({}, "host: influx") ?? {};
+  assert.deepEqual([url, database], ["http://influx:8086", "home_assistant"]);
+});
+
+Deno.test("The file's address is put together as the integration's clients do", () => {
+  const urlOf = (yaml: string) => connection({}, yaml)?.url;
+  assert.equal(urlOf("host: a\nssl: true"), "https://a:8086");
+  assert.equal(urlOf("host: a\nport: 80\npath: influx/"), "http://a:80/influx");
+  assert.equal(urlOf("host: a\npath: /"), "http://a:8086");
+  const v2 = "api_version: 2\ntoken: abcd\norganization: o\nhost: a\n";
+  assert.equal(urlOf(v2), "https://a");
+  assert.equal(urlOf(`${v2}ssl: false\nport: 8086\npath: /x`), "http://a:8086/x");
+});
+
+Deno.test("The environment wins where both speak, and the file speaks where it is silent", () => {
+  const yaml = "host: file\ndatabase: filedb\nusername: fileuser\npassword: filepass";
+  const merged = connection({
+    INFLUXDB_URL: "http://env:1",
+    INFLUXDB_PASSWORD: "envpass",
+    INFLUXDB_USERNAME: "envuser",
+  }, yaml);
+  assert.equal(merged?.url, "http://env:1");
+  assert.equal(merged?.database, "filedb");
+  assert.deepEqual([merged?.username, merged?.password], ["envuser", "envpass"]);
+  assert.equal(connection({ INFLUXDB_DATABASE: "envdb" }, yaml)?.database, "envdb");
+  const second = connection(
+    { INFLUXDB_BUCKET: "b", INFLUXDB_ORG: "o", INFLUXDB_TOKEN: "abcd" },
+    "host: file",
+  );
+  assert.deepEqual([second?.version, second?.bucket, second?.token], [2, "b", "abcd"]);
+  const third = connection({ INFLUXDB_VERSION: "3", INFLUXDB_TOKEN: "abcd" }, yaml);
+  assert.deepEqual([third?.version, third?.database], [3, "filedb"]);
+  const both = connection(
+    { INFLUXDB_URL: "http://env:1" },
+    "api_version: 2\nbucket: b\norganization: o\ntoken: abcd",
+  );
+  assert.deepEqual([both?.version, both?.bucket, both?.org], [2, "b", "o"]);
+});
+
+Deno.test("Passwords come out of secrets.yaml too", () => {
+  const yaml = "influxdb:\n  host: a\n  username: u\n  password: !secret influx";
+  const merged = connection({}, yaml, { "secrets.yaml": "influx: s3cret\n" });
+  assert.equal(merged?.password, "s3cret");
+});
+
+Deno.test("A certificate authority is read beside the file", () => {
+  const yaml = "host: a\nssl: true\nssl_ca_cert: ca.pem";
+  assert.equal(connection({}, yaml, { "ca.pem": "PEM" })?.caCert, "PEM");
+  assert.match(problemsOf({}, yaml)[0] ?? "", /ssl_ca_cert is "ca\.pem": it must be a file/);
+});
+
+Deno.test("What cannot connect is told by name", () => {
+  const [unverified = ""] = problemsOf({}, "host: a\nssl: true\nverify_ssl: false");
+  assert.match(unverified, /verify_ssl: false is refused.*ssl_ca_cert: \/path\/to\/ca\.pem/);
+  const v2 = "api_version: 2\nhost: a\n";
+  assert.deepEqual(problemsOf({}, v2), [
+    "INFLUXDB_ORG is not set, nor organization in influxdb.yaml: InfluxDB 2 needs it",
+    "INFLUXDB_TOKEN is not set, nor token in influxdb.yaml: InfluxDB 2 needs it",
+  ]);
+  assert.match(
+    problemsOf({}, "host: a\ntoken: b\norganization: c")[0] ?? "",
+    /token is for api_version: 2/,
+  );
+  assert.match(
+    problemsOf({}, `${v2}token: b\norganization: c\nusername: d\npassword: e`)[0] ?? "",
+    /username and password are for api_version: 1/,
+  );
+  assert.match(problemsOf({}, "host: a\nusername: b")[0] ?? "", /go together: set both or neither/);
+  assert.match(
+    problemsOf({}, "host: http://a")[0] ?? "",
+    /host must be a host name or an address alone/,
+  );
+  assert.match(problemsOf({}, "host: user:pass@a")[0] ?? "", /host must be a host name/);
+  assert.deepEqual(problemsOf({ SCHEMA: "tidier" }), [
+    'SCHEMA is "tidier": it must be tidy or homeassistant',
+  ]);
+});

@@ -1,0 +1,181 @@
+import assert from "node:assert/strict";
+import { enrichSettings, ingestSettings } from "../../lib/settings/program_settings.ts";
+import { ConfigError, type Environment, isLoopback } from "../../lib/settings/settings_reader.ts";
+import { settingsHelp } from "../../lib/settings/settings_help.ts";
+
+const INGEST = { HASS_URL: "http://192.168.1.10:8123", HASS_TOKEN: "abc.def" };
+
+function problemsOf(read: (env: Environment) => unknown, env: Environment): readonly string[] {
+  try {
+    read(env);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.problems;
+  }
+  return [];
+}
+
+Deno.test("ingestSettings has a default for everything but Home Assistant's address and token", () => {
+  const { settings, warnings } = ingestSettings({ ...INGEST, HASS_URL: "https://house/ha/" });
+  const { hassToken, ...plain } = settings;
+  assert.equal(hassToken(), "abc.def");
+  assert.deepEqual(plain, {
+    dataDir: "./data",
+    logLevel: "info",
+    logFormat: "text",
+    hassUrl: "https://house/ha",
+    serviceToken: undefined,
+    source: undefined,
+    host: "127.0.0.1",
+    port: 8001,
+    backfillDays: 10,
+    snapshotMinutes: 60,
+    outboxMaxBytes: 1_024_000_000,
+    enrichmentServiceUrl: "http://127.0.0.1:8002",
+  });
+  assert.deepEqual(warnings, []);
+});
+
+Deno.test("ingestSettings tells every problem at once, one sentence each", () => {
+  const problems = problemsOf(ingestSettings, {
+    HASS_URL: "homeassistant.local:8123",
+    HASS_TOKEN_FILE: "/nowhere/token",
+    INGEST_PORT: "80o1",
+    OUTBOX_MAX_MB: "0",
+    LOG_LEVEL: "loud",
+    ENRICHMENT_SERVICE_URL: "http://user:secret@enrich",
+  });
+  assert.equal(problems.length, 6, problems.join("\n"));
+  assert.ok(
+    problems.some((p) => p.startsWith('HASS_URL is "homeassistant.local:8123": it must begin')),
+  );
+  assert.ok(
+    problems.some((p) => p.startsWith('HASS_TOKEN_FILE is "/nowhere/token": it must be a file')),
+  );
+  assert.ok(
+    problems.some((p) => p === 'INGEST_PORT is "80o1": it must be a whole number from 0 to 65535'),
+  );
+  assert.ok(problems.some((p) => /^LOG_LEVEL.*debug, info, warning, error/.test(p)));
+});
+
+Deno.test("ingestSettings says where a token is made", () => {
+  const [problem = ""] = problemsOf(ingestSettings, { HASS_URL: "http://a" });
+  assert.match(problem, /^HASS_TOKEN is not set: make a long-lived access token/);
+});
+
+Deno.test("A setting that is empty, as in an .env that was only copied, is not set", () => {
+  assert.equal(ingestSettings({ ...INGEST, INGEST_PORT: " ", SOURCE: "" }).settings.port, 8001);
+});
+
+Deno.test("A misspelt setting gets a warning with the nearest name, others' variables none", () => {
+  const { warnings } = ingestSettings({
+    ...INGEST,
+    HASS_TOKN: "x",
+    INFLUXDB_BUCKETS: "x",
+    OUTBOX_SIZE: "1",
+    PATH: "/bin",
+    LANG: "C",
+    HOME: "/",
+    TERM: "x",
+    INFLUXDB_ORG: "enrich's own",
+  });
+  assert.deepEqual(warnings.map((text) => text.replace(/ is no setting.*mean/, " →")), [
+    "HASS_TOKN → HASS_TOKEN?",
+    "INFLUXDB_BUCKETS → INFLUXDB_BUCKET?",
+    "OUTBOX_SIZE → OUTBOX_MAX_MB?",
+  ]);
+});
+
+Deno.test("A warning comes with the problems too: a misspelt token is why there is none", () => {
+  try {
+    ingestSettings({ HASS_URL: "http://a", HASS_TOKN: "x" });
+    assert.fail("it must throw");
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    assert.equal(error.warnings.length, 1);
+  }
+});
+
+Deno.test("A secret comes from the variable, a file or a credential, and is read again at each use", () => {
+  const folder = Deno.makeTempDirSync();
+  const file = `${folder}/HASS_TOKEN`;
+  try {
+    Deno.writeTextFileSync(file, "first\n");
+    const byFile = ingestSettings({ HASS_URL: "http://a", HASS_TOKEN_FILE: file }).settings;
+    const byCredential =
+      ingestSettings({ HASS_URL: "http://a", CREDENTIALS_DIRECTORY: folder }).settings;
+    assert.equal(byFile.hassToken(), "first");
+    Deno.writeTextFileSync(file, "second");
+    assert.equal(byFile.hassToken(), "second");
+    assert.equal(byCredential.hassToken(), "second");
+    assert.equal(byCredential.serviceToken, undefined, "another credential is not there");
+    Deno.writeTextFileSync(file, "");
+    assert.throws(() => byFile.hassToken(), /the file must not be empty/);
+    assert.match(
+      problemsOf(ingestSettings, { ...INGEST, HASS_TOKEN_FILE: file }).join(),
+      /HASS_TOKEN and HASS_TOKEN_FILE are both set/,
+    );
+    assert.match(
+      problemsOf(ingestSettings, { HASS_URL: "http://a", HASS_TOKEN: "a\nb" }).join(),
+      /HASS_TOKEN has a line break in it/,
+    );
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+Deno.test("In an app the Supervisor is Home Assistant", () => {
+  const { settings } = ingestSettings({ SUPERVISOR_TOKEN: "from-supervisor" });
+  assert.equal(settings.hassUrl, "http://supervisor/core");
+  assert.equal(settings.hassToken(), "from-supervisor");
+});
+
+Deno.test("A program that others can reach needs SERVICE_TOKEN", () => {
+  assert.match(
+    problemsOf(ingestSettings, { ...INGEST, INGEST_HOST: "0.0.0.0" }).join(),
+    /set SERVICE_TOKEN/,
+  );
+  assert.match(
+    problemsOf(enrichSettings, { ENRICH_HOST: "192.168.1.5" }).join(),
+    /set SERVICE_TOKEN/,
+  );
+  assert.deepEqual(
+    problemsOf(enrichSettings, { ENRICH_HOST: "0.0.0.0", SERVICE_TOKEN: "long" }),
+    [],
+  );
+  assert.ok(isLoopback("127.0.0.1") && isLoopback("::1") && isLoopback("localhost"));
+  assert.ok(!isLoopback("127.0.0.1.example.org") && !isLoopback("0.0.0.0"));
+});
+
+Deno.test("enrichSettings knows InfluxDB's version by what is set", () => {
+  const url = { INFLUXDB_URL: "http://influx:8086" };
+  const two = { INFLUXDB_BUCKET: "home", INFLUXDB_ORG: "me", INFLUXDB_TOKEN: "ttt" };
+  const versionOf = (env: Environment) =>
+    enrichSettings({ ...url, ...env }).settings.influxdb?.version;
+  assert.equal(enrichSettings({}).settings.influxdb, undefined);
+  assert.equal(versionOf({ INFLUXDB_DATABASE: "home" }), 1);
+  assert.equal(versionOf(two), 2);
+  assert.equal(
+    versionOf({ INFLUXDB_VERSION: "3", INFLUXDB_DATABASE: "home", INFLUXDB_TOKEN: "ttt" }),
+    3,
+  );
+  const wrong: [Environment, RegExp][] = [
+    [url, /set one of them/],
+    [{ ...url, ...two, INFLUXDB_DATABASE: "x" }, /are both set: leave one out/],
+    [{ ...url, INFLUXDB_BUCKET: "home" }, /INFLUXDB_ORG is not set.*INFLUXDB_TOKEN is not set/s],
+    [{ INFLUXDB_DATABASE: "home" }, /INFLUXDB_URL is not set although INFLUXDB_DATABASE is/],
+    [{ ...url, INFLUXDB_DATABASE: "home", INFLUXDB_USERNAME: "u" }, /go together/],
+    [{ ...url, INFLUXDB_VERSION: "4", INFLUXDB_DATABASE: "home" }, /must be 1, 2 or 3/],
+    [{ ...url, INFLUXDB_URL: "influx:8086", INFLUXDB_DATABASE: "x" }, /must begin with http/],
+  ];
+  for (const [env, message] of wrong) {
+    assert.match(problemsOf(enrichSettings, env).join("\n"), message);
+  }
+});
+
+Deno.test("settingsHelp names every setting with its default", () => {
+  const help = settingsHelp("enrich");
+  assert.match(help, /ENRICH_PORT +Port that enrich listens on \(8002\)/);
+  assert.match(help, /INFLUXDB_TOKEN +.*INFLUXDB_TOKEN_FILE/);
+  assert.match(settingsHelp("ingest"), /HASS_URL/);
+});
