@@ -16,7 +16,7 @@ import { Delivery } from "./lib/ingest/delivery/delivery.ts";
 import { importStatistics } from "./lib/ingest/statistics/import_command.ts";
 import { ingestHealth, ingestNotes, ingestPage, ingestStatus } from "./lib/ingest/ingest_report.ts";
 import { ingestMetrics } from "./lib/ingest/ingest_metrics.ts";
-import { openOutbox, setAside } from "./lib/ingest/outbox/outbox.ts";
+import { openOutbox, setAside } from "./lib/ingest/outbox/open_outbox.ts";
 import { postEventsTo } from "./lib/ingest/delivery/post_events.ts";
 import { Statistics } from "./lib/ingest/statistics/statistics.ts";
 import { getLogger } from "./lib/log.ts";

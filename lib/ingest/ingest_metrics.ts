@@ -48,14 +48,14 @@ export function ingestMetrics({ outbox, capture, delivery }: IngestParts): () =>
     "oldest_event_age_seconds",
     "Age of the event that has waited longest, by this machine's clock; 0 where none waits.",
     () => {
-      const firedUs = parseTimeUs(outbox.oldestTimeFired() ?? "");
+      const firedUs = parseTimeUs(outbox.waiting.oldestTimeFired() ?? "");
       return firedUs === undefined ? 0 : Math.max(0, Date.now() / 1_000 - firedUs / 1e6);
     },
   );
   metrics.gauge(
     "outbox_fullness_ratio",
     "Part of the allowed size of the outbox in use.",
-    () => outbox.fullness,
+    () => outbox.size.fullness,
   );
   metrics.counter(
     "frames_malformed_total",

@@ -43,7 +43,7 @@ export function ingestHealth({ outbox, capture, delivery, settings }: IngestPart
       action: `see ${settings.enrichmentServiceUrl}/health, nothing is lost meanwhile`,
     });
   }
-  if (outbox.full) {
+  if (outbox.size.full) {
     reasons.push({
       reason: "The outbox is full, events are refused",
       action:
@@ -60,7 +60,7 @@ export function ingestNotes({ outbox }: IngestParts): Readonly<Record<string, nu
 
 export function ingestStatus(parts: IngestParts) {
   const flow = flowStatus(parts);
-  const reasons = { dead_letter_reasons: parts.outbox.deadLetterReasons() };
+  const reasons = { dead_letter_reasons: parts.outbox.deadLetters.reasons() };
   return { ...flow, outbox: { ...flow.outbox, ...reasons } };
 }
 
@@ -95,7 +95,7 @@ function ingestVerdict(parts: IngestParts): Verdict {
   if (reasons.length > 0) {
     const headline = capture.state.kind !== "capturing"
       ? "Not well: events are not captured"
-      : outbox.full
+      : outbox.size.full
       ? "Not well: the outbox is full and events are refused"
       : "Not well: events are captured, but wait in the outbox";
     return { level: "bad", headline, reasons };
@@ -144,9 +144,9 @@ function flowStatus({ outbox, capture, delivery, statistics, settings }: IngestP
       queued,
     },
     outbox: {
-      full: outbox.full,
-      fullness: Number(outbox.fullness.toFixed(4)),
-      oldest_event: outbox.oldestTimeFired(),
+      full: outbox.size.full,
+      fullness: Number(outbox.size.fullness.toFixed(4)),
+      oldest_event: outbox.waiting.oldestTimeFired(),
     },
     filling: {
       state: filling.state,

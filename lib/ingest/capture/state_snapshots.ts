@@ -9,7 +9,6 @@ import { type PresentState, presentStates, stateSnapshotText } from "../hass/pre
 
 /** Lines of one commit; live events come between. */
 const CHUNK = 500;
-const MAX_WAITING = 2_000;
 /** While Home Assistant's time is not known. */
 const RETRY_MS = 1_000;
 
@@ -64,9 +63,7 @@ async function take(
   try {
     const states = await presentStates(connection);
     for (let at = 0; at < states.length && !signal.aborted; at += CHUNK) {
-      while (!signal.aborted && outbox.counters().queued >= MAX_WAITING) {
-        await outbox.changed(signal);
-      }
+      await outbox.room(signal);
       outbox.append(
         states.slice(at, at + CHUNK).map((state) =>
           line(stateSnapshotText(state, timeFired), state)

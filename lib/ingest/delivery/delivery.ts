@@ -7,7 +7,8 @@
 import { MAX_BATCH_BYTES, MAX_BATCH_EVENTS } from "../../contract.ts";
 import { getLogger } from "../../log.ts";
 import { backoffMs, sleep } from "../../retry.ts";
-import type { Outbox, OutboxRow } from "../outbox/outbox.ts";
+import type { Outbox } from "../outbox/outbox.ts";
+import type { OutboxRow } from "../outbox/waiting_events.ts";
 import type { PostEvents, PostOutcome } from "./post_events.ts";
 import { Suspects } from "./suspects.ts";
 
@@ -98,7 +99,7 @@ export class Delivery {
   async #deliverNext(signal: AbortSignal): Promise<number | undefined> {
     const [suspect] = this.#suspects.due() ? this.#rowOf(this.#suspects.next()) : [];
     if (suspect) return await this.#tryAlone(suspect, signal);
-    const rows = this.#outbox.peek({
+    const rows = this.#outbox.waiting.peek({
       maxEvents: this.#suspects.firstAccusation ? 1 : this.#limit,
       maxBytes: MAX_BATCH_BYTES,
       without: this.#suspects.aside,
@@ -114,7 +115,7 @@ export class Delivery {
   }
 
   #rowOf(seq: number | undefined): OutboxRow[] {
-    return seq === undefined ? [] : this.#outbox.row(seq);
+    return seq === undefined ? [] : this.#outbox.waiting.row(seq);
   }
 
   /** The attempts of one batch: quick ones while answers are fast, else one patient one. */

@@ -12,8 +12,6 @@ import { Interruptions } from "./gaps.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { type PresentState, presentStates, unseenStateText } from "../hass/present_states.ts";
 
-/** While more events wait the recorder is the better place for old ones. */
-const MAX_WAITING = 2_000;
 const DAY_US = 86_400_000_000;
 /** The end of a gap that has none: whatever Home Assistant's clock says, it is before. */
 const FAR_US = 365 * DAY_US;
@@ -230,7 +228,7 @@ export class Backfill {
     while (!ended.aborted) {
       const gaps = outbox.gaps.next(this.#history.maxEntities);
       if (gaps.length === 0) break;
-      await this.#whileManyWait(ended);
+      await outbox.room(ended);
       if (!await this.#history.readPage(connection, gaps, ended)) break;
       if (performance.now() - saidMs < 10_000) continue;
       saidMs = performance.now();
@@ -245,19 +243,12 @@ export class Backfill {
     return this.rows - this.#startedRows;
   }
 
-  async #whileManyWait(ended: AbortSignal): Promise<void> {
-    const { outbox } = this.#options;
-    while (!ended.aborted && (outbox.full || outbox.counters().queued >= MAX_WAITING)) {
-      await outbox.changed(ended);
-    }
-  }
-
   /** Spools the present states that history did not bring either. */
   async #spoolUnseen(unseen: readonly PresentState[], ended: AbortSignal): Promise<void> {
     const { outbox, line } = this.#options;
     let committed = false;
     while (!committed && !ended.aborted) {
-      await this.#whileManyWait(ended);
+      await outbox.room(ended);
       outbox.flush();
       const left = unseen.filter(({ entityId, lastUpdatedUs }) => {
         const seenUs = outbox.gaps.seenUs(entityId);

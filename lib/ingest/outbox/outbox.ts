@@ -2,32 +2,24 @@
  * The outbox: one SQLite file that holds every event from its arrival until enrich has answered
  * for it. What arrives within some 20 ms is committed together; only then does it count as captured.
  */
-import { existsSync, renameSync, statfsSync } from "node:fs";
-import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
-import { isCorrupt, isFull, openDatabase, Statements } from "../../sqlite.ts";
+import { isFull, openDatabase, Statements } from "../../sqlite.ts";
 import { DeadLetters } from "./dead_letters.ts";
 import { Gaps, type StateStamp } from "./missing.ts";
 import { Ledger, type OutboxCounters } from "./ledger.ts";
+import { OutboxSize } from "./outbox_size.ts";
+import { WaitingEvents } from "./waiting_events.ts";
 
 const USER_VERSION = 1;
 
 const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, line TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 `;
 
-/** Pages that the write-ahead log may take before it is folded into the file. */
-const WAL_PAGES = 1_000;
+/** While so many events wait Home Assistant is the better place for what it can be asked for later. */
+const MANY_WAITING = 2_000;
 /** A buffer of this many characters is committed at once, so that no transaction outgrows the log. */
 const FLUSH_CHARS = 2_000_000;
-/** Spooling resumes when the outbox is this full. */
-const RESUME_BELOW = 0.8;
-/** How often the free space of the file system is looked at. */
-const LIMIT_INTERVAL_MS = 10_000;
-
-const spooledLine = z.object({ event: z.object({ time_fired: z.string() }) });
 
 export interface OutboxOptions {
   readonly path: string;
@@ -43,11 +35,6 @@ export interface OutboxOptions {
 export interface Spooled {
   readonly line: string;
   readonly stamp?: StateStamp;
-}
-
-export interface OutboxRow {
-  readonly seq: number;
-  readonly line: string;
 }
 
 /** What enrich has answered for: rows that leave the outbox, all in one transaction. */
@@ -67,6 +54,8 @@ export class Outbox implements Disposable {
   readonly #statements: Statements;
   readonly #options: OutboxOptions;
   readonly #ledger: Ledger;
+  readonly waiting: WaitingEvents;
+  readonly size: OutboxSize;
   readonly gaps: Gaps;
   readonly deadLetters: DeadLetters;
   #buffer: Spooled[] = [];
@@ -74,10 +63,8 @@ export class Outbox implements Disposable {
   #commitTimer: ReturnType<typeof setTimeout> | undefined;
   #changed = Promise.withResolvers<void>();
   #refusedUncounted = 0;
-  #full = false;
   /** Whether events have been refused since the last commit. */
   #refusing = false;
-  #limitCheckedMs = -Infinity;
 
   /**
    * Opens or makes the file. A damaged one is set aside beside it, see `setAside`.
@@ -86,12 +73,12 @@ export class Outbox implements Disposable {
   constructor(options: OutboxOptions) {
     this.#options = options;
     this.#db = openDatabase(options.path, { userVersion: USER_VERSION, schema: SCHEMA });
-    this.#db.exec(`PRAGMA wal_autocheckpoint=${WAL_PAGES}; PRAGMA journal_size_limit=0;`);
     this.#statements = new Statements(this.#db);
     this.#ledger = new Ledger(this.#db);
     this.gaps = new Gaps(this.#db);
     this.deadLetters = new DeadLetters(this.#db, this.#transact.bind(this));
-    this.#limit();
+    this.waiting = new WaitingEvents(this.#db);
+    this.size = new OutboxSize(this.#db, options.path, options.maxBytes);
   }
 
   /** Takes one event, to be committed within `commitIntervalMs`. While the outbox is full it is counted as dropped. */
@@ -125,14 +112,13 @@ export class Outbox implements Disposable {
    * commits nothing, while the file is full. Throws where SQLite fails for another reason.
    */
   append(lines: readonly string[], also: () => void = () => {}): boolean {
-    if (this.#stillFull()) return false;
+    if (this.size.stillFull()) return false;
     const n = lines.length;
     try {
-      const insert = this.#statements.get("INSERT INTO outbox (line) VALUES (?)");
       this.#transact({ received: n, queued: n }, () => {
         // what was refused while the file was full is a gap like any other
         if (this.#refusing) this.gaps.open();
-        for (const line of lines) insert.run(line);
+        for (const line of lines) this.waiting.add(line);
         also();
       });
       this.#refusing = false;
@@ -140,42 +126,9 @@ export class Outbox implements Disposable {
     } catch (error) {
       this.gaps.reload();
       if (!isFull(error)) throw error;
-      this.#full = true;
+      this.size.ranOut();
       return false;
     }
-  }
-
-  /** Rows in order, the first one always, then as many as fit. */
-  peek(
-    { maxEvents, maxBytes, without }: {
-      maxEvents: number;
-      maxBytes: number;
-      without?: ReadonlySet<number>;
-    },
-  ): OutboxRow[] {
-    // not iterate(): Deno's (2.9.6) ends without a word where SQLite fails, as at a damaged page
-    const candidates = this.#statements
-      .get("SELECT seq, octet_length(line) AS bytes FROM outbox ORDER BY seq LIMIT ?")
-      .all(maxEvents + (without?.size ?? 0));
-    const chosen: number[] = [];
-    let total = 0;
-    for (const { seq, bytes } of candidates) {
-      if (without?.has(Number(seq))) continue;
-      total += Number(bytes);
-      if (chosen.length > 0 && (total > maxBytes || chosen.length >= maxEvents)) break;
-      chosen.push(Number(seq));
-    }
-    return this.#statements
-      .get("SELECT seq, line FROM outbox WHERE seq BETWEEN ? AND ? ORDER BY seq")
-      .all(chosen.at(0) ?? 0, chosen.at(-1) ?? -1)
-      .map(({ seq, line }) => ({ seq: Number(seq), line: String(line) }))
-      .filter(({ seq }) => !without?.has(seq));
-  }
-
-  /** The row of that number, or none where it has left the outbox. */
-  row(seq: number): OutboxRow[] {
-    return this.#statements.get("SELECT line FROM outbox WHERE seq = ?").all(seq)
-      .map(({ line }) => ({ seq, line: String(line) }));
   }
 
   /** Resolves at the next commit that moves events, or when the signal is aborted. */
@@ -188,9 +141,18 @@ export class Outbox implements Disposable {
     signal.removeEventListener("abort", abort);
   }
 
+  /**
+   * Resolves when there is room for what need not hurry, or when the signal is aborted: the file
+   * is not full, and few events wait, so that live ones are never far behind.
+   */
+  async room(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && (this.size.stillFull() || this.counters().queued >= MANY_WAITING)) {
+      await this.changed(signal);
+    }
+  }
+
   /** Lets go of what enrich has answered for. */
   settle({ done, delivered, skipped, problems }: Settlement): void {
-    const remove = this.#statements.get("DELETE FROM outbox WHERE seq = ?");
     const changes: Record<string, number> = {
       delivered,
       dead_lettered: problems.length,
@@ -200,40 +162,15 @@ export class Outbox implements Disposable {
     this.#transact(changes, () => {
       for (const { seq, reason } of problems) {
         this.deadLetters.bury(seq, reason);
-        remove.run(seq);
+        this.waiting.remove(seq);
       }
-      for (const seq of done) remove.run(seq);
+      for (const seq of done) this.waiting.remove(seq);
     });
   }
 
   /** The last committed set of the equation's counters. */
   counters(): OutboxCounters {
     return this.#ledger.read();
-  }
-
-  /** Dead letters by reason, the most frequent first. */
-  deadLetterReasons(): { reason: string; count: number }[] {
-    return this.deadLetters.reasons();
-  }
-
-  /** When the event that has waited longest was fired, by Home Assistant's clock. */
-  oldestTimeFired(): string | undefined {
-    const row = this.#statements.get("SELECT line FROM outbox ORDER BY seq LIMIT 1").get();
-    const line = spooledLine.safeParse(
-      row === undefined ? undefined : JSON.parse(String(row.line)),
-    );
-    return line.success ? line.data.event.time_fired : undefined;
-  }
-
-  /** Whether events are being refused because the file, or the disk, is full. */
-  get full(): boolean {
-    return this.#full;
-  }
-
-  /** The part of the allowed size that is in use, 0 … 1. */
-  get fullness(): number {
-    const pages = this.#pragma("page_count") - this.#pragma("freelist_count");
-    return pages / this.#pragma("max_page_count");
   }
 
   meta(key: string): string | undefined {
@@ -250,10 +187,6 @@ export class Outbox implements Disposable {
   /** Keeps a value; within a transaction (`append`) or by itself. */
   setMeta(key: string, value: string): void {
     this.#statements.get("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)").run(key, value);
-  }
-
-  #pragma(name: string): number {
-    return Number(Object.values(this.#statements.get(`PRAGMA ${name}`).get() ?? {})[0]);
   }
 
   /** One transaction that moves events and changes the counters. */
@@ -275,52 +208,4 @@ export class Outbox implements Disposable {
       if (!isFull(error)) throw error;
     }
   }
-
-  #stillFull(): boolean {
-    if (performance.now() - this.#limitCheckedMs > LIMIT_INTERVAL_MS) this.#limit();
-    if (this.#full && this.fullness < RESUME_BELOW) this.#full = false;
-    return this.#full;
-  }
-
-  /**
-   * Caps the file below what the file system has free, less a reserve: on a disk that is truly
-   * full SQLite refuses even DELETE, and the outbox would never drain.
-   */
-  #limit(): void {
-    this.#limitCheckedMs = performance.now();
-    const pageBytes = this.#pragma("page_size");
-    const { bavail, blocks, bsize } = statfsSync(dirname(this.#options.path));
-    const reserveBytes = Math.min(100_000_000, (blocks * bsize) / 20);
-    const heldBytes = this.#pragma("page_count") * pageBytes;
-    const spaceBytes = heldBytes + bavail * bsize - reserveBytes;
-    const walBytes = WAL_PAGES * pageBytes;
-    const maxBytes = Math.min(this.#options.maxBytes, spaceBytes) - walBytes;
-    this.#db.exec(`PRAGMA max_page_count=${Math.max(1, Math.floor(maxBytes / pageBytes))}`);
-  }
-}
-
-/**
- * Opens the outbox; a damaged file is set aside and a new one begun. Returns the name it was set
- * aside under, if so.
- */
-export function openOutbox(options: OutboxOptions): { outbox: Outbox; setAside?: string } {
-  try {
-    return { outbox: new Outbox(options) };
-  } catch (error) {
-    if (!isCorrupt(error)) throw error;
-    const name = setAside(options.path);
-    return { outbox: new Outbox(options), setAside: name };
-  }
-}
-
-/**
- * Renames a damaged file, with its log, to `<path>.damaged-<time>` for a person to look into.
- * Returns that name.
- */
-export function setAside(path: string): string {
-  const name = `${path}.damaged-${new Date().toISOString().replaceAll(":", "")}`;
-  for (const suffix of ["", "-wal", "-shm"]) {
-    if (existsSync(path + suffix)) renameSync(path + suffix, name + suffix);
-  }
-  return name;
 }

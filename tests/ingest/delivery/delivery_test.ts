@@ -92,7 +92,10 @@ Deno.test("Delivery lets go of what is stored or skipped, buries problems, and s
     const counters = outbox.counters();
     assert.equal(counters.delivered, 2);
     assert.equal(counters.skipped.get("filter"), 1);
-    assert.deepEqual(outbox.deadLetterReasons(), [{ reason: "data: must be an object", count: 1 }]);
+    assert.deepEqual(outbox.deadLetters.reasons(), [{
+      reason: "data: must be an object",
+      count: 1,
+    }]);
   });
 });
 
@@ -132,7 +135,7 @@ Deno.test("Delivery buries an event that fails alone ten times while others pass
     outbox = setup.outbox;
     await until(() => setup.outbox.counters().deadLettered === 1, "the poison is buried");
     await empty(setup);
-    const [letter] = setup.outbox.deadLetterReasons();
+    const [letter] = setup.outbox.deadLetters.reasons();
     assert.match(
       letter?.reason ?? "",
       /^failed 10 times alone, while others passed: .*out of memory/,
@@ -177,7 +180,7 @@ Deno.test("Delivery splits what is too large, and buries what alone is", async (
   await delivering(6, answering, async (setup) => {
     await empty(setup);
     assert.equal(setup.outbox.counters().delivered, 5);
-    assert.match(setup.outbox.deadLetterReasons()[0]?.reason ?? "", /^alone too large/);
+    assert.match(setup.outbox.deadLetters.reasons()[0]?.reason ?? "", /^alone too large/);
   });
 });
 

@@ -70,7 +70,7 @@ interface Captured {
 }
 
 function captured(outbox: Outbox): Captured[] {
-  return outbox.peek(ALL).map(({ line }) => {
+  return outbox.waiting.peek(ALL).map(({ line }) => {
     const { event, via } = JSON.parse(line);
     return {
       type: event.event_type,
@@ -218,7 +218,9 @@ Deno.test("A restart of Home Assistant is filled in like any other gap", async (
     await complete(capture);
     const lost = hass.fired.filter(({ eventType, text }) =>
       eventType === "state_changed" &&
-      !outbox.peek(ALL).some(({ line }) => line.includes(memberText(text, "time_fired") ?? "?"))
+      !outbox.waiting.peek(ALL).some(({ line }) =>
+        line.includes(memberText(text, "time_fired") ?? "?")
+      )
     );
     assert.deepEqual(lost, []);
   });
@@ -256,7 +258,7 @@ Deno.test("An import that is killed goes on where it was, and repeats nothing", 
   await capturing(hass, folder, async (capture, outbox) => {
     // the filler waits while many events wait: deliver them
     const drain = setInterval(() => {
-      const rows = outbox.peek({ ...ALL, maxEvents: 1_500 });
+      const rows = outbox.waiting.peek({ ...ALL, maxEvents: 1_500 });
       delivered.push(...rows.map(({ line }) => line));
       outbox.settle({
         done: rows.map(({ seq }) => seq),
@@ -304,10 +306,10 @@ Deno.test("What was refused while the outbox was full is filled in when it has d
     const text = "x".repeat(20_000);
     let i = 0;
     const delivered: string[] = [];
-    while (!outbox.full) {
+    while (!outbox.size.full) {
       hass.setState("sensor.large", String(i++), { text });
       if (i % 20 === 0) {
-        await until(() => outbox.full || outbox.counters().received >= i - 20, "it arrives");
+        await until(() => outbox.size.full || outbox.counters().received >= i - 20, "it arrives");
       }
     }
     await until(
@@ -315,7 +317,7 @@ Deno.test("What was refused while the outbox was full is filled in when it has d
       "events are refused",
     );
     const settle = () => {
-      const rows = outbox.peek(ALL);
+      const rows = outbox.waiting.peek(ALL);
       delivered.push(...rows.map(({ line }) => line));
       outbox.settle({
         done: rows.map(({ seq }) => seq),

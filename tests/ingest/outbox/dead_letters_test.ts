@@ -32,7 +32,7 @@ function lineOf(entityId: string, more = ""): string {
 /** Has all that waits refused. */
 function buryAll(outbox: Outbox, reason: string | ((seq: number) => string) = "no"): void {
   const reasonOf = typeof reason === "string" ? () => reason : reason;
-  const problems = outbox.peek(ALL).map(({ seq }) => ({ seq, reason: reasonOf(seq) }));
+  const problems = outbox.waiting.peek(ALL).map(({ seq }) => ({ seq, reason: reasonOf(seq) }));
   outbox.settle({ done: [], delivered: 0, skipped: {}, problems });
 }
 
@@ -47,7 +47,7 @@ function assertCounted(outbox: Outbox, expected: Readonly<Record<string, number>
   const droppedCount = [...dropped.values()].reduce((a, b) => a + b, 0);
   assert.equal(received, delivered + deadLettered + droppedCount + queued);
   assert.deepEqual({ queued, dead: deadLettered, dropped: droppedCount }, expected);
-  assert.equal(outbox.peek(ALL).length, queued);
+  assert.equal(outbox.waiting.peek(ALL).length, queued);
   assert.equal(
     outbox.deadLetters.reasons().reduce((sum, { count }) => sum + count, 0),
     expected.dead,
@@ -176,8 +176,8 @@ Deno.test("Replay has the very lines delivered again, in their order and behind 
   assert.deepEqual(await outbox.deadLetters.replay({}, never), { moved: 3 });
   assert.ok(told, "delivery does not notice");
   await changed;
-  assert.deepEqual(outbox.peek(ALL).map(({ line }) => line), ["waiting", ...lines]);
-  assert.deepEqual(outbox.peek(ALL).map(({ seq }) => seq), [4, 5, 6, 7]);
+  assert.deepEqual(outbox.waiting.peek(ALL).map(({ line }) => line), ["waiting", ...lines]);
+  assert.deepEqual(outbox.waiting.peek(ALL).map(({ seq }) => seq), [4, 5, 6, 7]);
   assertCounted(outbox, { queued: 4, dead: 0, dropped: 0 });
   buryAll(outbox, "again");
   assert.deepEqual(await seqsOf(outbox, { reason: "again" }), [4, 5, 6, 7]);
@@ -233,7 +233,7 @@ Deno.test("Dead letters that fill the outbox can be replayed; where that takes r
   // a few to a page, so that one alone frees none
   const lines = Array.from({ length: 100 }, (_, i) => lineOf(`sensor.${i % 4}`, "1".repeat(700)));
   while (outbox.append(lines)) buryAll(outbox);
-  assert.ok(outbox.full);
+  assert.ok(outbox.size.full);
   const dead = outbox.counters().deadLettered;
   assert.ok(dead > 3_000, `only ${dead}`);
   const { status, json } = await routesOf(outbox)("/replay", '{"entity":"sensor.1"}');

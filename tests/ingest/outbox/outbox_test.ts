@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import type { OutboxCounters } from "../../../lib/ingest/outbox/ledger.ts";
-import { openOutbox, Outbox } from "../../../lib/ingest/outbox/outbox.ts";
+import { openOutbox } from "../../../lib/ingest/outbox/open_outbox.ts";
+import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 
 const MAX_BYTES = 50_000_000;
@@ -42,10 +43,10 @@ Deno.test("Outbox keeps lines byte for byte and in order until they are settled"
   using outbox = open(folder.file("outbox.sqlite"));
   const lines = ['{"a":1.0}', '{"b":9007199254740993}', '{"c":"☃ 😀 \\u0000"}'];
   outbox.append(lines);
-  const rows = outbox.peek(ALL);
+  const rows = outbox.waiting.peek(ALL);
   assert.deepEqual(rows.map(({ line }) => line), lines);
   outbox.settle(done(rows.slice(0, 2)));
-  assert.deepEqual(outbox.peek(ALL).map(({ line }) => line), lines.slice(2));
+  assert.deepEqual(outbox.waiting.peek(ALL).map(({ line }) => line), lines.slice(2));
   assertEquation(outbox.counters());
 });
 
@@ -78,13 +79,13 @@ Deno.test("Outbox gives as many rows as fit, and the first one always", () => {
   using outbox = open(folder.file("outbox.sqlite"));
   outbox.append(["x".repeat(100), "é".repeat(100), "y".repeat(100)]);
   const lengths = (maxEvents: number, maxBytes: number) =>
-    outbox.peek({ maxEvents, maxBytes }).map(({ seq }) => seq);
+    outbox.waiting.peek({ maxEvents, maxBytes }).map(({ seq }) => seq);
   assert.deepEqual(lengths(10, 10), [1]);
   assert.deepEqual(lengths(10, 299), [1]);
   assert.deepEqual(lengths(10, 300), [1, 2], "é takes two bytes");
   assert.deepEqual(lengths(2, 1e6), [1, 2]);
   assert.deepEqual(
-    outbox.peek({ ...ALL, without: new Set([1]) }).map(({ seq }) => seq),
+    outbox.waiting.peek({ ...ALL, without: new Set([1]) }).map(({ seq }) => seq),
     [2, 3],
   );
 });
@@ -102,7 +103,7 @@ Deno.test("Outbox moves a problem to the dead letters with its reason", () => {
   const counters = outbox.counters();
   assert.equal(counters.deadLettered, 1);
   assert.deepEqual([...counters.skipped], [["filter", 1]]);
-  assert.deepEqual(outbox.deadLetterReasons(), [{ reason: "data: must be an object", count: 1 }]);
+  assert.deepEqual(outbox.deadLetters.reasons(), [{ reason: "data: must be an object", count: 1 }]);
   assertEquation(counters);
 });
 
@@ -134,7 +135,7 @@ Deno.test("Outbox never loses a committed line or the equation, whatever happens
         const lines = (await deadSeqs()).map((seq) => outbox.deadLetters.get(seq)?.line);
         assert.deepEqual(lines, dead);
         assert.equal(outbox.counters().deadLettered, dead.length);
-        assert.deepEqual(outbox.peek(ALL).map(({ line }) => line), committed);
+        assert.deepEqual(outbox.waiting.peek(ALL).map(({ line }) => line), committed);
         assert.equal(outbox.counters().queued, committed.length);
         assertEquation(outbox.counters());
       };
@@ -150,10 +151,10 @@ Deno.test("Outbox never loses a committed line or the equation, whatever happens
           committed.push(...buffered);
           buffered = [];
         } else if (kind === "settle") {
-          outbox.settle(done(outbox.peek({ ...ALL, maxEvents: n })));
+          outbox.settle(done(outbox.waiting.peek({ ...ALL, maxEvents: n })));
           committed = committed.slice(n);
         } else if (kind === "refuse") {
-          const rows = outbox.peek({ ...ALL, maxEvents: n });
+          const rows = outbox.waiting.peek({ ...ALL, maxEvents: n });
           const problems = rows.map(({ seq }) => ({ seq, reason: "no" }));
           outbox.settle({ done: [], delivered: 0, skipped: {}, problems });
           dead.push(...committed.slice(0, n));
@@ -191,7 +192,7 @@ Deno.test("Outbox that is full refuses and counts, drains, and takes events agai
     for (const line of lines) outbox.add({ line });
     outbox.flush();
   };
-  while (!outbox.full) arrive();
+  while (!outbox.size.full) arrive();
   const { received, queued, dropped } = outbox.counters();
   assert.equal(dropped.get("outbox_full"), 100);
   assert.equal(received, queued + 100);
@@ -203,11 +204,11 @@ Deno.test("Outbox that is full refuses and counts, drains, and takes events agai
     "it is full until it has drained",
   );
   assert.ok(Deno.statSync(folder.file("outbox.sqlite")).size <= 8_000_000);
-  const rows = outbox.peek({ ...ALL, maxEvents: Math.ceil(queued / 2) });
+  const rows = outbox.waiting.peek({ ...ALL, maxEvents: Math.ceil(queued / 2) });
   assert.equal(outbox.append(lines), false, "what can wait is not taken, and not counted");
   outbox.settle(done(rows));
   arrive();
-  assert.equal(outbox.full, false);
+  assert.equal(outbox.size.full, false);
   assert.equal(outbox.counters().dropped.get("outbox_full"), 101);
   assertEquation(outbox.counters());
 });
@@ -270,7 +271,7 @@ Deno.test("openOutbox sets a damaged file aside and begins a new one", () => {
 Deno.test("Outbox tells when the event that waits longest was fired", () => {
   using folder = new TemporaryFolder();
   using outbox = open(folder.file("outbox.sqlite"));
-  assert.equal(outbox.oldestTimeFired(), undefined);
+  assert.equal(outbox.waiting.oldestTimeFired(), undefined);
   outbox.append(['{"event":{"time_fired":"2026-06-25T21:20:05.162552+00:00"}}', "later"]);
-  assert.equal(outbox.oldestTimeFired(), "2026-06-25T21:20:05.162552+00:00");
+  assert.equal(outbox.waiting.oldestTimeFired(), "2026-06-25T21:20:05.162552+00:00");
 });
