@@ -67,22 +67,22 @@ export function ingestMetrics({ outbox, capture, delivery }: IngestParts): () =>
     "Connections to Home Assistant that captured.",
     () => capture.connections,
   );
-  const { backfill } = capture;
+  const { filling } = capture;
   metrics.counter(
     "gaps_total",
     "How often capture has stopped.",
-    () => backfill.interruptions.count,
+    () => filling.gaps.count,
   );
   metrics.gauge(
     "gap_entities",
     "Entities of which states are still to be filled in.",
-    () => backfill.filling.entities,
+    () => filling.status.entities,
   );
-  metrics.counter("gap_rows_filled_total", "States filled in from history.", () => backfill.rows);
+  metrics.counter("gap_rows_filled_total", "States filled in from history.", () => filling.rows);
   metrics.counter(
     "gap_unfilled_total",
     "Entities of which states may be missing for good, by reason.",
-    () => backfill.interruptions.unfilledByReason,
+    () => filling.gaps.unfilledByReason,
     "reason",
   );
   metrics.gauge(

@@ -5,7 +5,7 @@ import { VERSION } from "../program/program.ts";
 import type { HealthReason, PageSource, Verdict } from "../serve/server.ts";
 import type { Capture } from "./capture/capture.ts";
 import type { Delivery } from "./delivery/delivery.ts";
-import type { Gap } from "./outbox/missing.ts";
+import type { Missing } from "./outbox/missing_states.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 import type { Statistics } from "./statistics/statistics.ts";
 
@@ -111,7 +111,7 @@ function ingestVerdict(parts: IngestParts): Verdict {
       }],
     };
   }
-  const filling = capture.backfill.filling.entities > 0
+  const filling = capture.filling.status.entities > 0
     ? ", and what was missed is being filled in"
     : "";
   const headline = `All is well: events are captured and delivered${filling}`;
@@ -121,9 +121,9 @@ function ingestVerdict(parts: IngestParts): Verdict {
 /** All but what takes a look at every dead letter. */
 function flowStatus({ outbox, capture, delivery, statistics, settings }: IngestParts) {
   const { received, delivered, skipped, dropped, deadLettered, queued } = outbox.counters();
-  const { filling, interruptions } = capture.backfill;
+  const { status: filling, gaps } = capture.filling;
   // what never changed since has a gap without an end: nothing is missing after capture went on
-  const endUs = interruptions.open?.toUs ?? Date.now() * 1000;
+  const endUs = gaps.open?.toUs ?? Date.now() * 1000;
   return {
     program: "ingest",
     version: VERSION,
@@ -150,13 +150,13 @@ function flowStatus({ outbox, capture, delivery, statistics, settings }: IngestP
     },
     filling: {
       state: filling.state,
-      part: filling.state === "reading" ? partRead(outbox.gaps.all(), endUs) : undefined,
+      part: filling.state === "reading" ? partRead(outbox.missing.all(), endUs) : undefined,
       entities: filling.entities,
       rows: filling.rows,
       rows_per_second: rounded(filling.rowsPerSecond),
       seconds_left: rounded(filling.secondsLeft),
     },
-    gaps: interruptions.report(),
+    gaps: gaps.report(),
     statistics: statistics.progress,
     delivery: {
       enrich: settings.enrichmentServiceUrl,
@@ -168,11 +168,11 @@ function flowStatus({ outbox, capture, delivery, statistics, settings }: IngestP
   };
 }
 
-/** The part of the gaps that the present look has read, 0 … 1. A gap is read from its newer end. */
-function partRead(gaps: readonly Gap[], endUs: number): number | undefined {
+/** The part of what is missing that the present look has read, 0 … 1. It is read from its newer end. */
+function partRead(missing: readonly Missing[], endUs: number): number | undefined {
   let wholeUs = 0;
   let unreadUs = 0;
-  for (const { fromUs, toUs = endUs, cursorUs } of gaps) {
+  for (const { fromUs, toUs = endUs, cursorUs } of missing) {
     wholeUs += Math.max(0, toUs - fromUs);
     unreadUs += Math.max(0, Math.min(cursorUs, toUs) - fromUs);
   }

@@ -140,7 +140,7 @@ function readIngest(reader: SettingsReader, env: Environment) {
     source: parsed.SOURCE,
     host: parsed.INGEST_HOST,
     port: parsed.INGEST_PORT,
-    backfillDays: parsed.BACKFILL_DAYS,
+    importDays: parsed.BACKFILL_DAYS,
     snapshotMinutes: parsed.SNAPSHOT_MINUTES,
     outboxMaxBytes: parsed.OUTBOX_MAX_MB * 1_000_000,
     enrichmentServiceUrl: parsed.ENRICHMENT_SERVICE_URL,

@@ -28,7 +28,7 @@ Deno.test("ingestSettings has a default for everything but Home Assistant's addr
     source: undefined,
     host: "127.0.0.1",
     port: 8001,
-    backfillDays: 10,
+    importDays: 10,
     snapshotMinutes: 60,
     outboxMaxBytes: 1_024_000_000,
     enrichmentServiceUrl: "http://127.0.0.1:8002",

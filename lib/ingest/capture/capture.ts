@@ -7,48 +7,18 @@ import { getLogger } from "../../log.ts";
 import { describeError, sleep } from "../../retry.ts";
 import type { Secret } from "../../settings/secret.ts";
 import { parseTimeUs } from "../../time.ts";
-import { Backfill } from "../history/filling.ts";
-import {
-  CommandFailed,
-  Connection,
-  CONNECTION_TIMES,
-  type ConnectionTimes,
-  TokenRefused,
-} from "../hass/connection.ts";
+import { Filling } from "../history/filling.ts";
+import { Connection, TokenRefused } from "../hass/connection.ts";
 import { envelopeLine } from "../outbox/envelope.ts";
 import { HassClock } from "../hass/hass_clock.ts";
+import type { StateStamp } from "../outbox/missing_states.ts";
 import type { Outbox } from "../outbox/outbox.ts";
-import {
-  type EventHead,
-  isRegistryEvent,
-  REGISTRY_EVENTS,
-  webSocketUrl,
-} from "../hass/protocol.ts";
+import { type EventHead, isRegistryEvent, webSocketUrl } from "../hass/protocol.ts";
 import type { PresentState } from "../hass/present_states.ts";
+import { CAPTURE_TIMES, type CaptureTimes, reconnectWaitMs } from "./capture_times.ts";
 import { RegistryRefresh } from "./registry_refresh.ts";
 import { takeSnapshots } from "./state_snapshots.ts";
-
-/** How long is waited for what, in milliseconds; injected so that tests need not wait. */
-export interface CaptureTimes extends ConnectionTimes {
-  /** While Home Assistant starts, a subscription can take more than 10 s. */
-  readonly subscribeDeadlineMs: number;
-  /** A refused token counts as a failed login, and enough of those get the address banned. */
-  readonly refusedWaitMs: number;
-  /** The longest wait at first; it grows with the time away, so that little is missed at the end. */
-  readonly backoffBaseMs: number;
-  readonly backoffMaxMs: number;
-  /** Waits grow until a subscription has held this long. */
-  readonly stableMs: number;
-}
-
-export const CAPTURE_TIMES: CaptureTimes = {
-  ...CONNECTION_TIMES,
-  subscribeDeadlineMs: 60_000,
-  refusedWaitMs: 60_000,
-  backoffBaseMs: 1_000,
-  backoffMaxMs: 30_000,
-  stableMs: 30_000,
-};
+import { subscribe, type Subscribed } from "./subscription.ts";
 
 const log = getLogger("ingest", "capture");
 
@@ -59,7 +29,7 @@ export interface CaptureOptions {
   readonly source?: string;
   readonly outbox: Outbox;
   /** How much of the recorder's history the first start imports, in days; 0 for none. */
-  readonly backfillDays: number;
+  readonly importDays: number;
   /** How often the present states are spooled, in minutes; 0 for never. */
   readonly snapshotMinutes: number;
   readonly times?: CaptureTimes;
@@ -69,7 +39,7 @@ export interface CaptureOptions {
 
 export type CaptureState =
   | { readonly kind: "connecting" }
-  | { readonly kind: "capturing"; readonly haVersion: string; readonly events: "all" | "states" }
+  | { readonly kind: "capturing"; readonly haVersion: string; readonly events: Subscribed }
   | { readonly kind: "token refused"; readonly reason: string }
   | { readonly kind: "disconnected"; readonly reason: string };
 
@@ -80,7 +50,7 @@ export class Capture {
   readonly #times: CaptureTimes;
   readonly #clock = new HassClock();
   readonly #registry: RegistryRefresh;
-  readonly backfill: Backfill;
+  readonly filling: Filling;
   #state: CaptureState = { kind: "connecting" };
   #connection: Connection | undefined;
   #malformed = 0;
@@ -96,12 +66,12 @@ export class Capture {
       (event) =>
         envelopeLine(event, { registry: undefined, source: options.source, via: "registry" }),
     );
-    this.backfill = new Backfill({
+    this.filling = new Filling({
       outbox: options.outbox,
       clock: this.#clock,
       registered: () => this.#registry.registry.entityIds(),
       line: (text, entity, via) => this.#lineOf(text, entity, via),
-      days: options.backfillDays,
+      days: options.importDays,
       looksMs: options.looksMs,
     });
   }
@@ -141,7 +111,7 @@ export class Capture {
 
   /** Captures until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    this.backfill.interrupted("ingest was not running");
+    this.filling.openGap("ingest was not running");
     const { refusedWaitMs, stableMs } = this.#times;
     let awaySinceMs = performance.now();
     while (!signal.aborted) {
@@ -155,14 +125,11 @@ export class Capture {
       if (nowMs - startedMs > stableMs) awaySinceMs = nowMs;
       this.#lost(lost);
       const refused = lost.kind === "token refused";
-      await sleep(refused ? refusedWaitMs : this.#waitMs(nowMs - awaySinceMs), signal);
+      await sleep(
+        refused ? refusedWaitMs : reconnectWaitMs(this.#times, nowMs - awaySinceMs),
+        signal,
+      );
     }
-  }
-
-  /** A quarter of the time away at the most, with full jitter: a restart costs few seconds more. */
-  #waitMs(awayMs: number): number {
-    const { backoffBaseMs, backoffMaxMs } = this.#times;
-    return Math.random() * Math.min(backoffMaxMs, Math.max(backoffBaseMs, awayMs / 4));
   }
 
   #lost(lost: Lost): void {
@@ -194,7 +161,7 @@ export class Capture {
       await connection.command("supported_features", { features: { coalesce_messages: 1 } });
       // at the very first start names come first: what happens meanwhile is a gap like any other
       if (this.#registry.registry.size === 0) await this.#registry.fetch(connection);
-      await this.backfill.prepare(connection);
+      await this.filling.prepare(connection);
       mayHear = true;
       const events = await subscribe(connection, this.#times.subscribeDeadlineMs);
       this.#connections++;
@@ -214,7 +181,7 @@ export class Capture {
       this.#connection = undefined;
       connection.close("done with");
       this.#options.outbox.flush();
-      if (mayHear) this.backfill.interrupted(signal.aborted ? "ingest was stopped" : reason);
+      if (mayHear) this.filling.openGap(signal.aborted ? "ingest was stopped" : reason);
     }
   }
 
@@ -226,7 +193,7 @@ export class Capture {
     const { outbox, snapshotMinutes: intervalMinutes } = this.#options;
     const line = (text: string, state: PresentState) => this.#lineOf(text, state, "snapshot");
     await Promise.all([
-      this.backfill.run(connection, ended),
+      this.filling.run(connection, ended),
       takeSnapshots(connection, { outbox, clock: this.#clock, line, intervalMinutes }, ended),
     ]);
   }
@@ -235,10 +202,7 @@ export class Capture {
     const { event_type, time_fired, data } = event;
     const { entity_id: entityId, new_state: newState, old_state: oldState } = data;
     const timeUs = parseTimeUs(time_fired);
-    const lastUpdatedUs = newState?.last_updated ? parseTimeUs(newState.last_updated) : timeUs;
-    const stamp = event_type === "state_changed" && entityId && lastUpdatedUs !== undefined
-      ? { entityId, lastUpdatedUs, previousUs: parseTimeUs(oldState?.last_updated ?? "") }
-      : undefined;
+    const stamp = stampOf(event, timeUs);
     const friendlyName = (newState ?? oldState)?.attributes?.friendly_name;
     const registry = this.#registry.registry.namesOf({
       entityId,
@@ -263,20 +227,13 @@ export class Capture {
   }
 }
 
-/** Subscribes to all events, or, where the token is no administrator's, to those that it may have. */
-async function subscribe(connection: Connection, deadlineMs: number): Promise<"all" | "states"> {
-  try {
-    await connection.command("subscribe_events", {}, deadlineMs);
-    return "all";
-  } catch (error) {
-    if (!(error instanceof CommandFailed && error.code === "unauthorized")) throw error;
-    log.warn(
-      "HASS_TOKEN is no administrator's: only states and registry changes are captured, " +
-        "no other events; make the token as an administrator to have all",
-    );
-    for (const event_type of ["state_changed", ...REGISTRY_EVENTS]) {
-      await connection.command("subscribe_events", { event_type }, deadlineMs);
-    }
-    return "states";
-  }
+/** What an event says of when its entity's state was updated; undefined where it is no state's. */
+function stampOf(
+  { event_type, data }: EventHead,
+  timeUs: number | undefined,
+): StateStamp | undefined {
+  const { entity_id: entityId, new_state: newState, old_state: oldState } = data;
+  const lastUpdatedUs = newState?.last_updated ? parseTimeUs(newState.last_updated) : timeUs;
+  if (event_type !== "state_changed" || !entityId || lastUpdatedUs === undefined) return undefined;
+  return { entityId, lastUpdatedUs, previousUs: parseTimeUs(oldState?.last_updated ?? "") };
 }

@@ -1,124 +1,80 @@
 /**
- * Fills what capture has missed from Home Assistant's recorder, and imports its history at the
- * first start: page by page from new to old, one request at a time, never in the way of live
- * events. A page's rows and its place are committed together, so that a restart goes on there.
+ * Fills gaps from Home Assistant's recorder, and what the first start's import notes as missing:
+ * page by page from new to old, one request at a time, never in the way of live events. A page's
+ * rows and its place are committed together, so that a restart goes on there.
  */
 import { getLogger } from "../../log.ts";
 import { describeError, sleep } from "../../retry.ts";
 import type { Connection } from "../hass/connection.ts";
-import type { HassClock } from "../hass/hass_clock.ts";
-import { HistoryReader } from "./history_reader.ts";
-import { Interruptions } from "./gaps.ts";
-import type { Outbox } from "../outbox/outbox.ts";
 import { type PresentState, presentStates, unseenStateText } from "../hass/present_states.ts";
+import { FillingProgress, type FillingStatus } from "./filling_progress.ts";
+import { beginFirstImport, type FirstImportOptions } from "./first_import.ts";
+import { Gaps } from "./gaps.ts";
+import { HistoryReader } from "./history_reader.ts";
 
-const DAY_US = 86_400_000_000;
-/** The end of a gap that has none: whatever Home Assistant's clock says, it is before. */
-const FAR_US = 365 * DAY_US;
-const IMPORT_KEY = "imported";
+/** The end of what is missing without one: whatever Home Assistant's clock says, it is before. */
+const FAR_US = 365 * 86_400_000_000;
 
-const log = getLogger("ingest", "backfill");
+const log = getLogger("ingest", "filling");
 
 /** When is looked, in milliseconds since the subscription: the recorder commits late. */
 export const LOOKS_MS = [0, 15_000, 90_000] as const;
 const POLL_MS = 1_000;
+const SAY_INTERVAL_MS = 10_000;
 
-export interface BackfillOptions {
-  readonly outbox: Outbox;
-  readonly clock: HassClock;
-  /** Every entity that the registry names. */
-  readonly registered: () => Iterable<string>;
+export interface FillingOptions extends FirstImportOptions {
   /** The outbox's line of an event about the entity. */
   readonly line: (
     text: string,
     entity: { readonly entityId: string; readonly friendlyName?: string },
     via: "history" | "snapshot",
   ) => string;
-  /** How much of the recorder's history the first start imports, in days; 0 for none. */
-  readonly days: number;
   readonly looksMs?: readonly number[];
   readonly pollMs?: number;
 }
 
-/** What `filling` says in the status. */
-export interface Filling {
-  readonly state: "idle" | "waiting" | "reading";
-  readonly entities: number;
-  readonly rows: number;
-  readonly rowsPerSecond: number | undefined;
-  readonly secondsLeft: number | undefined;
-}
-
-export class Backfill {
-  readonly #options: BackfillOptions;
-  readonly interruptions: Interruptions;
+export class Filling {
+  readonly #options: FillingOptions;
   readonly #history: HistoryReader;
-  #state: Filling["state"] = "idle";
-  #startedMs = 0;
-  #startedRows = 0;
-  #totalUs = 0;
+  readonly #progress: FillingProgress;
+  readonly gaps: Gaps;
 
-  constructor(options: BackfillOptions) {
+  constructor(options: FillingOptions) {
+    const { outbox, clock, line } = options;
     this.#options = options;
-    this.interruptions = new Interruptions(options.outbox);
+    this.gaps = new Gaps(outbox);
     this.#history = new HistoryReader({
-      outbox: options.outbox,
-      clock: options.clock,
-      interruptions: this.interruptions,
-      line: (text, entity) => options.line(text, entity, "history"),
+      outbox,
+      clock,
+      gaps: this.gaps,
+      line: (text, entity) => line(text, entity, "history"),
     });
+    this.#progress = new FillingProgress(outbox.missing, clock, () => this.rows);
   }
 
-  /** Rows that were filled in since the program's start. */
+  /** States that were filled in since the program's start. */
   get rows(): number {
     return this.#history.rows;
   }
 
-  get filling(): Filling {
-    const { outbox, clock } = this.#options;
-    const { entities, unreadUs } = outbox.gaps.extent(clock.nowUs());
-    const seconds = (performance.now() - this.#startedMs) / 1000;
-    const readUs = this.#totalUs - unreadUs;
-    const reading = this.#state === "reading" && seconds > 1;
-    return {
-      state: this.#state,
-      entities,
-      rows: this.rows,
-      rowsPerSecond: reading ? (this.rows - this.#startedRows) / seconds : undefined,
-      secondsLeft: reading && readUs > 0 ? seconds * unreadUs / readUs : undefined,
-    };
+  get status(): FillingStatus {
+    return this.#progress.status;
   }
 
   /** Capture stops, or had stopped: what follows may be missing until it goes on. */
-  interrupted(reason: string): void {
+  openGap(reason: string): void {
     const { outbox } = this.#options;
     outbox.flush();
-    const seenUs = outbox.gaps.newestSeenUs();
+    const seenUs = outbox.missing.newestSeenUs();
     if (seenUs === undefined) return;
     // a full outbox opens them when it takes events again
-    outbox.append([], () => outbox.gaps.open());
-    this.interruptions.begin(reason, seenUs);
+    outbox.append([], () => outbox.missing.open());
+    this.gaps.begin(reason, seenUs);
   }
 
-  /** At the very first start, before subscribing: the history of every entity is missing. */
-  async prepare(connection: Connection): Promise<void> {
-    const { outbox, clock, registered, days } = this.#options;
-    if (outbox.meta(IMPORT_KEY) !== undefined) return;
-    if (days === 0) return outbox.setMeta(IMPORT_KEY, "0");
-    const states = await presentStates(connection);
-    for (const { lastUpdatedUs } of states) clock.hear(lastUpdatedUs);
-    const known = new Set([...states.map(({ entityId }) => entityId), ...registered()]);
-    const nowUs = clock.nowUs();
-    if (nowUs === undefined) return;
-    // together, so that a kill in between cannot import it all twice
-    outbox.append([], () => {
-      outbox.gaps.openAll(known, nowUs - days * DAY_US);
-      outbox.setMeta(IMPORT_KEY, String(days));
-    });
-    log.info("Importing {days} days of history of {entities} entities", {
-      days,
-      entities: known.size,
-    });
+  /** Before subscribing: see `beginFirstImport`. */
+  prepare(connection: Connection): Promise<void> {
+    return beginFirstImport(connection, this.#options);
   }
 
   /** Fills whatever is missing over this connection, which has subscribed, until it ends, which aborts the signal. */
@@ -126,17 +82,17 @@ export class Backfill {
     const { outbox, pollMs = POLL_MS } = this.#options;
     while (!ended.aborted) {
       try {
-        this.#state = "waiting";
+        this.#progress.state = "waiting";
         await this.#untilRunning(connection, ended);
         const unseen = await this.#compare(connection);
         await this.#fill(connection, unseen, ended);
-        this.#state = "idle";
+        this.#progress.state = "idle";
         // events that were refused while the outbox was full leave a gap too
-        while (!ended.aborted && outbox.gaps.extent().entities === 0) {
+        while (!ended.aborted && outbox.missing.extent().entities === 0) {
           await sleep(5 * pollMs, ended);
         }
-        if (!ended.aborted && !this.interruptions.open) {
-          this.interruptions.begin("the outbox was full", outbox.gaps.newestSeenUs() ?? 0);
+        if (!ended.aborted && !this.gaps.open) {
+          this.gaps.begin("the outbox was full", outbox.missing.newestSeenUs() ?? 0);
         }
       } catch (error) {
         if (ended.aborted) break;
@@ -144,7 +100,7 @@ export class Backfill {
         await sleep(10 * pollMs, ended);
       }
     }
-    this.#state = "idle";
+    this.#progress.state = "idle";
   }
 
   async #fill(
@@ -159,25 +115,25 @@ export class Backfill {
     let found = 0;
     // a pass that found something is followed by another one
     for (let look = 0; look < looksMs.length || found > 0; look++) {
-      if (outbox.gaps.extent().entities === 0) break;
+      if (outbox.missing.extent().entities === 0) break;
       const waitMs = (looksMs[look] ?? lastMs) -
         (look < looksMs.length ? performance.now() - startedMs : 0);
-      this.#state = "waiting";
+      this.#progress.state = "waiting";
       await sleep(Math.max(0, waitMs), ended);
       found = await this.#look(connection, ended);
       if (ended.aborted) return;
       if (look === 1) await this.#spoolUnseen(unseen, ended);
     }
     await this.#spoolUnseen(unseen, ended);
-    const { unproven } = outbox.gaps.close();
+    const { unproven } = outbox.missing.close();
     if (unproven > 0) {
       log.warn("The recorder does not know all that {entities} entities missed {interval}", {
         entities: unproven,
-        interval: this.interruptions.interval(),
+        interval: this.gaps.interval(),
       });
     }
-    this.interruptions.unfilled("not in the recorder", unproven);
-    this.interruptions.end();
+    this.gaps.unfilled("not in the recorder", unproven);
+    this.gaps.end();
     if (this.rows > before) log.info("Filled in {rows} states", { rows: this.rows - before });
   }
 
@@ -199,48 +155,45 @@ export class Backfill {
     const { outbox, clock, registered } = this.#options;
     const states = await presentStates(connection);
     for (const { lastUpdatedUs } of states) clock.hear(lastUpdatedUs);
-    clock.hear(outbox.gaps.newestSeenUs() ?? -Infinity);
+    clock.hear(outbox.missing.newestSeenUs() ?? -Infinity);
     outbox.flush();
     const unseen = states.filter(({ entityId, lastUpdatedUs }) =>
-      lastUpdatedUs > (outbox.gaps.seenUs(entityId) ?? -Infinity)
+      lastUpdatedUs > (outbox.missing.seenUs(entityId) ?? -Infinity)
     );
-    const { open } = this.interruptions;
+    const { open } = this.gaps;
     outbox.append([], () => {
       for (const { entityId, lastUpdatedUs } of states) {
-        outbox.gaps.unchanged(entityId, lastUpdatedUs);
+        outbox.missing.unchanged(entityId, lastUpdatedUs);
       }
       const known = new Set([...states.map(({ entityId }) => entityId), ...registered()]);
-      if (open) outbox.gaps.openUnseen(known, open.fromUs);
+      if (open) outbox.missing.openUnseen(known, open.fromUs);
     });
-    this.interruptions.resumed(clock.nowUs() ?? 0, outbox.gaps.extent().entities);
+    this.gaps.resumed(clock.nowUs() ?? 0, outbox.missing.extent().entities);
     return unseen;
   }
 
-  /** Reads every gap once, from new to old. Returns how many rows that filled in. */
+  /** Reads all that is missing once, from new to old. Returns how many rows that filled in. */
   async #look(connection: Connection, ended: AbortSignal): Promise<number> {
     const { outbox, clock } = this.#options;
-    outbox.gaps.beginLook((clock.nowUs() ?? 0) + FAR_US);
-    this.#state = "reading";
-    this.#startedMs = performance.now();
-    this.#startedRows = this.rows;
-    this.#totalUs = outbox.gaps.extent(clock.nowUs()).unreadUs;
+    outbox.missing.beginLook((clock.nowUs() ?? 0) + FAR_US);
+    this.#progress.beginReading();
     let saidMs = performance.now();
     while (!ended.aborted) {
-      const gaps = outbox.gaps.next(this.#history.maxEntities);
-      if (gaps.length === 0) break;
+      const missing = outbox.missing.next(this.#history.maxEntities);
+      if (missing.length === 0) break;
       await outbox.room(ended);
-      if (!await this.#history.readPage(connection, gaps, ended)) break;
-      if (performance.now() - saidMs < 10_000) continue;
+      if (!await this.#history.readPage(connection, missing, ended)) break;
+      if (performance.now() - saidMs < SAY_INTERVAL_MS) continue;
       saidMs = performance.now();
-      const { entities, secondsLeft } = this.filling;
+      const { entities, rows, secondsLeft } = this.status;
       log.info("Filling from history: {rows} states so far, {entities} entities, {left} s left", {
-        rows: this.rows,
+        rows,
         entities,
         left: secondsLeft === undefined ? "?" : Math.round(secondsLeft),
       });
     }
-    if (!ended.aborted) outbox.gaps.endLook();
-    return this.rows - this.#startedRows;
+    if (!ended.aborted) outbox.missing.endLook();
+    return this.#progress.rowsRead;
   }
 
   /** Spools the present states that history did not bring either. */
@@ -251,12 +204,12 @@ export class Backfill {
       await outbox.room(ended);
       outbox.flush();
       const left = unseen.filter(({ entityId, lastUpdatedUs }) => {
-        const seenUs = outbox.gaps.seenUs(entityId);
+        const seenUs = outbox.missing.seenUs(entityId);
         return seenUs === undefined || seenUs < lastUpdatedUs;
       });
       committed = outbox.append(
         left.map((state) => line(unseenStateText(state), state, "snapshot")),
-        () => left.forEach((stamp) => outbox.gaps.heard(stamp)),
+        () => left.forEach((stamp) => outbox.missing.heard(stamp)),
       );
     }
   }

@@ -1,13 +1,14 @@
-/** Every time that capture stopped: since when, why, and what became of what was missed. Kept in the outbox's file. */
+/** Gaps, the times in which capture did not hear: since when, why, and what became of what was missed. Kept in the outbox's file. */
 import { z } from "zod";
 import { formatTimeUs } from "../../time.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 
+/** Release 0.1.0 called them so, and reads them. */
 const META_KEY = "interruptions";
 /** So many of the last ones are kept. */
 const KEPT = 50;
 
-const interruptionSchema = z.object({
+const gapSchema = z.object({
   reason: z.string(),
   /** Home Assistant's time of the last state that was captured, in microseconds since 1970. */
   fromUs: z.number(),
@@ -19,19 +20,19 @@ const interruptionSchema = z.object({
   unfilled: z.record(z.string(), z.number()),
   state: z.enum(["open", "filled"]),
 });
-type Interruption = z.infer<typeof interruptionSchema>;
+type Gap = z.infer<typeof gapSchema>;
 
-export class Interruptions {
+export class Gaps {
   readonly #outbox: Outbox;
   /** The newest first. */
-  readonly #list: Interruption[];
+  readonly #list: Gap[];
   #count = 0;
   readonly #unfilled = new Map<string, number>();
 
   constructor(outbox: Outbox) {
     this.#outbox = outbox;
     const kept = outbox.meta(META_KEY);
-    const parsed = z.array(interruptionSchema).safeParse(
+    const parsed = z.array(gapSchema).safeParse(
       kept === undefined ? [] : JSON.parse(kept),
     );
     this.#list = parsed.success ? parsed.data : [];
@@ -48,7 +49,7 @@ export class Interruptions {
   }
 
   /** The one that is not filled yet. */
-  get open(): Interruption | undefined {
+  get open(): Gap | undefined {
     return this.#list.find(({ state }) => state === "open");
   }
 

@@ -1,9 +1,9 @@
 /**
- * One page of history, pure: what of its rows is missing, and where it leaves each gap. Pages go
+ * One page of history, pure: what of its rows is missing, and how far it brings each entity. Pages go
  * from new to old. The oldest row of a page waits (`held`) for the row before it, in the next
  * page, to say which state it replaced.
  */
-import type { Gap, GapProgress, StateStamp } from "../outbox/missing.ts";
+import type { Missing, MissingProgress, StateStamp } from "../outbox/missing_states.ts";
 import { heldRowSchema, type HistoryRow, stateChangedText } from "./history.ts";
 
 export interface Filled {
@@ -17,22 +17,22 @@ export interface Filled {
 export interface Page {
   /** The oldest first. */
   readonly events: readonly Filled[];
-  readonly progress: readonly GapProgress[];
+  readonly progress: readonly MissingProgress[];
 }
 
 /**
- * What the rows from `startUs` on fill of the gaps. Only rows strictly between a gap's bounds are
- * missing; the row at its lower bound is known, and proves that nothing older is gone.
+ * What the rows from `startUs` on fill in. Only rows strictly between the bounds are missing; the
+ * row at the lower bound is known, and proves that nothing older is gone.
  */
 export function pageOf(
-  gaps: readonly Gap[],
+  asked: readonly Missing[],
   rows: ReadonlyMap<string, readonly HistoryRow[]>,
   startUs: number,
 ): Page {
   const events: Filled[] = [];
-  const progress = gaps.map((gap) => {
-    const found = rows.get(gap.entityId) ?? [];
-    const { events: filled, ...left } = fill(gap, found, startUs);
+  const progress = asked.map((wanted) => {
+    const found = rows.get(wanted.entityId) ?? [];
+    const { events: filled, ...left } = fill(wanted, found, startUs);
     events.push(...filled);
     return left;
   });
@@ -41,17 +41,17 @@ export function pageOf(
 }
 
 function fill(
-  gap: Gap,
+  wanted: Missing,
   rows: readonly HistoryRow[],
   startUs: number,
-): GapProgress & { readonly events: readonly Filled[] } {
-  const { entityId, fromUs, cursorUs, toUs = Infinity } = gap;
+): MissingProgress & { readonly events: readonly Filled[] } {
+  const { entityId, fromUs, cursorUs, toUs = Infinity } = wanted;
   const endUs = Math.min(cursorUs, toUs);
   const missing = rows.filter(({ lastUpdatedUs: us }) =>
     us > fromUs && us >= startUs && us < endUs
   );
   const base = rows.find(({ lastUpdatedUs }) => lastUpdatedUs === fromUs);
-  const held = gap.held === undefined ? [] : [heldRowSchema.parse(JSON.parse(gap.held))];
+  const held = wanted.held === undefined ? [] : [heldRowSchema.parse(JSON.parse(wanted.held))];
   const chain = [...base ? [base] : [], ...missing, ...held];
   const events = chain.slice(1).map((row, i) => filledBy(entityId, row, chain[i]));
   const isDone = startUs <= fromUs;
@@ -61,11 +61,11 @@ function fill(
   if (waits && isDone) events.unshift(filledBy(entityId, oldest, undefined));
   const newestUs = missing.at(-1)?.lastUpdatedUs;
   return {
-    id: gap.id,
+    id: wanted.id,
     cursorUs: startUs,
-    newestUs: gap.newestUs ?? newestUs,
+    newestUs: wanted.newestUs ?? newestUs,
     held: waits && !isDone ? JSON.stringify(oldest) : undefined,
-    proof: gap.proof || (base ? 1 : isDone && waits ? 2 : 0),
+    proof: wanted.proof || (base ? 1 : isDone && waits ? 2 : 0),
     events,
   };
 }

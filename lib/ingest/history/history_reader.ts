@@ -1,16 +1,16 @@
 /**
- * Reads gaps out of Home Assistant's recorder, a page at a time, each small enough not to hold up
+ * Reads what is missing out of Home Assistant's recorder, a page at a time, each small enough not to hold up
  * live events. A page's rows and its place are committed together.
  */
 import { getLogger } from "../../log.ts";
 import { describeError, sleep } from "../../retry.ts";
 import { formatTimeUs } from "../../time.ts";
 import { CommandFailed, type Connection } from "../hass/connection.ts";
-import type { Gap } from "../outbox/missing.ts";
+import type { Missing } from "../outbox/missing_states.ts";
 import type { HassClock } from "../hass/hass_clock.ts";
 import { type HistoryRow, readHistory } from "./history.ts";
 import { pageOf } from "./history_page.ts";
-import type { Interruptions } from "./gaps.ts";
+import type { Gaps } from "./gaps.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 
 /** Entities asked for at once. */
@@ -25,12 +25,12 @@ const FEW_ROWS = 500;
 const RETRY_MS = 1_000;
 const GIVE_UP_FAILURES = 10;
 
-const log = getLogger("ingest", "backfill");
+const log = getLogger("ingest", "filling");
 
 export interface HistoryReaderOptions {
   readonly outbox: Outbox;
   readonly clock: HassClock;
-  readonly interruptions: Interruptions;
+  readonly gaps: Gaps;
   /** The outbox's line of an event about the entity. */
   readonly line: (
     text: string,
@@ -56,19 +56,19 @@ export class HistoryReader {
     return this.#rows;
   }
 
-  /** One page of the gaps' newest unread part. Returns false where there is no history to ask. */
+  /** One page of the newest unread part of what is missing. Returns false where there is no history to ask. */
   async readPage(
     connection: Connection,
-    gaps: readonly Gap[],
+    missing: readonly Missing[],
     ended: AbortSignal,
   ): Promise<boolean> {
     const { clock } = this.#options;
-    const endUs = Math.max(...gaps.map(({ cursorUs }) => cursorUs));
-    const lowestUs = Math.min(...gaps.map(({ fromUs }) => fromUs));
+    const endUs = Math.max(...missing.map(({ cursorUs }) => cursorUs));
+    const lowestUs = Math.min(...missing.map(({ fromUs }) => fromUs));
     // what Home Assistant's clock says is at least what was heard: the newest page has no end
     const knownUs = Math.min(endUs, (clock.nowUs() ?? 0) + MIN_WINDOW_US);
     const startUs = Math.max(knownUs - this.#windowUs, lowestUs);
-    const within = gaps.filter(({ cursorUs }) => cursorUs > startUs);
+    const within = missing.filter(({ cursorUs }) => cursorUs > startUs);
     let answer: string;
     try {
       answer = await connection.commandText("history/history_during_period", {
@@ -100,41 +100,49 @@ export class HistoryReader {
   }
 
   #spool(
-    asked: readonly Gap[],
+    asked: readonly Missing[],
     rows: ReadonlyMap<string, readonly HistoryRow[]>,
     startUs: number,
   ): void {
-    const { outbox, line, interruptions } = this.#options;
+    const { outbox, line, gaps } = this.#options;
     outbox.flush();
-    // an event may have ended or closed a gap while Home Assistant looked its rows up
-    const { events, progress } = pageOf(outbox.gaps.again(asked), rows, startUs);
+    // an event may have ended or removed some while Home Assistant looked its rows up
+    const { events, progress } = pageOf(outbox.missing.again(asked), rows, startUs);
     const lines = events.map(({ text, stamp: { entityId }, friendlyName }) =>
       line(text, { entityId, friendlyName })
     );
     const committed = outbox.append(
       lines,
-      () => outbox.gaps.filled(events.map(({ stamp }) => stamp), progress),
+      () => outbox.missing.filled(events.map(({ stamp }) => stamp), progress),
     );
     if (!committed) return;
     this.#rows += lines.length;
-    interruptions.filled(lines.length);
+    gaps.filled(lines.length);
   }
 
   /**
    * Asks for less after an error. What fails alone is given up, with the reason: a malformed id at
    * once, anything else that Home Assistant answers after ten times; silence never.
    */
-  async #smaller(error: unknown, gaps: readonly Gap[], ended: AbortSignal): Promise<boolean> {
+  async #smaller(
+    error: unknown,
+    missing: readonly Missing[],
+    ended: AbortSignal,
+  ): Promise<boolean> {
     if (ended.aborted) return false;
-    const { outbox, interruptions } = this.#options;
+    const { outbox, gaps } = this.#options;
     const code = error instanceof CommandFailed ? error.code : "";
     const isOff = code === "unknown_command";
     const isId = code === "invalid_entity_ids";
-    if (gaps.length > 1 && !isOff) this.maxEntities = Math.max(1, Math.floor(gaps.length / 2));
+    if (missing.length > 1 && !isOff) {
+      this.maxEntities = Math.max(1, Math.floor(missing.length / 2));
+    }
     if (!isId) this.#windowUs = Math.max(MIN_WINDOW_US, Math.floor(this.#windowUs / 2));
-    const isSmallest = gaps.length === 1 && this.#windowUs === MIN_WINDOW_US;
+    const isSmallest = missing.length === 1 && this.#windowUs === MIN_WINDOW_US;
     if (isSmallest) this.#failures++;
-    const isHopeless = isId ? gaps.length === 1 : code !== "" && this.#failures >= GIVE_UP_FAILURES;
+    const isHopeless = isId
+      ? missing.length === 1
+      : code !== "" && this.#failures >= GIVE_UP_FAILURES;
     if (!isOff && !isHopeless) {
       log.debug("Asking for less history: {reason}", { reason: describeError(error) });
       if (!isId) await sleep(isSmallest ? GIVE_UP_FAILURES * RETRY_MS : RETRY_MS, ended);
@@ -142,14 +150,14 @@ export class HistoryReader {
     }
     this.#failures = 0;
     const reason = isOff ? "history is off" : describeError(error);
-    const lost = isOff ? outbox.gaps.all() : gaps;
-    interruptions.unfilled(reason, lost.length);
+    const lost = isOff ? outbox.missing.all() : missing;
+    gaps.unfilled(reason, lost.length);
     log.warn("Cannot fill what {entities} entities missed {interval}: {reason}", {
       entities: lost.length,
-      interval: interruptions.interval(),
+      interval: gaps.interval(),
       reason,
     });
-    outbox.append([], () => lost.forEach(({ id }) => outbox.gaps.remove(id)));
+    outbox.append([], () => lost.forEach(({ id }) => outbox.missing.remove(id)));
     return !isOff;
   }
 }

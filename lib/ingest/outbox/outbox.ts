@@ -5,7 +5,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { isFull, openDatabase, Statements } from "../../sqlite.ts";
 import { DeadLetters } from "./dead_letters.ts";
-import { Gaps, type StateStamp } from "./missing.ts";
+import { MissingStates, type StateStamp } from "./missing_states.ts";
 import { Ledger, type OutboxCounters } from "./ledger.ts";
 import { OutboxSize } from "./outbox_size.ts";
 import { WaitingEvents } from "./waiting_events.ts";
@@ -56,7 +56,7 @@ export class Outbox implements Disposable {
   readonly #ledger: Ledger;
   readonly waiting: WaitingEvents;
   readonly size: OutboxSize;
-  readonly gaps: Gaps;
+  readonly missing: MissingStates;
   readonly deadLetters: DeadLetters;
   #buffer: Spooled[] = [];
   #bufferChars = 0;
@@ -75,7 +75,7 @@ export class Outbox implements Disposable {
     this.#db = openDatabase(options.path, { userVersion: USER_VERSION, schema: SCHEMA });
     this.#statements = new Statements(this.#db);
     this.#ledger = new Ledger(this.#db);
-    this.gaps = new Gaps(this.#db);
+    this.missing = new MissingStates(this.#db);
     this.deadLetters = new DeadLetters(this.#db, this.#transact.bind(this));
     this.waiting = new WaitingEvents(this.#db);
     this.size = new OutboxSize(this.#db, options.path, options.maxBytes);
@@ -99,7 +99,7 @@ export class Outbox implements Disposable {
     this.#bufferChars = 0;
     try {
       const committed = this.append(events.map(({ line }) => line), () => {
-        for (const { stamp } of events) if (stamp) this.gaps.heard(stamp);
+        for (const { stamp } of events) if (stamp) this.missing.heard(stamp);
       });
       if (!committed) this.#refuse(events.length);
     } catch (error) {
@@ -117,14 +117,14 @@ export class Outbox implements Disposable {
     try {
       this.#transact({ received: n, queued: n }, () => {
         // what was refused while the file was full is a gap like any other
-        if (this.#refusing) this.gaps.open();
+        if (this.#refusing) this.missing.open();
         for (const line of lines) this.waiting.add(line);
         also();
       });
       this.#refusing = false;
       return true;
     } catch (error) {
-      this.gaps.reload();
+      this.missing.reload();
       if (!isFull(error)) throw error;
       this.size.ranOut();
       return false;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { memberText } from "../../../lib/json_text.ts";
-import { Capture, CAPTURE_TIMES, type CaptureTimes } from "../../../lib/ingest/capture/capture.ts";
+import { Capture } from "../../../lib/ingest/capture/capture.ts";
+import { CAPTURE_TIMES, type CaptureTimes } from "../../../lib/ingest/capture/capture_times.ts";
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { HOUSE } from "../../simulator/sample_house.ts";
 import { SimulatedHomeAssistant, type SimulationOptions } from "../../simulator/home_assistant.ts";
@@ -43,7 +44,7 @@ async function capturing(
     hassToken,
     source,
     outbox,
-    backfillDays: 0,
+    importDays: 0,
     snapshotMinutes: 0,
     times,
     looksMs: [],
@@ -274,7 +275,7 @@ Deno.test("Capture counts a message that it cannot read, and loses none beside i
     hassUrl,
     hassToken: () => "t",
     outbox,
-    backfillDays: 0,
+    importDays: 0,
     snapshotMinutes: 0,
     times: TIMES,
     looksMs: [],
@@ -328,7 +329,7 @@ Deno.test("Capture that is lost between two subscriptions leaves a gap of what i
     hassUrl: `http://127.0.0.1:${server.addr.port}`,
     hassToken: () => "t",
     outbox,
-    backfillDays: 0,
+    importDays: 0,
     snapshotMinutes: 0,
     times: TIMES,
     looksMs: [],
@@ -336,7 +337,7 @@ Deno.test("Capture that is lost between two subscriptions leaves a gap of what i
   const stop = new AbortController();
   const running = capture.run(stop.signal);
   await until(() => subscriptions >= 2, "it has come back");
-  assert.deepEqual(outbox.gaps.all().map(({ entityId, toUs }) => [entityId, toUs]), [
+  assert.deepEqual(outbox.missing.all().map(({ entityId, toUs }) => [entityId, toUs]), [
     ["a.b", undefined],
   ]);
   stop.abort();

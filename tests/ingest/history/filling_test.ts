@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { memberText } from "../../../lib/json_text.ts";
-import { Capture, CAPTURE_TIMES } from "../../../lib/ingest/capture/capture.ts";
+import { Capture } from "../../../lib/ingest/capture/capture.ts";
+import { CAPTURE_TIMES } from "../../../lib/ingest/capture/capture_times.ts";
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { SimulatedHomeAssistant, type SimulationOptions } from "../../simulator/home_assistant.ts";
 import { TemporaryFolder } from "../../temporary.ts";
@@ -9,7 +10,7 @@ import { until } from "../../until.ts";
 const ALL = { maxEvents: 1_000_000, maxBytes: 1e12 };
 
 interface CaptureChange {
-  readonly backfillDays?: number;
+  readonly importDays?: number;
   readonly snapshotMinutes?: number;
   readonly looksMs?: readonly number[];
   readonly maxBytes?: number;
@@ -20,7 +21,7 @@ async function capturing<T>(
   hass: SimulatedHomeAssistant,
   folder: TemporaryFolder,
   test: (capture: Capture, outbox: Outbox) => Promise<T>,
-  { backfillDays = 0, snapshotMinutes = 0, looksMs = [0, 20, 40], maxBytes = 200_000_000 }:
+  { importDays = 0, snapshotMinutes = 0, looksMs = [0, 20, 40], maxBytes = 200_000_000 }:
     CaptureChange = {},
 ): Promise<T> {
   using outbox = new Outbox({
@@ -32,7 +33,7 @@ async function capturing<T>(
     hassUrl: hass.url,
     hassToken: () => hass.token,
     outbox,
-    backfillDays,
+    importDays,
     snapshotMinutes,
     looksMs,
     times: { ...CAPTURE_TIMES, backoffBaseMs: 5 },
@@ -57,7 +58,7 @@ const connected = (capture: Capture, times = 1) =>
 /** All that could be filled is. */
 const complete = (capture: Capture) =>
   until(
-    () => capture.backfill.filling.state === "idle" && capture.backfill.filling.entities === 0,
+    () => capture.filling.status.state === "idle" && capture.filling.status.entities === 0,
     "all is filled",
   );
 
@@ -99,7 +100,7 @@ function change(hass: SimulatedHomeAssistant, n: number, from = 0): void {
   for (let i = from; i < from + n; i++) hass.setState(`sensor.s${i % 7}`, String(i), { i });
 }
 
-Deno.test("Backfill fills in what happened while ingest was off, each state once and with what it replaced", async () => {
+Deno.test("Filling fills in what happened while ingest was off, each state once and with what it replaced", async () => {
   for (const version of ["2024.3.3", "2025.4.4"] as const) {
     await using hass = simulated({ version });
     using folder = new TemporaryFolder();
@@ -118,11 +119,11 @@ Deno.test("Backfill fills in what happened while ingest was off, each state once
       await complete(capture);
       assertComplete(hass, outbox);
       assert.ok(captured(outbox).some(({ via }) => via === "history"));
-      const [gap] = capture.backfill.interruptions.report();
+      const [gap] = capture.filling.gaps.report();
       assert.equal(gap?.reason, "ingest was stopped");
       assert.equal(gap?.state, "filled");
       assert.deepEqual(gap?.unfilled, {});
-      assert.ok(capture.backfill.rows >= 100);
+      assert.ok(capture.filling.rows >= 100);
       const asked = hass.received.filter(({ type }) => type === "history/history_during_period");
       assert.ok(asked.length > 0);
       for (const message of asked) {
@@ -150,12 +151,12 @@ Deno.test("Nothing is filled where the recorder keeps nothing: the check of thes
     assert.throws(() => assertComplete(hass, outbox));
     const states = captured(outbox).filter(({ via }) => via === "snapshot");
     assert.equal(states.length, 7, "the present state of each entity is there all the same");
-    const [gap] = capture.backfill.interruptions.report();
+    const [gap] = capture.filling.gaps.report();
     assert.deepEqual(gap?.unfilled, { "not in the recorder": 7 });
   });
 });
 
-Deno.test("Backfill fills in what happened while the socket was lost, and what the recorder commits late", async () => {
+Deno.test("Filling fills in what happened while the socket was lost, and what the recorder commits late", async () => {
   await using hass = simulated({ commitIntervalMs: 60 });
   using folder = new TemporaryFolder();
   await capturing(hass, folder, async (capture, outbox) => {
@@ -170,7 +171,7 @@ Deno.test("Backfill fills in what happened while the socket was lost, and what t
   }, { looksMs: [0, 150, 300] });
 });
 
-Deno.test("Backfill asks for nothing where nothing changed", async () => {
+Deno.test("Filling asks for nothing where nothing changed", async () => {
   await using hass = simulated();
   using folder = new TemporaryFolder();
   await capturing(hass, folder, async (capture, outbox) => {
@@ -201,7 +202,7 @@ Deno.test("A removal is filled in though the house is quiet and its clock is not
   await capturing(hass, folder, async (capture, outbox) => {
     await complete(capture);
     assertComplete(hass, outbox);
-    const [gap] = capture.backfill.interruptions.report();
+    const [gap] = capture.filling.gaps.report();
     assert.ok(gap?.to && gap.from <= gap.to);
   });
 });
@@ -237,12 +238,12 @@ Deno.test("The first start imports the recorder's history, newest first, and onl
     assertComplete(hass, outbox);
     const filled = captured(outbox).filter(({ via }) => via === "history");
     assert.ok(filled.length >= 1_490, `${filled.length}`);
-  }, { backfillDays: 10 });
+  }, { importDays: 10 });
   await capturing(hass, folder, async (capture) => {
     await connected(capture);
     await complete(capture);
-    assert.equal(capture.backfill.rows, 0);
-  }, { backfillDays: 10 });
+    assert.equal(capture.filling.rows, 0);
+  }, { importDays: 10 });
 });
 
 Deno.test("An import that is killed goes on where it was, and repeats nothing", async () => {
@@ -252,9 +253,9 @@ Deno.test("An import that is killed goes on where it was, and repeats nothing", 
   await capturing(hass, folder, async (capture, outbox) => {
     await connected(capture);
     await until(() => outbox.counters().queued >= 2_000, "as much waits as may");
-    assert.ok(capture.backfill.rows > 0);
+    assert.ok(capture.filling.rows > 0);
     assert.ok(outbox.counters().queued <= 4_000, `${outbox.counters().queued} wait`);
-  }, { backfillDays: 10 });
+  }, { importDays: 10 });
   await capturing(hass, folder, async (capture, outbox) => {
     // the filler waits while many events wait: deliver them
     const drain = setInterval(() => {
@@ -277,7 +278,7 @@ Deno.test("An import that is killed goes on where it was, and repeats nothing", 
     const times = delivered.map((line) => JSON.parse(line).event.time_fired);
     assert.equal(new Set(times).size, times.length, "a state came twice");
     assert.equal(times.length, 8_000);
-  }, { backfillDays: 10 });
+  }, { importDays: 10 });
 });
 
 Deno.test("One malformed entity id does not keep others from being filled", async () => {
@@ -287,13 +288,13 @@ Deno.test("One malformed entity id does not keep others from being filled", asyn
     await connected(capture);
     change(hass, 50);
     await until(() => outbox.counters().received >= 50, "all is spooled");
-    outbox.append([], () => outbox.gaps.heard({ entityId: "no id at all", lastUpdatedUs: 5 }));
+    outbox.append([], () => outbox.missing.heard({ entityId: "no id at all", lastUpdatedUs: 5 }));
   });
   change(hass, 100, 50);
   await capturing(hass, folder, async (capture, outbox) => {
     await complete(capture);
     assertComplete(hass, outbox);
-    const [gap] = capture.backfill.interruptions.report();
+    const [gap] = capture.filling.gaps.report();
     assert.equal(Object.values(gap?.unfilled ?? {}).reduce((a, b) => a + b, 0), 1);
   });
 });
@@ -328,7 +329,7 @@ Deno.test("What was refused while the outbox was full is filled in when it has d
     };
     settle();
     hass.setState("sensor.large", "last", { text });
-    await until(() => capture.backfill.rows > 0, "refused ones are filled in");
+    await until(() => capture.filling.rows > 0, "refused ones are filled in");
     await complete(capture);
     settle();
     const stored = new Set(delivered.map((line) => JSON.parse(line).event.time_fired));
@@ -336,7 +337,7 @@ Deno.test("What was refused while the outbox was full is filled in when it has d
       eventType === "state_changed" && !stored.has(timeFired)
     );
     assert.deepEqual(lost.map(({ timeFired }) => timeFired), []);
-    assert.match(capture.backfill.interruptions.report()[0]?.reason ?? "", /outbox was full/);
+    assert.match(capture.filling.gaps.report()[0]?.reason ?? "", /outbox was full/);
   }, { maxBytes: 8_000_000 });
 });
 
@@ -352,7 +353,7 @@ Deno.test("Without history the gap is reported as exactly that, and present stat
   hass.disableHistory();
   await capturing(hass, folder, async (capture, outbox) => {
     await complete(capture);
-    assert.deepEqual(capture.backfill.interruptions.report()[0]?.unfilled, { "history is off": 7 });
+    assert.deepEqual(capture.filling.gaps.report()[0]?.unfilled, { "history is off": 7 });
     assert.equal(captured(outbox).filter(({ via }) => via === "snapshot").length, 7);
   });
 });

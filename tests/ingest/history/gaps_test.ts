@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
-import { Interruptions } from "../../../lib/ingest/history/gaps.ts";
+import { Gaps } from "../../../lib/ingest/history/gaps.ts";
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 
-Deno.test("Interruptions tells since when, why, and what became of it, over a restart too", () => {
+Deno.test("Gaps tells since when, why, and what became of it, over a restart too", () => {
   using folder = new TemporaryFolder();
   using outbox = new Outbox({
     path: folder.file("outbox.sqlite"),
     maxBytes: 50_000_000,
     onFailure: assert.ifError,
   });
-  const first = new Interruptions(outbox);
+  const first = new Gaps(outbox);
   assert.equal(first.open, undefined);
   first.begin("the socket was lost", 1_000_000);
   first.begin("ingest was not running", 5_000_000);
@@ -19,7 +19,7 @@ Deno.test("Interruptions tells since when, why, and what became of it, over a re
   first.resumed(9_000_000, 3);
   first.unfilled("not in the recorder", 2);
   first.unfilled("not in the recorder", 0);
-  const again = new Interruptions(outbox);
+  const again = new Gaps(outbox);
   again.filled(40);
   again.end();
   assert.deepEqual(again.report(), [{
@@ -40,18 +40,18 @@ Deno.test("Interruptions tells since when, why, and what became of it, over a re
   assert.equal(first.unfilledByReason.get("not in the recorder"), 2);
 });
 
-Deno.test("Interruptions keeps the last fifty", () => {
+Deno.test("Gaps keeps the last fifty", () => {
   using folder = new TemporaryFolder();
   using outbox = new Outbox({
     path: folder.file("outbox.sqlite"),
     maxBytes: 50_000_000,
     onFailure: assert.ifError,
   });
-  const interruptions = new Interruptions(outbox);
+  const gaps = new Gaps(outbox);
   for (let i = 0; i < 60; i++) {
-    interruptions.begin(`number ${i}`, i);
-    interruptions.end();
+    gaps.begin(`number ${i}`, i);
+    gaps.end();
   }
-  assert.equal(interruptions.report().length, 50);
-  assert.equal(interruptions.report()[0]?.reason, "number 59");
+  assert.equal(gaps.report().length, 50);
+  assert.equal(gaps.report()[0]?.reason, "number 59");
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { eventSchema, stateChangedSchema } from "../../../lib/contract.ts";
 import { elementTexts, members, memberText } from "../../../lib/json_text.ts";
-import type { Gap } from "../../../lib/ingest/outbox/missing.ts";
+import type { Missing } from "../../../lib/ingest/outbox/missing_states.ts";
 import {
   type HistoryRow,
   historyUs,
@@ -93,7 +93,7 @@ function row(us: number): HistoryRow {
 }
 
 /** Reads a gap in pages that end at the given times, from new to old. */
-function readInPages(gap: Gap, rows: readonly HistoryRow[], cuts: readonly number[]) {
+function readInPages(gap: Missing, rows: readonly HistoryRow[], cuts: readonly number[]) {
   const events: Filled[] = [];
   let now = gap;
   for (const startUs of [...cuts].sort((a, b) => b - a)) {
@@ -121,7 +121,7 @@ Deno.test("pageOf fills the same, whatever pages the rows come in", () => {
         const fromUs = HOUR_US / 4;
         const atBounds = hasBounds ? [fromUs, HOUR_US / 2] : [];
         const times = [...new Set([...others, ...atBounds])];
-        const gap: Gap = {
+        const gap: Missing = {
           id: 1,
           entityId: "sensor.a",
           fromUs,

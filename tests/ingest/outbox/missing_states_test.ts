@@ -1,19 +1,19 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { Gaps } from "../../../lib/ingest/outbox/missing.ts";
+import { MissingStates } from "../../../lib/ingest/outbox/missing_states.ts";
 
 const LATER = 1_000_000;
 
-function gaps(): Gaps {
-  return new Gaps(new DatabaseSync(":memory:"));
+function gaps(): MissingStates {
+  return new MissingStates(new DatabaseSync(":memory:"));
 }
 
 /** Entities and bounds of all gaps. */
-function bounds(of: Gaps) {
+function bounds(of: MissingStates) {
   return of.all().map(({ entityId, fromUs, toUs }) => [entityId, fromUs, toUs]);
 }
 
-Deno.test("Gaps knows the newest state of each entity, and never goes back", () => {
+Deno.test("MissingStates knows the newest state of each entity, and never goes back", () => {
   const of = gaps();
   of.heard({ entityId: "a.a", lastUpdatedUs: 10 });
   of.heard({ entityId: "a.a", lastUpdatedUs: 5 });
@@ -24,7 +24,7 @@ Deno.test("Gaps knows the newest state of each entity, and never goes back", () 
   assert.equal(of.seenUs("c.c"), undefined);
 });
 
-Deno.test("Gaps opens one of every entity seen, and the first state that is heard ends it", () => {
+Deno.test("MissingStates opens one of every entity seen, and the first state that is heard ends it", () => {
   const of = gaps();
   assert.deepEqual(bounds(of), [], "nothing was seen, nothing is missing");
   of.heard({ entityId: "a.a", lastUpdatedUs: 10 });
@@ -37,7 +37,7 @@ Deno.test("Gaps opens one of every entity seen, and the first state that is hear
   assert.deepEqual(bounds(of), [["a.a", 10, 50], ["b.b", 20, undefined]]);
 });
 
-Deno.test("Gaps closes one at once where the state that is replaced is the last one known", () => {
+Deno.test("MissingStates closes one at once where the state that is replaced is the last one known", () => {
   const of = gaps();
   of.heard({ entityId: "a.a", lastUpdatedUs: 10 });
   of.open();
@@ -45,7 +45,7 @@ Deno.test("Gaps closes one at once where the state that is replaced is the last 
   assert.deepEqual(bounds(of), []);
 });
 
-Deno.test("Gaps lets one go on that has no end, and opens another behind one that has", () => {
+Deno.test("MissingStates lets one go on that has no end, and opens another behind one that has", () => {
   const of = gaps();
   of.heard({ entityId: "a.a", lastUpdatedUs: 10 });
   of.heard({ entityId: "b.b", lastUpdatedUs: 10 });
@@ -59,7 +59,7 @@ Deno.test("Gaps lets one go on that has no end, and opens another behind one tha
   ]);
 });
 
-Deno.test("Gaps of an entity that did not change is closed by its present state", () => {
+Deno.test("MissingStates of an entity that did not change is closed by its present state", () => {
   const of = gaps();
   of.heard({ entityId: "a.a", lastUpdatedUs: 10 });
   of.heard({ entityId: "b.b", lastUpdatedUs: 10 });
@@ -71,7 +71,7 @@ Deno.test("Gaps of an entity that did not change is closed by its present state"
   assert.deepEqual(bounds(of), [["b.b", 10, undefined]]);
 });
 
-Deno.test("Gaps opens one of an entity that was never seen from when capture stopped, and no other", () => {
+Deno.test("MissingStates opens one of an entity that was never seen from when capture stopped, and no other", () => {
   const of = gaps();
   of.heard({ entityId: "a.a", lastUpdatedUs: 10 });
   of.openUnseen(["a.a", "new.new"], 7);
@@ -109,7 +109,7 @@ Deno.test("A look goes from the newest unread part to the oldest; the next one b
   assert.deepEqual(bounds(of), []);
 });
 
-Deno.test("Gaps that a look has not come to the end of is neither ended nor closed", () => {
+Deno.test("MissingStates that a look has not come to the end of is neither ended nor closed", () => {
   const of = gaps();
   of.openAll(["a.a"], 100);
   of.beginLook(LATER);
@@ -118,7 +118,7 @@ Deno.test("Gaps that a look has not come to the end of is neither ended nor clos
   assert.equal(of.next(1).length, 1, "it goes on where it was");
 });
 
-Deno.test("Gaps counts entities whose older states nobody can prove to be there", () => {
+Deno.test("MissingStates counts entities whose older states nobody can prove to be there", () => {
   const of = gaps();
   of.heard({ entityId: "a.a", lastUpdatedUs: 10 });
   of.heard({ entityId: "b.b", lastUpdatedUs: 10 });
@@ -134,7 +134,7 @@ Deno.test("Gaps counts entities whose older states nobody can prove to be there"
   assert.deepEqual(of.close(), { entities: 2, unproven: 1 });
 });
 
-Deno.test("Gaps that opened after a look had begun are not closed with it", () => {
+Deno.test("MissingStates that opened after a look had begun are not closed with it", () => {
   const of = gaps();
   of.heard({ entityId: "a.a", lastUpdatedUs: 10 });
   of.open();

@@ -1,14 +1,14 @@
 /**
- * What has been seen of each entity, and what has not: `seen` is the newest last_updated spooled,
- * `gap` the bounds between which an entity's states are missing. Both stand in the outbox's file
- * and change in the transaction of the event. All stamps are Home Assistant's own, in
- * microseconds since 1970, never this machine's clock.
+ * What has been seen of each entity, and what is missing: table `seen` has the newest last_updated
+ * spooled, table `gap` the bounds between which states of one entity are still to be filled in.
+ * Both stand in the outbox's file and change in the transaction of the event. All stamps are Home
+ * Assistant's own, in microseconds since 1970, never this machine's clock.
  */
 import type { DatabaseSync } from "node:sqlite";
 import { Statements } from "../../sqlite.ts";
 
 /**
- * A gap is filled from its newer end to its older one, in looks. `cursor_us`: all from here on has
+ * What is missing is filled in from its newer end to its older one, in looks. `cursor_us`: all from here on has
  * been read in this look, null between looks. `held`: the oldest row read, which waits for the row
  * before it to say what it replaced. `newest_us`: the newest row found in this look.
  * `proof`: 1 the row at from_us was found, so nothing is missing; 2 older rows are gone. `looked`: 1
@@ -37,7 +37,8 @@ export interface StateStamp {
   readonly previousUs?: number;
 }
 
-export interface Gap {
+/** What is missing of one entity in one gap: its states between two that are known. */
+export interface Missing {
   readonly id: number;
   readonly entityId: string;
   /** The newest state that is known; what is missing is later. */
@@ -50,8 +51,8 @@ export interface Gap {
   readonly proof: number;
 }
 
-/** Where a page leaves a gap. */
-export interface GapProgress {
+/** Where a page leaves what is missing of an entity. */
+export interface MissingProgress {
   readonly id: number;
   readonly cursorUs: number;
   readonly newestUs: number | undefined;
@@ -59,10 +60,10 @@ export interface GapProgress {
   readonly proof: number;
 }
 
-export class Gaps {
+export class MissingStates {
   readonly #db: DatabaseSync;
   readonly #statements: Statements;
-  /** Entities with a gap that has no end yet; kept here so that an event without one costs nothing. */
+  /** Entities of which a part without an end is missing; kept here so that an event of any other costs nothing. */
   #endless = new Set<string>();
 
   constructor(db: DatabaseSync) {
@@ -80,7 +81,7 @@ export class Gaps {
     );
   }
 
-  /** Within the transaction of a state: it is the newest of its entity, and ends its gap. */
+  /** Within the transaction of a state: it is the newest of its entity, and ends what is missing of it. */
   heard({ entityId, lastUpdatedUs, previousUs }: StateStamp): void {
     this.#see(entityId, lastUpdatedUs);
     if (!this.#endless.has(entityId)) return;
@@ -95,7 +96,7 @@ export class Gaps {
   }
 
   /** Within the transaction of rows from history. */
-  filled(stamps: Iterable<StateStamp>, progress: Iterable<GapProgress>): void {
+  filled(stamps: Iterable<StateStamp>, progress: Iterable<MissingProgress>): void {
     for (const { entityId, lastUpdatedUs } of stamps) this.#see(entityId, lastUpdatedUs);
     const write = this.#statements.get(
       "UPDATE gap SET cursor_us = ?, newest_us = ?, held = ?, proof = ? WHERE id = ?",
@@ -121,7 +122,7 @@ export class Gaps {
     this.reload();
   }
 
-  /** Gaps of entities that were never seen: all of them, from that time on. */
+  /** Of entities that were never seen everything is missing, from that time on. */
   openUnseen(entityIds: Iterable<string>, fromUs: number): void {
     const add = this.#statements.get(
       "INSERT INTO gap (entity_id, from_us, proof) SELECT ?1, ?2, 1 " +
@@ -133,7 +134,7 @@ export class Gaps {
     }
   }
 
-  /** Gaps of all these entities from that time on, whatever was seen: their history is wanted. */
+  /** Of all these entities everything is missing from that time on, whatever was seen: their history is wanted. */
   openAll(entityIds: Iterable<string>, fromUs: number): void {
     const add = this.#statements.get(
       "INSERT INTO gap (entity_id, from_us, proof) VALUES (?, ?, 1)",
@@ -164,30 +165,30 @@ export class Gaps {
     if (!endless.get(entityId)) this.#endless.delete(entityId);
   }
 
-  /** Begins a look at every gap that none is under way in. `endUs`: the end of a gap without one. */
+  /** Begins a look at all that none is under way in. `endUs`: the end of what has none. */
   beginLook(endUs: number): void {
     this.#statements.get("UPDATE gap SET cursor_us = ifnull(to_us, ?) WHERE cursor_us IS NULL")
       .run(endUs);
   }
 
-  /** The gaps to be read next: those with the newest unread part, in this look. */
-  next(limit: number): Gap[] {
-    return this.#gaps(
+  /** What is to be read next: that with the newest unread part, in this look. */
+  next(limit: number): Missing[] {
+    return this.#read(
       "WHERE cursor_us > from_us ORDER BY cursor_us DESC, id LIMIT ?",
       limit,
     );
   }
 
-  all(): Gap[] {
-    return this.#gaps("ORDER BY id");
+  all(): Missing[] {
+    return this.#read("ORDER BY id");
   }
 
-  /** The gaps as they are now; an event may have ended or closed one meanwhile. */
-  again(gaps: readonly Gap[]): Gap[] {
-    return gaps.flatMap(({ id }) => this.#gaps("WHERE id = ?", id));
+  /** The same as it is now; an event may have ended or removed some meanwhile. */
+  again(missing: readonly Missing[]): Missing[] {
+    return missing.flatMap(({ id }) => this.#read("WHERE id = ?", id));
   }
 
-  #gaps(where: string, ...parameters: number[]): Gap[] {
+  #read(where: string, ...parameters: number[]): Missing[] {
     const optional = (value: unknown) => value === null ? undefined : Number(value);
     return this.#statements.get(`SELECT * FROM gap ${where}`).all(...parameters).map((row) => ({
       id: Number(row.id),
@@ -209,12 +210,12 @@ export class Gaps {
     );
   }
 
-  /** Gives a gap up. */
+  /** Gives one up. */
   remove(id: number): void {
     this.#statements.get("DELETE FROM gap WHERE id = ?").run(id);
   }
 
-  /** Closes every gap that was looked at to its end. Returns how many entities may lack older states. */
+  /** Removes all that was looked at to its end. Returns how many entities may lack older states. */
   close(): { readonly entities: number; readonly unproven: number } {
     const row = this.#statements.get(
       "SELECT count(*) AS entities, count(*) FILTER (WHERE proof != 1) AS unproven FROM gap " +
@@ -225,7 +226,7 @@ export class Gaps {
     return { entities: Number(row?.entities), unproven: Number(row?.unproven) };
   }
 
-  /** How many entities have a gap, and how many microseconds up to now of them are not read yet. */
+  /** Of how many entities states are missing, and how many microseconds up to now are not read yet. */
   extent(nowUs = Number.MAX_SAFE_INTEGER): {
     readonly entities: number;
     readonly unreadUs: number;

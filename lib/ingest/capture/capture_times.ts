@@ -1,0 +1,35 @@
+/** How long capture waits for what, and before it connects again. */
+import { CONNECTION_TIMES, type ConnectionTimes } from "../hass/connection.ts";
+
+/** How long is waited for what, in milliseconds; injected so that tests need not wait. */
+export interface CaptureTimes extends ConnectionTimes {
+  /** While Home Assistant starts, a subscription can take more than 10 s. */
+  readonly subscribeDeadlineMs: number;
+  /** A refused token counts as a failed login, and enough of those get the address banned. */
+  readonly refusedWaitMs: number;
+  /** The longest wait at first; it grows with the time away, so that little is missed at the end. */
+  readonly backoffBaseMs: number;
+  readonly backoffMaxMs: number;
+  /** Waits grow until a subscription has held this long. */
+  readonly stableMs: number;
+}
+
+export const CAPTURE_TIMES: CaptureTimes = {
+  ...CONNECTION_TIMES,
+  subscribeDeadlineMs: 60_000,
+  refusedWaitMs: 60_000,
+  backoffBaseMs: 1_000,
+  backoffMaxMs: 30_000,
+  stableMs: 30_000,
+};
+
+/**
+ * How long to wait before the next connection, in milliseconds: a quarter of the time away at the
+ * most, with full jitter, so that a restart costs few seconds more.
+ */
+export function reconnectWaitMs(
+  { backoffBaseMs, backoffMaxMs }: CaptureTimes,
+  awayMs: number,
+): number {
+  return Math.random() * Math.min(backoffMaxMs, Math.max(backoffBaseMs, awayMs / 4));
+}
