@@ -3,14 +3,16 @@ import type { Hono } from "hono";
 import { redact } from "../log.ts";
 import { VERSION } from "../program/program.ts";
 import type { PageSource, Verdict } from "../serve/server.ts";
-import enrichMain from "./enrich.html" with { type: "text" };
-import enrichScript from "./enrich.js" with { type: "text" };
-import ingestMain from "./ingest.html" with { type: "text" };
-import ingestScript from "./ingest.js" with { type: "text" };
+import drawingScript from "./drawing.js" with { type: "text" };
+import enrichMain from "./enrich_page.html" with { type: "text" };
+import enrichScript from "./enrich_page.js" with { type: "text" };
+import ingestMain from "./ingest_page.html" with { type: "text" };
+import ingestScript from "./ingest_page.js" with { type: "text" };
 import { Live } from "./live.ts";
-import style from "./page.css" with { type: "text" };
+import pageStyle from "./page.css" with { type: "text" };
 import shell from "./page.html" with { type: "text" };
-import pageScript from "./page.js" with { type: "text" };
+import partsStyle from "./parts.css" with { type: "text" };
+import watchScript from "./watch.js" with { type: "text" };
 
 const MAIN = { ingest: ingestMain, enrich: enrichMain };
 const SCRIPT = { ingest: ingestScript, enrich: enrichScript };
@@ -30,9 +32,11 @@ export function addPage(app: Hono, source: PageSource, stopping: AbortSignal): v
   app.get("/", (c) => c.html(pageOf(source)));
   app.get("/live", () => live.open());
   const files: [path: string, type: string, text: string][] = [
-    ["page.css", "text/css", style],
-    ["page.js", "text/javascript", pageScript],
-    [`${name}.js`, "text/javascript", SCRIPT[name]],
+    ["page.css", "text/css", pageStyle],
+    ["parts.css", "text/css", partsStyle],
+    ["drawing.js", "text/javascript", drawingScript],
+    ["watch.js", "text/javascript", watchScript],
+    [`${name}_page.js`, "text/javascript", SCRIPT[name]],
     ...Object.entries(ICONS).map(([level, icon]): [string, string, string] => [
       `icon-${level}.svg`,
       "image/svg+xml",

@@ -68,7 +68,7 @@ Deno.test("A page has the verdict and the numbers without script, and nothing in
   const verdict: Verdict = {
     level: "bad",
     headline: "Not well: <b>",
-    reasons: [{ reason: "The store said <img src=x>", action: "mend very-secret & go" }],
+    reasons: [{ reason: "The store said <img src=x>", action: "remove very-secret & go" }],
   };
   await using page = served({ verdict: () => verdict });
   const response = await page.get("/");
@@ -76,7 +76,7 @@ Deno.test("A page has the verdict and the numbers without script, and nothing in
   assert.match(html, /<title>ingest: Not well: &#60;b&#62;<\/title>/);
   assert.match(html, /<section\s+id="verdict"\s+class="bad"/);
   assert.match(html, /href="icon-bad\.svg"/);
-  assert.match(html, /The store said &#60;img src=x&#62;<\/strong> <span>mend \*\*\* &#38; go/);
+  assert.match(html, /The store said &#60;img src=x&#62;<\/strong> <span>remove \*\*\* &#38; go/);
   assert.match(html, /<noscript><p>dead letters: 3<\/p><pre>/);
   assert.match(html, /&#60;script&#62;alert/);
   assert.doesNotMatch(html, /<script>|\{\{|very-secret| on\w+=| style=/);
@@ -94,16 +94,21 @@ Deno.test("A page allows nothing but its own files, and none of its URLs is abso
     assert.equal((await fetch(page.url)).status, 401);
     let text = await response.text();
     const files = [...text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, url = ""]) => url);
-    assert.deepEqual(files, ["icon-well.svg", "page.css", `${name}.js`]);
-    for (const file of [...files, "page.js", "icon-note.svg", "icon-bad.svg"]) {
+    assert.deepEqual(files, ["icon-well.svg", "page.css", "parts.css", `${name}_page.js`]);
+    // what a script imports is added as it is read
+    const all = new Set([...files, "icon-note.svg", "icon-bad.svg"]);
+    for (const file of all) {
       const served = await page.get(`/${file}`);
       assert.equal(served.status, 200, file);
       assert.match(
         served.headers.get("content-type") ?? "",
         file.endsWith(".js") ? /javascript/ : file.endsWith(".css") ? /css/ : /svg/,
       );
-      text += await served.text();
+      const body = await served.text();
+      for (const [, imported = ""] of body.matchAll(/ from "\.\/([^"]+)"/g)) all.add(imported);
+      text += body;
     }
+    assert.ok(all.has("watch.js") && all.has("drawing.js"));
     assert.doesNotMatch(
       text.replaceAll("http://www.w3.org/2000/svg", ""),
       /["'`]\/(?!>)|url\(\/|https?:/,

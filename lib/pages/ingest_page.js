@@ -1,5 +1,6 @@
 /** The page of ingest. */
 import {
+  byId,
   countText,
   durationText,
   element,
@@ -11,10 +12,9 @@ import {
   showTable,
   showTile,
   timeText,
-  watch,
-} from "./page.js";
+} from "./drawing.js";
+import { watch } from "./watch.js";
 
-const byId = (id) => document.getElementById(id);
 const sum = (counts) => Object.values(counts).reduce((total, n) => total + n, 0);
 
 let past = [];

@@ -1,5 +1,6 @@
 /** The page of enrich. */
 import {
+  byId,
   countText,
   durationText,
   element,
@@ -12,10 +13,9 @@ import {
   sizeText,
   sparkline,
   timeText,
-  watch,
-} from "./page.js";
+} from "./drawing.js";
+import { watch } from "./watch.js";
 
-const byId = (id) => document.getElementById(id);
 const valueFormat = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
 
 let past = [];
