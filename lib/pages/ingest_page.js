@@ -72,15 +72,15 @@ function showEquation({ events }) {
   const { received, delivered, skipped, dropped, dead_lettered: dead, queued } = events;
   const terms = {
     "received": received,
-    "delivered": delivered,
-    "left out": sum(skipped),
-    "waiting": queued,
-    "dead letters": dead,
-    "dropped": sum(dropped),
+    "= delivered": delivered,
+    "+ left out": sum(skipped),
+    "+ dead letters": dead,
+    "+ dropped": sum(dropped),
+    "+ waiting": queued,
   };
   byId("equation").replaceChildren(
-    ...Object.entries(terms).map(([name, n]) =>
-      element("div", {}, element("dt", {}, name), element("dd", {}, numberText(n)))
+    ...Object.entries(terms).map(([term, n]) =>
+      element("div", {}, element("dt", {}, term), element("dd", {}, numberText(n)))
     ),
   );
 }
