@@ -66,7 +66,7 @@ function valueText({ state, value, unit, available }) {
 }
 
 function stateRow(shown) {
-  const { entity_id: id, name, state, values, available, timeMs } = shown;
+  const { entity_id: id, name, state, values, available, time_ms: timeMs } = shown;
   return element(
     "div",
     {

@@ -29,7 +29,7 @@ function showHass({ home_assistant: hass }) {
     "disconnected": "Not connected",
   };
   const { kind, url, last_event_ms_ago: agoMs } = hass;
-  const version = hass.haVersion ? `version ${hass.haVersion}, ` : "";
+  const version = hass.ha_version ? `version ${hass.ha_version}, ` : "";
   const heard = agoMs === undefined ? "no event yet" : `last event ${durationText(agoMs)} ago`;
   const restricted = hass.events === "states" ? ", only states: not an administrator's token" : "";
   showTile(
