@@ -31,8 +31,9 @@ const timeFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", tim
 export const numberText = (n) => numberFormat.format(n);
 export const timeText = (time) => timeFormat.format(new Date(time));
 
-/** `3 events`, `1 event`. */
-export const countText = (n, noun) => `${numberText(n)} ${noun}${n === 1 ? "" : "s"}`;
+/** `3 events`, `1 event`, `2 entities`. */
+export const countText = (n, noun, nouns = `${noun}s`) =>
+  `${numberText(n)} ${n === 1 ? noun : nouns}`;
 
 /** `45 s`, `3 min`, `2 h 5 min`, `3 days`. */
 export function durationText(ms) {

@@ -84,14 +84,14 @@ function showHouse(house) {
   if (!house) return;
   const { entities, since_ms: sinceMs, states } = house;
   const areas = Map.groupBy(states, ({ area }) => area ?? "Without an area");
+  const count = countText(entities, "entity", "entities");
   const more = entities > states.length ? `, of which ${numberText(states.length)} are shown` : "";
+  const span = durationText(nowMs - sinceMs);
   say(
     byId("house-said"),
     entities === 0
       ? "No entity yet: start ingest, and what Home Assistant says appears here."
-      : `${numberText(entities)} entities${more}; lines of the last ${
-        durationText(nowMs - sinceMs)
-      }`,
+      : `${count}${more}; lines of the last ${span}`,
   );
   byId("areas").replaceChildren(
     ...[...areas].map(([area, states]) =>

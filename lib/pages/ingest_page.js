@@ -18,8 +18,8 @@ import { watch } from "./watch.js";
 const sum = (counts) => Object.values(counts).reduce((total, n) => total + n, 0);
 
 let past = [];
-/** How many dead letters the list on the page was made of. */
-let listed = 0;
+/** How many dead letters the list on the page was made of; undefined before there is one. */
+let listed;
 
 function showHass({ home_assistant: hass }) {
   const words = {
@@ -85,31 +85,33 @@ function showEquation({ events }) {
   );
 }
 
-function showGaps({ filling, gaps }) {
-  const { state, entities, rows, part, seconds_left: leftS } = filling;
+function showFilling({ filling: { state, entities, rows, part, seconds_left: leftS } }) {
+  const percent = part === undefined ? "" : `${Math.floor(part * 100)} %: `;
+  const history = `reading the history of ${countText(entities, "entity", "entities")}, `;
+  const filled = `${countText(rows, "state")} filled in so far`;
+  const left = leftS === undefined ? "" : `, ${durationText(leftS * 1000)} left`;
+  const again = "; Home Assistant's recorder is asked again in a moment, for it writes late";
   show("filling", entities > 0);
-  if (entities > 0) {
-    const percent = part === undefined ? "" : `${Math.floor(part * 100)} %: `;
-    const left = leftS === undefined ? "" : `, ${durationText(leftS * 1000)} left`;
-    const text = state === "reading"
-      ? `${percent}reading the history of ${
-        countText(entities, "entity").replace(/ys$/, "ies")
-      }, ` +
-        `${countText(rows, "state")} filled in so far${left}`
-      : `${countText(rows, "state")} filled in so far; Home Assistant's recorder is asked again ` +
-        "in a moment, for it writes late";
-    showProgress("filling", state === "reading" ? part : undefined, text);
-  }
-  say(byId("no-gaps"), gaps.length === 0 && entities === 0 ? "Nothing was missed so far." : "");
+  showProgress(
+    "filling",
+    part,
+    state === "reading" ? percent + history + filled + left : filled + again,
+  );
+}
+
+function showGaps({ filling, gaps }) {
+  const isNone = gaps.length === 0 && filling.entities === 0;
+  say(byId("no-gaps"), isNone ? "Nothing was missed so far." : "");
   showTable(
     "gaps",
     ["From", "Missed", "Why", "Filled in"],
     gaps.map(({ from, to, reason, rows, unfilled, state }) => {
-      const lost = Object.entries(unfilled)
-        .map(([why, n]) => `of ${numberText(n)} entities older states: ${why}`).join("; ");
       const missed = to ? durationText(Date.parse(to) - Date.parse(from)) : "until now";
       const filled = `${countText(rows, "state")}${state === "open" ? " so far" : ""}`;
-      return [timeText(from), missed, reason, lost ? `${filled}; lost may be, ${lost}` : filled];
+      const lost = Object.entries(unfilled).map(([why, n]) =>
+        `; older states of ${countText(n, "entity", "entities")} may be lost: ${why}`
+      );
+      return [timeText(from), missed, reason, filled + lost.join("")];
     }),
   );
 }
@@ -125,11 +127,12 @@ async function listLetters() {
   if (!response.ok) throw new Error(`ingest answered ${response.status}`);
   const { total, by_reason: reasons, letters } = await response.json();
   listed = total;
-  if (total === 0) {
-    say(byId("letters-said"), "None: nothing was refused for good.");
-  } else {
-    say(byId("letters-said"), `${countText(total, "event")} can never be stored as they are.`);
-  }
+  say(
+    byId("letters-said"),
+    total === 0
+      ? "None: nothing was refused for good."
+      : `Events that can never be stored as they are: ${numberText(total)}.`,
+  );
   const movers = (reason, choice) =>
     element(
       "div",
@@ -187,7 +190,6 @@ async function confirmDiscard(choice) {
 }
 
 byId("keep").onclick = () => byId("confirm").close();
-listLetters();
 
 watch((now) => {
   const { status } = now;
@@ -195,6 +197,7 @@ watch((now) => {
   showOutbox(status, now.now_ms);
   showDelivery(status);
   showEquation(status);
+  showFilling(status);
   showGaps(status);
   showPlot("plot", ["captured", "delivered"], past, now.per_minute);
   if (status.events.dead_lettered !== listed) listLetters();

@@ -5,13 +5,15 @@ const RETRY_MS = 3_000;
 /** Nothing for so long: the program hangs, or the way to it does. */
 const SILENCE_MS = 10_000;
 
-let told = "";
+const name = document.querySelector("h1").textContent;
 let version;
+let shown;
 
 function showVerdict({ level, headline, reasons }) {
   const key = JSON.stringify([level, headline, reasons]);
-  if (key === told) return;
-  told = key;
+  // what is made anew is read aloud again, and loses what was selected in it
+  if (key === shown) return;
+  shown = key;
   const verdict = byId("verdict");
   verdict.className = level;
   verdict.querySelector("h2").textContent = headline;
@@ -20,7 +22,7 @@ function showVerdict({ level, headline, reasons }) {
       element("li", {}, element("strong", {}, reason), " ", element("span", {}, action))
     ),
   );
-  document.title = `${document.querySelector("h1").textContent}: ${headline}`;
+  document.title = `${name}: ${headline}`;
   byId("icon").href = `icon-${level}.svg`;
 }
 
@@ -31,7 +33,6 @@ function showLiveness(isOn, text) {
 
 /** Calls `showNow` each second and `showPast` every ten, for as long as the page is open. */
 export function watch(showNow, showPast) {
-  const name = document.querySelector("h1").textContent;
   const stream = new EventSource("live");
   let timer;
   let latest;
