@@ -208,9 +208,9 @@ Deno.test("Ingest delivers what it holds before it stops, where that takes no lo
     maxBytes: 1e9,
     onFailure: assert.ifError,
   });
-  const { received, delivered, queued } = outbox.counters();
+  const { received, delivered, waiting } = outbox.counters();
   assert.ok(received >= 1_500);
-  assert.equal(queued, 0);
+  assert.equal(waiting, 0);
   assert.equal(delivered, received);
 });
 
@@ -245,4 +245,23 @@ Deno.test("Without InfluxDB events go to the local store, and it says so", async
   );
   store.close();
   assert.equal(points.length, 100);
+});
+
+/** The names of all members, at any depth. */
+function keysOf(value: unknown): string[] {
+  if (typeof value !== "object" || value === null) return [];
+  const own = Array.isArray(value) ? [] : Object.keys(value);
+  return [...own, ...Object.values(value).flatMap(keysOf)];
+}
+
+Deno.test("The status of both programs is in snake case, and Home Assistant's version has its old name too", async () => {
+  await running(async (house) => {
+    await settled(house);
+    const [ingest, enrich] = [await statusOf(house.ingest), await statusOf(house.enrich)];
+    assert.equal(ingest.home_assistant.ha_version, "2025.4.4");
+    assert.equal(ingest.home_assistant.haVersion, "2025.4.4");
+    const keys = [...keysOf(ingest), ...keysOf(enrich)];
+    assert.ok(keys.length > 50, `only ${keys.length} keys`);
+    assert.deepEqual(keys.filter((key) => /[A-Z]/.test(key)), ["haVersion"]);
+  });
 });

@@ -101,7 +101,7 @@ export function enrichPage(parts: EnrichParts, signal: AbortSignal): PageSource 
     }),
     past: async () => ({
       per_minute: perMinute.history(),
-      house: store instanceof LocalStore ? await store.presentStates.read(signal) : undefined,
+      house: store instanceof LocalStore ? await store.presentHouse.read(signal) : undefined,
     }),
   };
 }

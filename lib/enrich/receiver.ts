@@ -1,4 +1,4 @@
-/** `POST /events`: one event or many lines in, one verdict an event out. Keeps nothing. */
+/** `POST /events`: one event or many lines in, one outcome an event out. Keeps nothing. */
 import type { Context, Hono } from "hono";
 import {
   type BatchAnswer,
@@ -15,7 +15,7 @@ import { failure, readBody } from "../serve/server.ts";
 import { eventId } from "./event_id.ts";
 import { EventProblem } from "./event_problem.ts";
 import type { Enrichment, Schema } from "./schema.ts";
-import { type Store, StoreUnavailable, type Verdict } from "./store.ts";
+import { type PointOutcome, type Store, StoreUnavailable } from "./store.ts";
 
 const BODY = { maxBytes: MAX_BODY_BYTES, deadlineMs: 30_000 };
 /** What a batch may take in the store, below ingest's deadline of 30 s. */
@@ -138,17 +138,17 @@ export class Receiver {
     if (!event.success) return this.#refuse(describeIssues(event.error));
     const enriched = this.#enrich({ event: event.data }, body.trim());
     if (enriched.kind === "problem") return this.#refuse(enriched.reason);
-    const [verdict] = enriched.kind === "skipped"
+    const [outcome] = enriched.kind === "skipped"
       ? [enriched]
       : await this.#options.store.write([enriched.point], signal);
-    if (verdict?.kind === "refused") return this.#refuse(verdict.reason);
-    if (!verdict || verdict.kind === "pending") {
+    if (outcome?.kind === "refused") return this.#refuse(outcome.reason);
+    if (!outcome || outcome.kind === "pending") {
       throw new StoreUnavailable("the store did not answer in time");
     }
     const answer: EventAnswer = { status: "success", event_id: enriched.eventId };
-    if (verdict.kind === "skipped") {
-      add(this.counters.skipped, verdict.reason, 1);
-      return Response.json({ ...answer, skipped: verdict.reason });
+    if (outcome.kind === "skipped") {
+      add(this.counters.skipped, outcome.reason, 1);
+      return Response.json({ ...answer, skipped: outcome.reason });
     }
     this.#countStored(enriched);
     return Response.json(answer);
@@ -164,13 +164,13 @@ export class Receiver {
     if (lines.at(-1)?.trim() === "") lines.pop();
     const enriched = lines.map((line) => this.#enrichLine(line));
     const points = enriched.flatMap((one) => one.kind === "point" ? [one.point] : []);
-    const verdicts = points.length > 0 ? await this.#options.store.write(points, signal) : [];
-    const answer = this.#judge(enriched, verdicts);
+    const outcomes = points.length > 0 ? await this.#options.store.write(points, signal) : [];
+    const answer = this.#judge(enriched, outcomes);
     this.counters.received += lines.length;
     return Response.json(answer);
   }
 
-  #judge(enriched: readonly Enriched[], verdicts: readonly Verdict[]): BatchAnswer {
+  #judge(enriched: readonly Enriched[], outcomes: readonly PointOutcome[]): BatchAnswer {
     const answer: BatchAnswer = {
       status: "success",
       stored: 0,
@@ -180,23 +180,23 @@ export class Receiver {
     };
     let asked = 0;
     for (const [index, one] of enriched.entries()) {
-      const verdict = one.kind === "problem"
+      const outcome = one.kind === "problem"
         ? { kind: "refused", reason: one.reason } as const
         : one.kind === "skipped"
         ? one
-        : verdicts[asked++] ?? { kind: "pending" };
-      if (verdict.kind === "stored") {
+        : outcomes[asked++] ?? { kind: "pending" };
+      if (outcome.kind === "stored") {
         answer.stored++;
         this.#countStored(one);
-      } else if (verdict.kind === "skipped") {
-        answer.skipped[verdict.reason] = (answer.skipped[verdict.reason] ?? 0) + 1;
-        add(this.counters.skipped, verdict.reason, 1);
+      } else if (outcome.kind === "skipped") {
+        answer.skipped[outcome.reason] = (answer.skipped[outcome.reason] ?? 0) + 1;
+        add(this.counters.skipped, outcome.reason, 1);
       } else {
         answer.status = "partial";
-        if (verdict.kind === "pending") answer.pending.push(index);
+        if (outcome.kind === "pending") answer.pending.push(index);
         else {
-          answer.problems.push({ index, event_id: one.eventId, reason: verdict.reason });
-          this.#countProblem(verdict.reason);
+          answer.problems.push({ index, event_id: one.eventId, reason: outcome.reason });
+          this.#countProblem(outcome.reason);
         }
       }
     }

@@ -16,7 +16,7 @@ export interface StorePoint {
  * What became of a point: `stored` is acknowledged by the store, `skipped` is what the store
  * is set not to keep, `refused` will never be stored, `pending` was not reached in time.
  */
-export type Verdict =
+export type PointOutcome =
   | { readonly kind: "stored" }
   | { readonly kind: "skipped"; readonly reason: "retention" }
   | { readonly kind: "refused"; readonly reason: string }
@@ -41,7 +41,7 @@ export interface StoreStatus {
 
 export interface Store {
   /**
-   * Stores the points and returns one verdict a point, in their order. Writing a
+   * Stores the points and returns one outcome a point, in their order. Writing a
    * point again changes nothing: its fields are united with what is there.
    *
    * Throws StoreUnavailable where nothing is known about any of the points.
@@ -49,7 +49,7 @@ export interface Store {
   write(
     points: readonly StorePoint[],
     signal: AbortSignal,
-  ): Promise<readonly Verdict[]>;
+  ): Promise<readonly PointOutcome[]>;
   /** Asks the store whether it would take points now, without storing any; the answer shows in `status()`. */
   probe(signal: AbortSignal): Promise<void>;
   status(): StoreStatus;

@@ -9,7 +9,7 @@ export function ingestMetrics({ outbox, capture, delivery }: IngestParts): () =>
   let counters = outbox.counters();
   metrics.counter(
     "events_received_total",
-    "Events committed to the outbox, or refused while it was full.",
+    "Events captured: delivered + left out + dead letters + dropped + waiting.",
     () => {
       // all of one scrape come from one set, or the equation would not hold between two of them
       counters = outbox.counters();
@@ -18,32 +18,36 @@ export function ingestMetrics({ outbox, capture, delivery }: IngestParts): () =>
   );
   metrics.counter(
     "events_delivered_total",
-    "Events that enrich has stored.",
+    "Delivered: events that enrich has stored.",
     () => counters.delivered,
   );
   metrics.counter(
     "events_skipped_total",
-    "Events that enrich has left out, by reason.",
-    () => counters.skipped,
-    "reason",
-  );
-  metrics.counter(
-    "events_dropped_total",
-    "Events given up, by reason.",
-    () => counters.dropped,
+    "Left out: events that enrich stores nothing of, by reason.",
+    () => counters.leftOut,
     "reason",
   );
   metrics.gauge(
     "events_dead_lettered",
-    "Events that can never be stored as they are, kept for a person to look at.",
-    () => counters.deadLettered,
+    "Dead letters: events that can never be stored as they are, kept for a person to look at.",
+    () => counters.deadLetters,
+  );
+  metrics.counter(
+    "events_dropped_total",
+    "Dropped: events given up, by reason.",
+    () => counters.dropped,
+    "reason",
+  );
+  metrics.gauge(
+    "events_queued",
+    "Waiting: events that are still to be delivered.",
+    () => counters.waiting,
   );
   metrics.gauge(
     "dead_letters_oldest_age_seconds",
     "Since the dead letter that arrived first was refused; 0 while there is none.",
     () => outbox.deadLetters.oldestAgeS,
   );
-  metrics.gauge("events_queued", "Events that wait in the outbox.", () => counters.queued);
   metrics.gauge(
     "oldest_event_age_seconds",
     "Age of the event that has waited longest, by this machine's clock; 0 where none waits.",
@@ -70,15 +74,19 @@ export function ingestMetrics({ outbox, capture, delivery }: IngestParts): () =>
   const { filling } = capture;
   metrics.counter(
     "gaps_total",
-    "How often capture has stopped.",
+    "Gaps: how often capture has stopped hearing.",
     () => filling.gaps.count,
   );
   metrics.gauge(
     "gap_entities",
-    "Entities of which states are still to be filled in.",
+    "Entities of which states are missing, and still to be filled in.",
     () => filling.status.entities,
   );
-  metrics.counter("gap_rows_filled_total", "States filled in from history.", () => filling.rows);
+  metrics.counter(
+    "gap_rows_filled_total",
+    "Missing states that were filled in from history.",
+    () => filling.rows,
+  );
   metrics.counter(
     "gap_unfilled_total",
     "Entities of which states may be missing for good, by reason.",

@@ -3,7 +3,7 @@ import type { IngestSettings } from "../settings/program_settings.ts";
 import { PerMinute } from "../serve/per_minute.ts";
 import { VERSION } from "../program/program.ts";
 import type { HealthReason, PageSource, Verdict } from "../serve/server.ts";
-import type { Capture } from "./capture/capture.ts";
+import type { Capture, CaptureState } from "./capture/capture.ts";
 import type { Delivery } from "./delivery/delivery.ts";
 import type { Missing } from "./outbox/missing_states.ts";
 import type { Outbox } from "./outbox/outbox.ts";
@@ -55,7 +55,7 @@ export function ingestHealth({ outbox, capture, delivery, settings }: IngestPart
 
 /** What health says besides: dead letters wait for a person, and keep nobody waiting. */
 export function ingestNotes({ outbox }: IngestParts): Readonly<Record<string, number>> {
-  return { dead_letters: outbox.counters().deadLettered };
+  return { dead_letters: outbox.counters().deadLetters };
 }
 
 export function ingestStatus(parts: IngestParts) {
@@ -100,13 +100,13 @@ function ingestVerdict(parts: IngestParts): Verdict {
       : "Not well: events are captured, but wait in the outbox";
     return { level: "bad", headline, reasons };
   }
-  const { deadLettered } = outbox.counters();
-  if (deadLettered > 0) {
+  const { deadLetters } = outbox.counters();
+  if (deadLetters > 0) {
     return {
       level: "note",
       headline: "Events are captured and delivered, but some wait for you",
       reasons: [{
-        reason: deadLettered === 1 ? "1 dead letter" : `${deadLettered} dead letters`,
+        reason: deadLetters === 1 ? "1 dead letter" : `${deadLetters} dead letters`,
         action: "below: mend what the reason names and deliver them again, or discard them",
       }],
     };
@@ -120,7 +120,7 @@ function ingestVerdict(parts: IngestParts): Verdict {
 
 /** All but what takes a look at every dead letter. */
 function flowStatus({ outbox, capture, delivery, statistics, settings }: IngestParts) {
-  const { received, delivered, skipped, dropped, deadLettered, queued } = outbox.counters();
+  const { received, delivered, leftOut, deadLetters, dropped, waiting } = outbox.counters();
   const { status: filling, gaps } = capture.filling;
   // what never changed since has a gap without an end: nothing is missing after capture went on
   const endUs = gaps.open?.toUs ?? Date.now() * 1000;
@@ -129,7 +129,7 @@ function flowStatus({ outbox, capture, delivery, statistics, settings }: IngestP
     version: VERSION,
     home_assistant: {
       url: settings.hassUrl,
-      ...capture.state,
+      ...hassStatus(capture.state),
       connections: capture.connections,
       last_event_ms_ago: rounded(capture.silenceMs),
       named_entities: capture.namedEntities,
@@ -138,10 +138,10 @@ function flowStatus({ outbox, capture, delivery, statistics, settings }: IngestP
     events: {
       received,
       delivered,
-      skipped: Object.fromEntries(skipped),
+      skipped: Object.fromEntries(leftOut),
+      dead_lettered: deadLetters,
       dropped: Object.fromEntries(dropped),
-      dead_lettered: deadLettered,
-      queued,
+      queued: waiting,
     },
     outbox: {
       full: outbox.size.full,
@@ -166,6 +166,13 @@ function flowStatus({ outbox, capture, delivery, statistics, settings }: IngestP
       next_batch_events: delivery.batchLimit,
     },
   };
+}
+
+/** For one release the version goes by the name that 0.1.0 gave it, too. */
+function hassStatus(state: CaptureState) {
+  if (state.kind !== "capturing") return state;
+  const { kind, haVersion, events } = state;
+  return { kind, ha_version: haVersion, haVersion, events };
 }
 
 /** The part of what is missing that the present look has read, 0 … 1. It is read from its newer end. */

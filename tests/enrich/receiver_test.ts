@@ -119,7 +119,7 @@ Deno.test("Enrich wants the token before it reads the body", async () => {
   }, { SERVICE_TOKEN: "s3cret-token" });
 });
 
-Deno.test("Enrich gives a verdict on every line, and no bad one costs another", async () => {
+Deno.test("Enrich answers for every line, and no bad one costs another", async () => {
   await using influx = await FakeInfluxDb.start({ version: 1 });
   using folder = new TemporaryFolder();
   await using enrich = await startEnrich({

@@ -240,7 +240,7 @@ Deno.test("PresentStates shows each entity once, as it is now, with its values f
     hour(1, "switch.gone", { available: 0, state: "removed" }),
     hour(1, "events.none", { value: 1 }),
   ]);
-  const house = await store.presentStates.read(stop.signal);
+  const house = await store.presentHouse.read(stop.signal);
   assert.ok(house);
   const about = house.states.map((
     { entity_id, area, value, state, available },

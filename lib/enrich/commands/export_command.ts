@@ -13,7 +13,7 @@ import { ConfigError, type Environment } from "../../settings/settings_reader.ts
 import { InfluxDb } from "../influxdb/influxdb.ts";
 import { InfluxDbFault } from "../influxdb/influxdb_answer.ts";
 import { hasLocalStore, influxDbOptions, localStorePath, openLocalStore } from "../open_store.ts";
-import { type StorePoint, StoreUnavailable, type Verdict } from "../store.ts";
+import { type PointOutcome, type StorePoint, StoreUnavailable } from "../store.ts";
 
 const HELP =
   `enrich export: sends every point of the local store to InfluxDB. What is there already is
@@ -125,25 +125,25 @@ class Export {
   async #send(batch: readonly StorePoint[]): Promise<void> {
     const { influxDb } = this.#options;
     for (let rest = batch; rest.length > 0;) {
-      const verdicts = await this.#patiently(() =>
+      const outcomes = await this.#patiently(() =>
         influxDb.write(rest.slice(0, this.#limit), never)
       );
       this.#limit = Math.min(MAX_BATCH_POINTS, this.#limit * 2);
-      rest = rest.filter((point, i) => !this.#settle(point, verdicts[i]));
+      rest = rest.filter((point, i) => !this.#settle(point, outcomes[i]));
       this.#show();
     }
   }
 
-  /** Whether there is a verdict on the point. */
-  #settle(point: StorePoint, verdict: Verdict | undefined): boolean {
-    if (!verdict || verdict.kind === "pending") return false;
-    this.#counts[verdict.kind]++;
-    if (verdict.kind === "refused" && this.#reasons.length < SHOWN_REASONS) {
+  /** Whether there is a outcome on the point. */
+  #settle(point: StorePoint, outcome: PointOutcome | undefined): boolean {
+    if (!outcome || outcome.kind === "pending") return false;
+    this.#counts[outcome.kind]++;
+    if (outcome.kind === "refused" && this.#reasons.length < SHOWN_REASONS) {
       const { measurement, tags, timeNs } = point;
       const time = new Date(Number(timeNs / 1_000_000n)).toISOString();
       const entityId = tags.get("entity_id");
       this.#reasons.push(
-        `${measurement}${entityId ? ` of ${entityId}` : ""} at ${time}: ${verdict.reason}`,
+        `${measurement}${entityId ? ` of ${entityId}` : ""} at ${time}: ${outcome.reason}`,
       );
     }
     return true;

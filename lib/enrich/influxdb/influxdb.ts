@@ -15,11 +15,11 @@ import { InfluxDbHttp } from "./influxdb_http.ts";
 import { toLine } from "./line.ts";
 import { Retention } from "./retention.ts";
 import {
+  type PointOutcome,
   type Store,
   type StorePoint,
   type StoreStatus,
   StoreUnavailable,
-  type Verdict,
 } from "../store.ts";
 
 export interface InfluxDbOptions extends InfluxDbPlace {
@@ -52,7 +52,7 @@ export class InfluxDb implements Store {
    * itself. A point that has no line is refused, and one that is known to be older than the
    * retention skipped, without being sent.
    */
-  write(points: readonly StorePoint[], signal: AbortSignal): Promise<readonly Verdict[]> {
+  write(points: readonly StorePoint[], signal: AbortSignal): Promise<readonly PointOutcome[]> {
     return this.#writer.write(points, signal);
   }
 
@@ -98,15 +98,18 @@ class Writer {
     this.#retention = new Retention((signal) => lookUpRetention(this.#http, options, signal));
   }
 
-  async write(points: readonly StorePoint[], signal: AbortSignal): Promise<readonly Verdict[]> {
+  async write(
+    points: readonly StorePoint[],
+    signal: AbortSignal,
+  ): Promise<readonly PointOutcome[]> {
     const { line = toLine, version } = this.#options;
-    const verdicts = points.map((): Verdict => ({ kind: "pending" }));
+    const outcomes = points.map((): PointOutcome => ({ kind: "pending" }));
     const lines: { readonly text: string; readonly index: number; readonly timeNs: bigint }[] = [];
     points.forEach((point, index) => {
       try {
         lines.push({ text: line(point, version), index, timeNs: point.timeNs });
       } catch (error) {
-        verdicts[index] = { kind: "refused", reason: describeError(error) };
+        outcomes[index] = { kind: "refused", reason: describeError(error) };
       }
     });
     let provenSound = false;
@@ -127,12 +130,12 @@ class Writer {
         },
         ({ timeNs }) => this.#retention.isBeyond(timeNs, this.#http.nowMs()) ? SKIPPED : undefined,
       );
-      written.forEach((verdict, i) => verdicts[lines[i].index] = verdict);
+      written.forEach((outcome, i) => outcomes[lines[i].index] = outcome);
     } catch (error) {
       const nothingKnown = lines.length === points.length;
       if (nothingKnown || !(error instanceof StoreUnavailable)) throw error;
     }
-    return verdicts;
+    return outcomes;
   }
 
   async check(signal: AbortSignal): Promise<void> {

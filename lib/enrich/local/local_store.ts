@@ -4,14 +4,14 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { z } from "zod";
 import { describeError } from "../../retry.ts";
 import { isCorrupt, isFull, openDatabase, transaction } from "../../sqlite.ts";
-import { PresentStates } from "./present_house.ts";
+import { PresentHouse } from "./present_house.ts";
 import {
   type FieldValue,
+  type PointOutcome,
   type Store,
   type StorePoint,
   type StoreStatus,
   StoreUnavailable,
-  type Verdict,
 } from "../store.ts";
 
 /** A point's identity is InfluxDB's: measurement, tags and time. `total` spares counting the points. */
@@ -58,7 +58,7 @@ export class LocalStore implements Store {
   readonly #prunePoints: StatementSync;
   readonly #pruneSeries: StatementSync;
   /** For the page. */
-  readonly presentStates: PresentStates;
+  readonly presentHouse: PresentHouse;
   #problem: string | undefined;
 
   /**
@@ -76,7 +76,7 @@ export class LocalStore implements Store {
         cause: error,
       });
     }
-    this.presentStates = new PresentStates(this.#db);
+    this.presentHouse = new PresentHouse(this.#db);
     this.#addSeries = this.#db.prepare(
       "INSERT INTO series (measurement, tags) VALUES (?, ?)",
     );
@@ -103,18 +103,18 @@ export class LocalStore implements Store {
    * One transaction a batch: on the disk when it returns. What InfluxDB would not take as a
    * point is refused. A point older than what is kept is stored, until the next `prune`.
    */
-  write(points: readonly StorePoint[]): Promise<readonly Verdict[]> {
+  write(points: readonly StorePoint[]): Promise<readonly PointOutcome[]> {
     return Promise.try(() =>
       this.#attempt(() => {
         let added = 0;
-        const verdicts = points.map((point): Verdict => {
+        const outcomes = points.map((point): PointOutcome => {
           const reason = reasonToRefuse(point);
           if (reason !== undefined) return { kind: "refused", reason };
           if (this.#put(point)) added++;
           return { kind: "stored" };
         });
         this.#changeTotal.run(added);
-        return verdicts;
+        return outcomes;
       })
     );
   }

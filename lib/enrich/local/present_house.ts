@@ -18,10 +18,10 @@ const SERIES = `
   SELECT id, tags FROM series WHERE measurement NOT IN ('events', 'entities', 'statistics')
   ORDER BY id DESC LIMIT ${MAX_SERIES}`;
 const NEWEST = `
-  SELECT time_ns / 1000000 AS timeMs, fields FROM point WHERE series = ?
+  SELECT time_ns / 1000000 AS time_ms, fields FROM point WHERE series = ?
   ORDER BY time_ns DESC LIMIT 1`;
 const FIRST_SINCE = `
-  SELECT time_ns / 1000000 AS timeMs FROM point WHERE series = ? AND time_ns >= ? * 1000000
+  SELECT time_ns / 1000000 AS time_ms FROM point WHERE series = ? AND time_ns >= ? * 1000000
   ORDER BY time_ns LIMIT 1`;
 const VALUE_AT = `
   SELECT json_extract(fields, '$.value') AS value FROM point
@@ -40,13 +40,13 @@ const fieldsSchema = z.object({
   available: z.number().default(1),
 });
 
-interface PresentState extends z.infer<typeof tagsSchema>, z.infer<typeof fieldsSchema> {
+interface NewestState extends z.infer<typeof tagsSchema>, z.infer<typeof fieldsSchema> {
   readonly series: number;
-  readonly timeMs: number;
+  readonly time_ms: number;
 }
 
 /** An entity, its present state, and its value at moments from `since_ms` to now, evenly apart. */
-export interface ShownState extends Omit<PresentState, "series"> {
+export interface ShownState extends Omit<NewestState, "series"> {
   readonly values: readonly (number | null)[];
 }
 
@@ -57,7 +57,7 @@ export interface ShownHouse {
   readonly states: readonly ShownState[];
 }
 
-export class PresentStates {
+export class PresentHouse {
   readonly #db: DatabaseSync;
   readonly #statements: Statements;
   #read: { readonly atMs: number; readonly house: Promise<ShownHouse | undefined> } | undefined;
@@ -82,14 +82,14 @@ export class PresentStates {
       if (++seeks % SEEKS_A_TURN === 0) await nextTurn();
       return !signal.aborted && this.#db.isOpen;
     };
-    const states = new Map<string, PresentState>();
+    const states = new Map<string, NewestState>();
     for (const row of this.#statements.get(SERIES).all()) {
       if (!await mayGoOn()) return undefined;
       const state = this.#newest(Number(row.id), String(row.tags));
       if (!state) continue;
       // an entity that was renamed has a series of each name
       const key = `${state.source ?? ""} ${state.entity_id}`;
-      if (state.timeMs > (states.get(key)?.timeMs ?? -Infinity)) states.set(key, state);
+      if (state.time_ms > (states.get(key)?.time_ms ?? -Infinity)) states.set(key, state);
     }
     const present = [...states.values()].filter(({ state }) => state !== "removed").sort(byPlace);
     const shown = present.slice(0, MAX_ENTITIES);
@@ -97,7 +97,7 @@ export class PresentStates {
     for (const { series } of shown) {
       if (!await mayGoOn()) return undefined;
       const first = this.#statements.get(FIRST_SINCE).get(series, nowMs - DAY_MS);
-      sinceMs = Math.min(sinceMs, Number(first?.timeMs ?? nowMs));
+      sinceMs = Math.min(sinceMs, Number(first?.time_ms ?? nowMs));
     }
     const drawn: ShownState[] = [];
     for (const { series, ...state } of shown) {
@@ -114,19 +114,19 @@ export class PresentStates {
     return { entities: present.length, since_ms: sinceMs, states: drawn };
   }
 
-  #newest(series: number, tagsJson: string): PresentState | undefined {
+  #newest(series: number, tagsJson: string): NewestState | undefined {
     const row = this.#statements.get(NEWEST).get(series);
     const tags = tagsSchema.safeParse(JSON.parse(tagsJson));
     if (!row || !tags.success) return undefined;
     const fields = fieldsSchema.safeParse(JSON.parse(String(row.fields)));
     return fields.success
-      ? { series, timeMs: Number(row.timeMs), ...tags.data, ...fields.data }
+      ? { series, time_ms: Number(row.time_ms), ...tags.data, ...fields.data }
       : undefined;
   }
 }
 
 /** Entities without an area come last. */
-function byPlace(a: PresentState, b: PresentState): number {
+function byPlace(a: NewestState, b: NewestState): number {
   return Number(a.area === undefined) - Number(b.area === undefined) ||
     (a.area ?? "").localeCompare(b.area ?? "") ||
     (a.name ?? a.entity_id).localeCompare(b.name ?? b.entity_id);

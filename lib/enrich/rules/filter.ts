@@ -7,7 +7,7 @@ export interface EntityRules {
   readonly entityGlobs: readonly string[];
 }
 
-/** How many entities' verdicts are kept, as Home Assistant does. */
+/** How many entities' answers are kept, as Home Assistant does. */
 const MAX_ENTITIES = 16_384;
 
 type Rule = (entityId: string) => boolean;
@@ -61,9 +61,9 @@ function cached(passes: Rule): Rule {
     const found = known.get(entityId);
     if (found !== undefined) return found;
     if (known.size >= MAX_ENTITIES) known.clear();
-    const verdict = passes(entityId);
-    known.set(entityId, verdict);
-    return verdict;
+    const answer = passes(entityId);
+    known.set(entityId, answer);
+    return answer;
   };
 }
 

@@ -90,7 +90,7 @@ export class Delivery {
 
   /** Resolves when nothing waits any more, nothing gets through, or the signal is aborted. */
   async drained(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && !this.#problem && this.#outbox.counters().queued > 0) {
+    while (!signal.aborted && !this.#problem && this.#outbox.counters().waiting > 0) {
       await this.#outbox.changed(signal);
     }
   }
@@ -208,7 +208,7 @@ export class Delivery {
     });
     const kept = new Set([...answer.pending, ...answer.problems.map(({ index }) => index)]);
     const done = rows.filter((_, index) => !kept.has(index)).map(({ seq }) => seq);
-    this.#outbox.settle({ done, delivered: answer.stored, skipped: answer.skipped, problems });
+    this.#outbox.settle({ done, delivered: answer.stored, leftOut: answer.skipped, problems });
     for (const { seq, reason } of problems) {
       log.warn("Event {seq} went to the dead letters: {reason}", { seq, reason });
     }
@@ -216,7 +216,7 @@ export class Delivery {
   }
 
   #bury(seq: number, reason: string): void {
-    this.#outbox.settle({ done: [], delivered: 0, skipped: {}, problems: [{ seq, reason }] });
+    this.#outbox.settle({ done: [], delivered: 0, leftOut: {}, problems: [{ seq, reason }] });
     this.#suspects.cleared(seq);
     log.warn("Event {seq} went to the dead letters: {reason}", { seq, reason });
   }

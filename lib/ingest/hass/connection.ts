@@ -38,14 +38,14 @@ export interface ConnectionHandlers {
   onMalformed(reason: string): void;
 }
 
-interface Answer {
+interface CommandAnswer {
   readonly result: unknown;
   /** The message's own text. */
   readonly text: string;
 }
 
 interface Waiting {
-  readonly resolve: (answer: Answer) => void;
+  readonly resolve: (answer: CommandAnswer) => void;
   readonly reject: (error: Error) => void;
   readonly timer: ReturnType<typeof setTimeout>;
 }
@@ -146,9 +146,9 @@ export class Connection {
     type: string,
     parameters: Readonly<Record<string, unknown>>,
     deadlineMs: number,
-  ): Promise<Answer> {
+  ): Promise<CommandAnswer> {
     if (!this.#open) return Promise.reject(new Error("the connection has ended"));
-    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const { promise, resolve, reject } = Promise.withResolvers<CommandAnswer>();
     const id = ++this.#lastId;
     const timer = setTimeout(() => {
       this.#waiting.delete(id);

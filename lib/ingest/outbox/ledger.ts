@@ -1,5 +1,5 @@
 /**
- * The equation `received = delivered + skipped + dead-lettered + dropped + queued`: its counters
+ * The equation `received = delivered + left out + dead letters + dropped + waiting`: its counters
  * stand in the outbox's file and change in the transaction that moves the event, so that it holds
  * at every moment and over every crash.
  */
@@ -10,14 +10,19 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 `;
 
-/** The last committed set of the equation's counters. */
+/**
+ * The last committed set of the equation's counters. The file, the metrics and the status call
+ * what is left out `skipped`, dead letters `dead_lettered`, and what waits `queued`.
+ */
 export interface OutboxCounters {
   readonly received: number;
   readonly delivered: number;
-  readonly skipped: ReadonlyMap<string, number>;
+  /** By enrich, by reason. */
+  readonly leftOut: ReadonlyMap<string, number>;
+  readonly deadLetters: number;
+  /** By reason. */
   readonly dropped: ReadonlyMap<string, number>;
-  readonly deadLettered: number;
-  readonly queued: number;
+  readonly waiting: number;
 }
 
 export class Ledger {
@@ -56,10 +61,10 @@ export class Ledger {
     return {
       received: this.#value("received"),
       delivered: this.#value("delivered"),
-      skipped: this.#family("skipped:"),
+      leftOut: this.#family("skipped:"),
+      deadLetters: this.#value("dead_lettered"),
       dropped: this.#family("dropped:"),
-      deadLettered: this.#value("dead_lettered"),
-      queued: this.#value("queued"),
+      waiting: this.#value("queued"),
     };
   }
 

@@ -39,12 +39,12 @@ export interface Spooled {
 
 /** What enrich has answered for: rows that leave the outbox, all in one transaction. */
 export interface Settlement {
-  /** Rows that are stored or skipped. */
+  /** Rows that are stored or left out. */
   readonly done: readonly number[];
   /** How many of them are stored. */
   readonly delivered: number;
   /** How many of them were left out, by reason. */
-  readonly skipped: Readonly<Record<string, number>>;
+  readonly leftOut: Readonly<Record<string, number>>;
   /** Rows that can never be stored. */
   readonly problems: readonly { readonly seq: number; readonly reason: string }[];
 }
@@ -146,19 +146,19 @@ export class Outbox implements Disposable {
    * is not full, and few events wait, so that live ones are never far behind.
    */
   async room(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && (this.size.stillFull() || this.counters().queued >= MANY_WAITING)) {
+    while (!signal.aborted && (this.size.stillFull() || this.counters().waiting >= MANY_WAITING)) {
       await this.changed(signal);
     }
   }
 
   /** Lets go of what enrich has answered for. */
-  settle({ done, delivered, skipped, problems }: Settlement): void {
+  settle({ done, delivered, leftOut, problems }: Settlement): void {
     const changes: Record<string, number> = {
       delivered,
       dead_lettered: problems.length,
       queued: -(done.length + problems.length),
     };
-    for (const [reason, count] of Object.entries(skipped)) changes[`skipped:${reason}`] = count;
+    for (const [reason, count] of Object.entries(leftOut)) changes[`skipped:${reason}`] = count;
     this.#transact(changes, () => {
       for (const { seq, reason } of problems) {
         this.deadLetters.bury(seq, reason);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { bisect, type SliceOutcome } from "../../../lib/enrich/influxdb/bisect.ts";
-import { StoreUnavailable, type Verdict } from "../../../lib/enrich/store.ts";
+import { type PointOutcome, StoreUnavailable } from "../../../lib/enrich/store.ts";
 
 const items = fc.array(fc.boolean(), { maxLength: 300 });
 
@@ -10,7 +10,7 @@ function outcomeOf(slice: readonly { bad: boolean; index: number }[]): SliceOutc
   return first ? { kind: "mixed", reason: `bad ${first.index}` } : { kind: "stored" };
 }
 
-function verdictOf({ bad, index }: { bad: boolean; index: number }): Verdict {
+function itemOutcome({ bad, index }: { bad: boolean; index: number }): PointOutcome {
   return bad ? { kind: "refused", reason: `bad ${index}` } : { kind: "stored" };
 }
 
@@ -18,11 +18,11 @@ Deno.test("Bisect refuses exactly the bad items, each with its own reason, withi
   await fc.assert(fc.asyncProperty(items, async (bads) => {
     const numbered = bads.map((bad, index) => ({ bad, index }));
     let writes = 0;
-    const verdicts = await bisect(numbered, (slice) => {
+    const outcomes = await bisect(numbered, (slice) => {
       writes++;
       return Promise.resolve(outcomeOf(slice));
     });
-    assert.deepEqual(verdicts, numbered.map(verdictOf));
+    assert.deepEqual(outcomes, numbered.map(itemOutcome));
     const b = bads.filter(Boolean).length;
     const bound = bads.length === 0 ? 0 : 1 + 2 * b * Math.ceil(Math.log2(bads.length));
     assert.ok(writes <= bound, `${writes} writes, ${bound} allowed`);
@@ -33,12 +33,12 @@ Deno.test("Bisect writes every item that it calls stored in a slice that was sto
   await fc.assert(fc.asyncProperty(items, async (bads) => {
     const numbered = bads.map((bad, index) => ({ bad, index }));
     const acknowledged = new Set<number>();
-    const verdicts = await bisect(numbered, (slice) => {
+    const outcomes = await bisect(numbered, (slice) => {
       const outcome = outcomeOf(slice);
       if (outcome.kind === "stored") { for (const { index } of slice) acknowledged.add(index); }
       return Promise.resolve(outcome);
     });
-    verdicts.forEach(({ kind }, index) => {
+    outcomes.forEach(({ kind }, index) => {
       assert.equal(kind === "stored", acknowledged.has(index));
     });
   }));
@@ -47,43 +47,43 @@ Deno.test("Bisect writes every item that it calls stored in a slice that was sto
 Deno.test("Bisect calls pending what it did not reach before the store was gone, and keeps what it knows", async () => {
   await fc.assert(fc.asyncProperty(items, fc.nat(40), async (bads, lastWrite) => {
     const numbered = bads.map((bad, index) => ({ bad, index }));
-    const known = new Map<number, Verdict>();
+    const known = new Map<number, PointOutcome>();
     let writes = 0;
     const run = bisect(numbered, (slice) => {
       if (writes++ === lastWrite) throw new StoreUnavailable("Gone");
       const outcome = outcomeOf(slice);
       if (outcome.kind === "stored" || slice.length === 1) {
-        for (const item of slice) known.set(item.index, verdictOf(item));
+        for (const item of slice) known.set(item.index, itemOutcome(item));
       }
       return Promise.resolve(outcome);
     });
-    const verdicts = await run.catch((error) => error);
+    const outcomes = await run.catch((error) => error);
     if (known.size === 0 && numbered.length > 0) {
-      assert.ok(verdicts instanceof StoreUnavailable);
+      assert.ok(outcomes instanceof StoreUnavailable);
     } else {
       const expected = numbered.map(({ index }) => known.get(index) ?? { kind: "pending" });
-      assert.deepEqual(verdicts, expected);
+      assert.deepEqual(outcomes, expected);
     }
   }));
 });
 
-Deno.test("Bisect asks no further where there is one verdict on a whole slice", async () => {
+Deno.test("Bisect asks no further where there is one outcome of a whole slice", async () => {
   let writes = 0;
-  const verdicts = await bisect([1, 2, 3], () => {
+  const outcomes = await bisect([1, 2, 3], () => {
     writes++;
     return Promise.resolve({ kind: "skipped", reason: "retention" });
   });
   assert.equal(writes, 1);
-  assert.deepEqual(verdicts, Array(3).fill({ kind: "skipped", reason: "retention" }));
+  assert.deepEqual(outcomes, Array(3).fill({ kind: "skipped", reason: "retention" }));
 });
 
-Deno.test("Bisect does not write an item of which a verdict is known, be that from the start or learnt", async () => {
+Deno.test("Bisect does not write an item of which a outcome is known, be that from the start or learnt", async () => {
   await fc.assert(fc.asyncProperty(items, items, async (bads, olds) => {
     const numbered = bads.map((bad, index) => ({ bad, index, old: olds[index] ?? false }));
     const skipped = { kind: "skipped", reason: "retention" } as const;
     let learnt = false;
     let writes = 0;
-    const verdicts = await bisect(numbered, (slice) => {
+    const outcomes = await bisect(numbered, (slice) => {
       assert.ok(!learnt || slice.every(({ old }) => !old));
       writes++;
       learnt = true;
@@ -94,7 +94,7 @@ Deno.test("Bisect does not write an item of which a verdict is known, be that fr
       const isMixed = first || slice.some(({ old }) => old);
       return Promise.resolve(isMixed ? { kind: "mixed", reason } : { kind: "stored" });
     }, ({ old }) => learnt && old ? skipped : undefined);
-    assert.deepEqual(verdicts, numbered.map((item) => item.old ? skipped : verdictOf(item)));
+    assert.deepEqual(outcomes, numbered.map((item) => item.old ? skipped : itemOutcome(item)));
     const b = numbered.filter(({ bad, old }) => bad && !old).length;
     const bound = bads.length === 0 ? 0 : 3 + 2 * b * Math.ceil(Math.log2(bads.length));
     assert.ok(writes <= bound, `${writes} writes, ${bound} allowed`);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { InfluxDb, type InfluxDbOptions } from "../../../lib/enrich/influxdb/influxdb.ts";
-import { type StorePoint, StoreUnavailable, type Verdict } from "../../../lib/enrich/store.ts";
+import { type PointOutcome, type StorePoint, StoreUnavailable } from "../../../lib/enrich/store.ts";
 import { FakeInfluxDb, type ScriptedAnswer, type Trouble } from "../../stand_ins/fake_influxdb.ts";
 import { until } from "../../until.ts";
 
@@ -44,8 +44,8 @@ function pointsWith(count: number, bad: ReadonlySet<number>): readonly StorePoin
   return Array.from({ length: count }, (_, i) => pointOf(i, bad.has(i) ? "text" : i));
 }
 
-function kindsOf(verdicts: readonly Verdict[]): readonly string[] {
-  return verdicts.map(({ kind }) => kind);
+function kindsOf(outcomes: readonly PointOutcome[]): readonly string[] {
+  return outcomes.map(({ kind }) => kind);
 }
 
 async function unavailable(write: Promise<unknown>): Promise<StoreUnavailable> {
@@ -132,11 +132,11 @@ for (const version of [1, 2] as const) {
       const store = influxDb(fake, { version });
       await store.write([pointOf(-1)], never);
       const bad = new Set(places);
-      const verdicts = await store.write(pointsWith(1_000, bad), never);
-      verdicts.forEach((verdict, i) => {
-        assert.equal(verdict.kind, bad.has(i) ? "refused" : "stored");
-        if (verdict.kind !== "refused") return;
-        assert.match(verdict.reason, /^InfluxDB answered 4\d\d: .*type string, already exists/);
+      const outcomes = await store.write(pointsWith(1_000, bad), never);
+      outcomes.forEach((outcome, i) => {
+        assert.equal(outcome.kind, bad.has(i) ? "refused" : "stored");
+        if (outcome.kind !== "refused") return;
+        assert.match(outcome.reason, /^InfluxDB answered 4\d\d: .*type string, already exists/);
       });
       assert.equal(fake.points.length, 1 + 1_000 - bad.size);
       const writes = fake.requests.length - 1;
@@ -166,8 +166,8 @@ Deno.test("InfluxDb 3 takes a partial success for a refusal, and gives the reaso
 Deno.test("InfluxDb refuses a point that has no line, and sends its neighbours", async () => {
   await using fake = await FakeInfluxDb.start({ version: 2 });
   const noFields = { ...pointOf(1), fields: new Map() };
-  const verdicts = await influxDb(fake).write([pointOf(0), noFields, pointOf(2)], never);
-  assert.deepEqual(kindsOf(verdicts), ["stored", "refused", "stored"]);
+  const outcomes = await influxDb(fake).write([pointOf(0), noFields, pointOf(2)], never);
+  assert.deepEqual(kindsOf(outcomes), ["stored", "refused", "stored"]);
   assert.equal(fake.requests.length, 1);
   assert.deepEqual(kindsOf(await influxDb(fake).write([noFields], never)), ["refused"]);
   assert.equal(fake.requests.length, 1);
@@ -281,8 +281,8 @@ Deno.test("InfluxDb that asked to be left alone is, by every request, until its 
   await unavailable(other.write([pointOf(0)], never));
   const since = performance.now();
   await until(async () => {
-    const verdicts = await other.write([pointOf(0)], never);
-    return verdicts.length === 1;
+    const outcomes = await other.write([pointOf(0)], never);
+    return outcomes.length === 1;
   }, "the time is over");
   assert.ok(performance.now() - since > 900, `after ${performance.now() - since} ms`);
   assert.equal(fake.requests.length, 3);
@@ -398,8 +398,8 @@ Deno.test("InfluxDb keeps what it knows when bisection is cut short, and calls t
     await store.write([pointOf(-1)], never);
     const caller = new AbortController();
     fake.trouble = (_, index) => index > cutAfter ? stop(fake, caller) : undefined;
-    const verdicts = await store.write(pointsWith(8, bad), caller.signal);
-    assert.deepEqual(kindsOf(verdicts), [
+    const outcomes = await store.write(pointsWith(8, bad), caller.signal);
+    assert.deepEqual(kindsOf(outcomes), [
       "stored",
       "refused",
       ...Array(6).fill("pending"),
@@ -423,9 +423,9 @@ Deno.test("InfluxDb splits what is too large, and refuses what is too large alon
     // hard to compress: what counts are the bytes on the wire
     const text = Array.from({ length: 1_000 }, (_, i) => (i * 7_919) % 9_973).join("");
     const huge = { ...pointOf(50), fields: new Map([["text", text]]) };
-    const verdicts = await influxDb(fake, { version }).write([...points, huge], never);
-    assert.deepEqual(verdicts.slice(0, 100), points.map(() => STORED));
-    assert.deepEqual(verdicts[100], {
+    const outcomes = await influxDb(fake, { version }).write([...points, huge], never);
+    assert.deepEqual(outcomes.slice(0, 100), points.map(() => STORED));
+    assert.deepEqual(outcomes[100], {
       kind: "refused",
       reason: version === 1
         ? "InfluxDB answered 413: Request Entity Too Large"
@@ -525,9 +525,9 @@ Deno.test("InfluxDb reads little of a long answer", async () => {
   assert.ok(message.length < 700, `${message.length}`);
   fake.trouble = ({ body }) =>
     body === "" ? undefined : json(400, { message: `unable to parse '${"x".repeat(100_000)}'` });
-  const [verdict] = await influxDb(fake).write([pointOf(0)], never);
-  assert.equal(verdict.kind, "refused");
-  assert.ok(JSON.stringify(verdict).length < 700);
+  const [outcome] = await influxDb(fake).write([pointOf(0)], never);
+  assert.equal(outcome.kind, "refused");
+  assert.ok(JSON.stringify(outcome).length < 700);
 });
 
 Deno.test("InfluxDb does not wait for an answer to end once it knows enough", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { InfluxDb, type InfluxDbOptions } from "../../../lib/enrich/influxdb/influxdb.ts";
 import { parseDurationMs, Retention } from "../../../lib/enrich/influxdb/retention.ts";
-import { type StorePoint, StoreUnavailable, type Verdict } from "../../../lib/enrich/store.ts";
+import { type PointOutcome, type StorePoint, StoreUnavailable } from "../../../lib/enrich/store.ts";
 import { FakeInfluxDb, type Trouble } from "../../stand_ins/fake_influxdb.ts";
 
 const HOUR_MS = 3_600_000;
@@ -37,9 +37,9 @@ function mostlyOld(bad: ReadonlySet<number> = new Set()): readonly StorePoint[] 
   );
 }
 
-function countsOf(verdicts: readonly Verdict[]): Readonly<Record<string, number>> {
+function countsOf(outcomes: readonly PointOutcome[]): Readonly<Record<string, number>> {
   const counts: Record<string, number> = {};
-  for (const { kind } of verdicts) counts[kind] = (counts[kind] ?? 0) + 1;
+  for (const { kind } of outcomes) counts[kind] = (counts[kind] ?? 0) + 1;
   return counts;
 }
 
@@ -77,10 +77,10 @@ for (const version of [1, 2] as const) {
       if (known) await store.probe(never);
       else fake.questionTrouble = () => "login page";
       const bad = new Set([0, 1, 500, 501, 990]);
-      const verdicts = await store.write(mostlyOld(bad), never);
-      verdicts.forEach((verdict, i) => {
+      const outcomes = await store.write(mostlyOld(bad), never);
+      outcomes.forEach((outcome, i) => {
         const kind = i % 10 !== 0 ? "skipped" : bad.has(i) ? "refused" : "stored";
-        assert.equal(verdict.kind, kind, `${i}`);
+        assert.equal(outcome.kind, kind, `${i}`);
       });
       assert.equal(fake.points.length, 1 + 97);
       const writes = fake.requests.length - (known ? 2 : 1);
@@ -140,8 +140,8 @@ Deno.test("Retention of a database whose name hurts is asked for by that name", 
   await using fake = await FakeInfluxDb.start({ version: 1, database, retentionMs: HOUR_MS });
   const store = influxDb(fake, 1, { database });
   await store.probe(never);
-  const verdicts = await store.write([pointOf(0, 2 * HOUR_MS)], never);
-  assert.deepEqual(countsOf(verdicts), { skipped: 1 });
+  const outcomes = await store.write([pointOf(0, 2 * HOUR_MS)], never);
+  assert.deepEqual(countsOf(outcomes), { skipped: 1 });
   assert.equal(fake.requests.length, 1);
 });
 

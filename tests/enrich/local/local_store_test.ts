@@ -143,7 +143,7 @@ Deno.test("LocalStore takes the tags in any order, and one without a value for n
 
 Deno.test("LocalStore refuses what is no point, and stores its neighbours", async () => {
   using test = newStore();
-  const verdicts = await test.store.write([
+  const outcomes = await test.store.write([
     pointOf([["value", 1]], { timeNs: 1n }),
     pointOf([]),
     pointOf([["value", NaN]]),
@@ -152,7 +152,7 @@ Deno.test("LocalStore refuses what is no point, and stores its neighbours", asyn
     pointOf([["value", 1]], { measurement: "" }),
     pointOf([["value", 1]], { timeNs: 2n }),
   ]);
-  assert.deepEqual(verdicts, [
+  assert.deepEqual(outcomes, [
     STORED,
     { kind: "refused", reason: "The point has no fields" },
     {

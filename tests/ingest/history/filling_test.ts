@@ -252,9 +252,9 @@ Deno.test("An import that is killed goes on where it was, and repeats nothing", 
   change(hass, 8_000);
   await capturing(hass, folder, async (capture, outbox) => {
     await connected(capture);
-    await until(() => outbox.counters().queued >= 2_000, "as much waits as may");
+    await until(() => outbox.counters().waiting >= 2_000, "as much waits as may");
     assert.ok(capture.filling.rows > 0);
-    assert.ok(outbox.counters().queued <= 4_000, `${outbox.counters().queued} wait`);
+    assert.ok(outbox.counters().waiting <= 4_000, `${outbox.counters().waiting} wait`);
   }, { importDays: 10 });
   await capturing(hass, folder, async (capture, outbox) => {
     // the filler waits while many events wait: deliver them
@@ -264,14 +264,14 @@ Deno.test("An import that is killed goes on where it was, and repeats nothing", 
       outbox.settle({
         done: rows.map(({ seq }) => seq),
         delivered: rows.length,
-        skipped: {},
+        leftOut: {},
         problems: [],
       });
     }, 5);
     const delivered: string[] = [];
     try {
       await complete(capture);
-      await until(() => outbox.counters().queued === 0, "all is delivered");
+      await until(() => outbox.counters().waiting === 0, "all is delivered");
     } finally {
       clearInterval(drain);
     }
@@ -323,7 +323,7 @@ Deno.test("What was refused while the outbox was full is filled in when it has d
       outbox.settle({
         done: rows.map(({ seq }) => seq),
         delivered: rows.length,
-        skipped: {},
+        leftOut: {},
         problems: [],
       });
     };

@@ -33,7 +33,7 @@ function lineOf(entityId: string, more = ""): string {
 function buryAll(outbox: Outbox, reason: string | ((seq: number) => string) = "no"): void {
   const reasonOf = typeof reason === "string" ? () => reason : reason;
   const problems = outbox.waiting.peek(ALL).map(({ seq }) => ({ seq, reason: reasonOf(seq) }));
-  outbox.settle({ done: [], delivered: 0, skipped: {}, problems });
+  outbox.settle({ done: [], delivered: 0, leftOut: {}, problems });
 }
 
 function bury(outbox: Outbox, lines: readonly string[], reason = "no"): void {
@@ -43,11 +43,11 @@ function bury(outbox: Outbox, lines: readonly string[], reason = "no"): void {
 
 /** The equation, and the counters against the rows. */
 function assertCounted(outbox: Outbox, expected: Readonly<Record<string, number>>): void {
-  const { received, delivered, dropped, deadLettered, queued } = outbox.counters();
+  const { received, delivered, dropped, deadLetters, waiting } = outbox.counters();
   const droppedCount = [...dropped.values()].reduce((a, b) => a + b, 0);
-  assert.equal(received, delivered + deadLettered + droppedCount + queued);
-  assert.deepEqual({ queued, dead: deadLettered, dropped: droppedCount }, expected);
-  assert.equal(outbox.waiting.peek(ALL).length, queued);
+  assert.equal(received, delivered + deadLetters + droppedCount + waiting);
+  assert.deepEqual({ waiting, dead: deadLetters, dropped: droppedCount }, expected);
+  assert.equal(outbox.waiting.peek(ALL).length, waiting);
   assert.equal(
     outbox.deadLetters.reasons().reduce((sum, { count }) => sum + count, 0),
     expected.dead,
@@ -178,11 +178,11 @@ Deno.test("Replay has the very lines delivered again, in their order and behind 
   await changed;
   assert.deepEqual(outbox.waiting.peek(ALL).map(({ line }) => line), ["waiting", ...lines]);
   assert.deepEqual(outbox.waiting.peek(ALL).map(({ seq }) => seq), [4, 5, 6, 7]);
-  assertCounted(outbox, { queued: 4, dead: 0, dropped: 0 });
+  assertCounted(outbox, { waiting: 4, dead: 0, dropped: 0 });
   buryAll(outbox, "again");
   assert.deepEqual(await seqsOf(outbox, { reason: "again" }), [4, 5, 6, 7]);
   assert.deepEqual(await outbox.deadLetters.discard({ entity: "sensor.*" }, never), { moved: 3 });
-  assertCounted(outbox, { queued: 0, dead: 1, dropped: 3 });
+  assertCounted(outbox, { waiting: 0, dead: 1, dropped: 3 });
   assert.equal(outbox.counters().dropped.get("discarded"), 3);
 });
 
@@ -209,7 +209,7 @@ Deno.test("A replay ends though all of it is refused again, and capture goes on 
   const { total } = await found(outbox, { reason: "again", entity: "sensor.*" });
   assert.ok(total > 0, "nothing was refused again");
   buryAll(outbox);
-  assertCounted(outbox, { queued: 0, dead: n + captured, dropped: 0 });
+  assertCounted(outbox, { waiting: 0, dead: n + captured, dropped: 0 });
 });
 
 Deno.test("A replay that is aborted has moved whole steps, by rows or by bytes, and the rest is as it was", async () => {
@@ -223,7 +223,7 @@ Deno.test("A replay that is aborted has moved whole steps, by rows or by bytes, 
     const replaying = outbox.deadLetters.replay({}, stopping.signal);
     stopping.abort();
     assert.deepEqual(await replaying, { moved, stopped: "aborted" });
-    assertCounted(outbox, { queued: moved, dead: n - moved, dropped: 0 });
+    assertCounted(outbox, { waiting: moved, dead: n - moved, dropped: 0 });
   }
 });
 
@@ -234,7 +234,7 @@ Deno.test("Dead letters that fill the outbox can be replayed; where that takes r
   const lines = Array.from({ length: 100 }, (_, i) => lineOf(`sensor.${i % 4}`, "1".repeat(700)));
   while (outbox.append(lines)) buryAll(outbox);
   assert.ok(outbox.size.full);
-  const dead = outbox.counters().deadLettered;
+  const dead = outbox.counters().deadLetters;
   assert.ok(dead > 3_000, `only ${dead}`);
   const { status, json } = await routesOf(outbox)("/replay", '{"entity":"sensor.1"}');
   assert.equal(status, 507);
@@ -243,14 +243,14 @@ Deno.test("Dead letters that fill the outbox can be replayed; where that takes r
     /^The outbox, or its disk, is full: (\d+) dead letters are replayed so far.*OUTBOX_MAX_MB/,
   );
   const some = { moved: Number(/\d+/.exec(String(json.detail))?.[0]) };
-  assertCounted(outbox, { queued: some.moved, dead: dead - some.moved, dropped: 0 });
+  assertCounted(outbox, { waiting: some.moved, dead: dead - some.moved, dropped: 0 });
   const rest = await outbox.deadLetters.replay({}, never);
   assert.deepEqual(rest, { moved: dead - some.moved });
-  assertCounted(outbox, { queued: dead, dead: 0, dropped: 0 });
+  assertCounted(outbox, { waiting: dead, dead: 0, dropped: 0 });
   buryAll(outbox);
   assert.deepEqual(await outbox.deadLetters.discard({}, never), { moved: dead });
   assert.ok(outbox.append(lines), "there is room again");
-  assertCounted(outbox, { queued: 100, dead: 0, dropped: dead });
+  assertCounted(outbox, { waiting: 100, dead: 0, dropped: dead });
 });
 
 Deno.test("The routes list, show, replay and discard", async () => {
@@ -274,7 +274,7 @@ Deno.test("The routes list, show, replay and discard", async () => {
   });
   assert.deepEqual(await ask("/replay", '{"seqs":[2]}'), { status: 200, json: { moved: 1 } });
   assert.deepEqual(await ask("/discard", '{"all":true}'), { status: 200, json: { moved: 1 } });
-  assertCounted(outbox, { queued: 1, dead: 0, dropped: 1 });
+  assertCounted(outbox, { waiting: 1, dead: 0, dropped: 1 });
 });
 
 Deno.test("The routes refuse what is asked wrong, name it, and touch nothing", async () => {
@@ -311,5 +311,5 @@ Deno.test("The routes refuse what is asked wrong, name it, and touch nothing", a
   stopping.abort();
   await wrong(503, /stopping: 0 dead letters are discarded so far/, "/discard", '{"all":true}');
   await wrong(503, /stopping/, "");
-  assertCounted(outbox, { queued: 0, dead: 2, dropped: 0 });
+  assertCounted(outbox, { waiting: 0, dead: 2, dropped: 0 });
 });

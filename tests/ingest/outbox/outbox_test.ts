@@ -25,15 +25,15 @@ function sum(counts: ReadonlyMap<string, number>): number {
 }
 
 function assertEquation(counters: OutboxCounters): void {
-  const { received, delivered, skipped, dropped, deadLettered, queued } = counters;
-  assert.equal(received, delivered + sum(skipped) + deadLettered + sum(dropped) + queued);
+  const { received, delivered, leftOut, dropped, deadLetters, waiting } = counters;
+  assert.equal(received, delivered + sum(leftOut) + deadLetters + sum(dropped) + waiting);
 }
 
 function done(rows: readonly { seq: number }[]) {
   return {
     done: rows.map(({ seq }) => seq),
     delivered: rows.length,
-    skipped: {},
+    leftOut: {},
     problems: [],
   };
 }
@@ -97,12 +97,12 @@ Deno.test("Outbox moves a problem to the dead letters with its reason", () => {
   outbox.settle({
     done: [1, 3],
     delivered: 1,
-    skipped: { filter: 1 },
+    leftOut: { filter: 1 },
     problems: [{ seq: 2, reason: "data: must be an object" }],
   });
   const counters = outbox.counters();
-  assert.equal(counters.deadLettered, 1);
-  assert.deepEqual([...counters.skipped], [["filter", 1]]);
+  assert.equal(counters.deadLetters, 1);
+  assert.deepEqual([...counters.leftOut], [["filter", 1]]);
   assert.deepEqual(outbox.deadLetters.reasons(), [{ reason: "data: must be an object", count: 1 }]);
   assertEquation(counters);
 });
@@ -134,9 +134,9 @@ Deno.test("Outbox never loses a committed line or the equation, whatever happens
       const check = async () => {
         const lines = (await deadSeqs()).map((seq) => outbox.deadLetters.get(seq)?.line);
         assert.deepEqual(lines, dead);
-        assert.equal(outbox.counters().deadLettered, dead.length);
+        assert.equal(outbox.counters().deadLetters, dead.length);
         assert.deepEqual(outbox.waiting.peek(ALL).map(({ line }) => line), committed);
-        assert.equal(outbox.counters().queued, committed.length);
+        assert.equal(outbox.counters().waiting, committed.length);
         assertEquation(outbox.counters());
       };
       for (const { kind, n } of actions) {
@@ -156,7 +156,7 @@ Deno.test("Outbox never loses a committed line or the equation, whatever happens
         } else if (kind === "refuse") {
           const rows = outbox.waiting.peek({ ...ALL, maxEvents: n });
           const problems = rows.map(({ seq }) => ({ seq, reason: "no" }));
-          outbox.settle({ done: [], delivered: 0, skipped: {}, problems });
+          outbox.settle({ done: [], delivered: 0, leftOut: {}, problems });
           dead.push(...committed.slice(0, n));
           committed = committed.slice(n);
         } else if (kind === "replay" || kind === "discard") {
@@ -193,9 +193,9 @@ Deno.test("Outbox that is full refuses and counts, drains, and takes events agai
     outbox.flush();
   };
   while (!outbox.size.full) arrive();
-  const { received, queued, dropped } = outbox.counters();
+  const { received, waiting, dropped } = outbox.counters();
   assert.equal(dropped.get("outbox_full"), 100);
-  assert.equal(received, queued + 100);
+  assert.equal(received, waiting + 100);
   outbox.add({ line: "a short one, which would still fit" });
   outbox.flush();
   assert.equal(
@@ -204,7 +204,7 @@ Deno.test("Outbox that is full refuses and counts, drains, and takes events agai
     "it is full until it has drained",
   );
   assert.ok(Deno.statSync(folder.file("outbox.sqlite")).size <= 8_000_000);
-  const rows = outbox.waiting.peek({ ...ALL, maxEvents: Math.ceil(queued / 2) });
+  const rows = outbox.waiting.peek({ ...ALL, maxEvents: Math.ceil(waiting / 2) });
   assert.equal(outbox.append(lines), false, "what can wait is not taken, and not counted");
   outbox.settle(done(rows));
   arrive();
@@ -230,7 +230,7 @@ Deno.test("Outbox keeps meta with the lines it was committed with", () => {
   }
   using outbox = open(path);
   assert.equal(outbox.meta("registry"), "2");
-  assert.equal(outbox.counters().queued, 1);
+  assert.equal(outbox.counters().waiting, 1);
 });
 
 Deno.test("Outbox refuses a second process, and a file that a newer release wrote", () => {
@@ -263,7 +263,7 @@ Deno.test("openOutbox sets a damaged file aside and begins a new one", () => {
   });
   using _ = outbox;
   outbox.append(["a"]);
-  assert.equal(outbox.counters().queued, 1);
+  assert.equal(outbox.counters().waiting, 1);
   assert.ok(setAside?.startsWith(`${path}.damaged-`));
   assert.match(Deno.readTextFileSync(setAside ?? ""), /^no database/);
 });
