@@ -34,15 +34,15 @@ const PROBE_INTERVAL_MS = 30_000;
 const PROBE_DEADLINE_MS = 10_000;
 const PRUNE_INTERVAL_MS = 3_600_000;
 
-/** From the next request on. Throws ConfigError where events would have to go to another kind of store. */
-function reconfigure(store: InfluxDb | LocalStore, settings: EnrichSettings): void {
+/** The store that changed settings name; a local one stays open. Throws ConfigError for another kind. */
+function storeAfter(store: InfluxDb | LocalStore, settings: EnrichSettings): InfluxDb | LocalStore {
   const options = influxDbOptions(settings);
-  if (store instanceof InfluxDb && options) store.reconfigure(options);
-  else if (store instanceof InfluxDb || options) {
+  if (store instanceof LocalStore !== (options === undefined)) {
     throw new ConfigError([
       "it changes whether events go to InfluxDB or to the local store: restart enrich for that",
     ]);
   }
+  return options ? new InfluxDb(options) : store;
 }
 
 /** A store that cannot delete what is old says so in health; the next round tries again. */
@@ -64,16 +64,18 @@ export async function enrich(
   onListening: (url: string) => void = () => {},
 ): Promise<void> {
   const log = getLogger("enrich");
-  const store = openStore(settings);
+  let store = openStore(settings);
   try {
     const receiver = new Receiver({ store, schema: schemaOf(settings) });
     const configWatch = new ConfigWatch(settings, (next) => {
       // first what may fail, so that a change is applied whole or not at all
       const schema = schemaOf(next);
-      reconfigure(store, next);
+      const other = storeAfter(store, next);
+      if (other !== store) store.close();
       receiver.schema = schema;
+      receiver.store = store = other;
     });
-    const parts = { store, receiver, settings, configWatch };
+    const parts = { receiver, settings, configWatch };
     const app = createApp({
       name: "enrich",
       serviceToken: settings.serviceToken,

@@ -21,7 +21,12 @@ const FLOORS: readonly (readonly string[])[] = [
   ["lib/enrich/schema.ts", "lib/enrich/local"],
   ["lib/enrich/tidy", "lib/enrich/homeassistant", "lib/enrich/rules"],
   ["lib/enrich/influxdb"],
-  ["lib/enrich/event_id.ts", "lib/enrich/event_problem.ts", "lib/enrich/never_stored.ts"],
+  [
+    "lib/enrich/event_counters.ts",
+    "lib/enrich/event_id.ts",
+    "lib/enrich/event_problem.ts",
+    "lib/enrich/never_stored.ts",
+  ],
   ["lib/enrich/store.ts"],
   // both
   ["lib/pages"],

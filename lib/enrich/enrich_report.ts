@@ -7,17 +7,15 @@ import type { HealthReason, PageSource, Verdict } from "../serve/server.ts";
 import { LocalStore } from "./local/local_store.ts";
 import type { ConfigWatch } from "./rules/config_watch.ts";
 import type { Receiver } from "./receiver.ts";
-import type { Store } from "./store.ts";
 
 export interface EnrichParts {
-  readonly store: Store;
   readonly receiver: Receiver;
   readonly settings: EnrichSettings;
   readonly configWatch: ConfigWatch;
 }
 
 /** Why events are not stored; empty where they are. */
-export function enrichHealth({ store }: EnrichParts): HealthReason[] {
+export function enrichHealth({ receiver: { store } }: EnrichParts): HealthReason[] {
   const { problem, description } = store.status();
   if (problem === undefined) return [];
   return [{
@@ -27,8 +25,9 @@ export function enrichHealth({ store }: EnrichParts): HealthReason[] {
 }
 
 export function enrichMetrics(
-  { store, receiver: { counters }, settings, configWatch }: EnrichParts,
+  { receiver, settings, configWatch }: EnrichParts,
 ): () => string {
+  const { counters, store } = receiver;
   const metrics = new Metrics("enrich");
   metrics.counter(
     "requests_total",
@@ -66,7 +65,7 @@ export function enrichMetrics(
   metrics.gauge(
     "store_ready",
     "0 while the store takes no points.",
-    () => store.status().problem ? 0 : 1,
+    () => receiver.store.status().problem ? 0 : 1,
   );
   if (store instanceof LocalStore) {
     metrics.gauge("store_bytes", "Size of the local store's file.", () => store.sizeBytes());
@@ -84,7 +83,7 @@ export function enrichMetrics(
 
 /** What the page of enrich shows; its counts of the last hour are taken until the signal is aborted. */
 export function enrichPage(parts: EnrichParts, signal: AbortSignal): PageSource {
-  const { store, receiver: { counters } } = parts;
+  const { counters, store } = parts.receiver;
   const perMinute = new PerMinute(() => {
     const { received, stored } = counters;
     return { received, stored };
@@ -124,7 +123,7 @@ function enrichVerdict(parts: EnrichParts): Verdict {
 }
 
 export function enrichStatus(
-  { store, receiver: { counters }, settings, configWatch }: EnrichParts,
+  { receiver: { counters, store }, settings, configWatch }: EnrichParts,
 ) {
   const { description, problem } = store.status();
   return {

@@ -12,6 +12,7 @@ import {
 import { memberText } from "../json_text.ts";
 import { deadline, describeError } from "../retry.ts";
 import { failure, readBody } from "../serve/server.ts";
+import { EventCounters } from "./event_counters.ts";
 import { eventId } from "./event_id.ts";
 import { EventProblem } from "./event_problem.ts";
 import type { Enrichment, Schema } from "./schema.ts";
@@ -20,21 +21,8 @@ import { type PointOutcome, type Store, StoreUnavailable } from "./store.ts";
 const BODY = { maxBytes: MAX_BODY_BYTES, deadlineMs: 30_000 };
 /** What a batch may take in the store, below ingest's deadline of 30 s. */
 const BUDGET_MS = 20_000;
-/** Reasons hold free text: so many are told apart. */
-const MAX_REASONS = 50;
 /** Requests at work at once; each may hold a body of 16 MB. */
 const MAX_REQUESTS = 16;
-
-/** What the receiver has done since the program's start. */
-export interface ReceiverCounters {
-  received: number;
-  stored: number;
-  /** By reason. */
-  readonly problems: Map<string, number>;
-  readonly skipped: Map<string, number>;
-  readonly leftOut: Map<string, number>;
-  readonly requests: Map<string, number>;
-}
 
 export interface ReceiverOptions {
   readonly store: Store;
@@ -48,21 +36,16 @@ type Enriched =
   | { readonly kind: "problem"; readonly eventId?: string; readonly reason: string };
 
 export class Receiver {
-  readonly #options: ReceiverOptions;
-  /** Counts from the next request on. */
+  readonly #budgetMs: number;
+  /** Both may be set, and count from the next request on. */
+  store: Store;
   schema: Schema;
   #requestsNow = 0;
-  readonly counters: ReceiverCounters = {
-    received: 0,
-    stored: 0,
-    problems: new Map(),
-    skipped: new Map(),
-    leftOut: new Map(),
-    requests: new Map(),
-  };
+  readonly counters = new EventCounters();
 
   constructor(options: ReceiverOptions) {
-    this.#options = options;
+    this.#budgetMs = options.budgetMs ?? BUDGET_MS;
+    this.store = options.store;
     this.schema = options.schema;
   }
 
@@ -72,7 +55,7 @@ export class Receiver {
       "/events",
       async (c, next) => {
         await next();
-        add(this.counters.requests, String(c.res.status), 1);
+        this.counters.countRequest(c.res.status);
       },
       async (c) => {
         if (this.#requestsNow >= MAX_REQUESTS) {
@@ -99,7 +82,7 @@ export class Receiver {
       return failure(415, `Content-Encoding must be absent, not ${encoding}`);
     }
     const type = c.req.header("content-type")?.split(";")[0]?.trim().toLowerCase();
-    const signal = deadline(this.#budgetMs(c.req.header("prefer") ?? ""));
+    const signal = deadline(budgetMs(c.req.header("prefer") ?? "", this.#budgetMs));
     switch (type) {
       case "application/json":
         return await this.#one(await readBody(c.req.raw, BODY), signal);
@@ -111,19 +94,6 @@ export class Receiver {
           `Content-Type must be application/json or application/x-ndjson, not ${type ?? "absent"}`,
         );
     }
-  }
-
-  /**
-   * What the store may take, in milliseconds: less than the client waits (`Prefer: wait=SECONDS`,
-   * RFC 7240 4.3), so that what is known by then is answered. Of a client that leaves Deno tells
-   * only where the body was small (2.9.6): time alone ends a request.
-   */
-  #budgetMs(prefer: string): number {
-    const { budgetMs = BUDGET_MS } = this.#options;
-    const waitS = /(?:^|[,;\s])wait=(\d{1,6})\b/i.exec(prefer)?.[1];
-    return waitS === undefined
-      ? budgetMs
-      : Math.min(budgetMs, Math.max(1, Number(waitS) - 0.5) * 1_000);
   }
 
   async #one(body: string, signal: AbortSignal): Promise<Response> {
@@ -140,22 +110,22 @@ export class Receiver {
     if (enriched.kind === "problem") return this.#refuse(enriched.reason);
     const [outcome] = enriched.kind === "skipped"
       ? [enriched]
-      : await this.#options.store.write([enriched.point], signal);
+      : await this.store.write([enriched.point], signal);
     if (outcome?.kind === "refused") return this.#refuse(outcome.reason);
     if (!outcome || outcome.kind === "pending") {
       throw new StoreUnavailable("the store did not answer in time");
     }
     const answer: EventAnswer = { status: "success", event_id: enriched.eventId };
     if (outcome.kind === "skipped") {
-      add(this.counters.skipped, outcome.reason, 1);
+      this.counters.countSkipped(outcome.reason);
       return Response.json({ ...answer, skipped: outcome.reason });
     }
-    this.#countStored(enriched);
+    if (enriched.kind === "point") this.counters.countStored(enriched.leftOut);
     return Response.json(answer);
   }
 
   #refuse(reason: string): Response {
-    this.#countProblem(reason);
+    this.counters.countProblem(reason);
     return failure(422, reason);
   }
 
@@ -164,7 +134,7 @@ export class Receiver {
     if (lines.at(-1)?.trim() === "") lines.pop();
     const enriched = lines.map((line) => this.#enrichLine(line));
     const points = enriched.flatMap((one) => one.kind === "point" ? [one.point] : []);
-    const outcomes = points.length > 0 ? await this.#options.store.write(points, signal) : [];
+    const outcomes = points.length > 0 ? await this.store.write(points, signal) : [];
     const answer = this.#judge(enriched, outcomes);
     this.counters.received += lines.length;
     return Response.json(answer);
@@ -187,16 +157,16 @@ export class Receiver {
         : outcomes[asked++] ?? { kind: "pending" };
       if (outcome.kind === "stored") {
         answer.stored++;
-        this.#countStored(one);
+        if (one.kind === "point") this.counters.countStored(one.leftOut);
       } else if (outcome.kind === "skipped") {
         answer.skipped[outcome.reason] = (answer.skipped[outcome.reason] ?? 0) + 1;
-        add(this.counters.skipped, outcome.reason, 1);
+        this.counters.countSkipped(outcome.reason);
       } else {
         answer.status = "partial";
         if (outcome.kind === "pending") answer.pending.push(index);
         else {
           answer.problems.push({ index, event_id: one.eventId, reason: outcome.reason });
-          this.#countProblem(outcome.reason);
+          this.counters.countProblem(outcome.reason);
         }
       }
     }
@@ -227,22 +197,6 @@ export class Receiver {
       return { kind: "problem", eventId: id, reason };
     }
   }
-
-  #countProblem(reason: string): void {
-    const { problems } = this.counters;
-    const isKnown = problems.has(reason) || problems.size < MAX_REASONS;
-    add(problems, isKnown ? reason : "other reasons", 1);
-  }
-
-  #countStored(one: Enriched): void {
-    this.counters.stored++;
-    if (one.kind !== "point") return;
-    for (const [reason, count] of one.leftOut) add(this.counters.leftOut, reason, count);
-  }
-}
-
-function add(counts: Map<string, number>, key: string, n: number): void {
-  counts.set(key, (counts.get(key) ?? 0) + n);
 }
 
 /** A 500 says nothing about what was stored: sending it all again is harmless. */
@@ -251,4 +205,14 @@ function unavailable(cause: string, retryAfterMs: number | undefined): Response 
     ? undefined
     : { "retry-after": String(Math.ceil(retryAfterMs / 1000)) };
   return failure(500, "Event processing failed", cause, headers);
+}
+
+/**
+ * What the store may take, in milliseconds: less than the client waits (`Prefer: wait=SECONDS`,
+ * RFC 7240 4.3), so that what is known by then is answered. Of a client that leaves Deno tells
+ * only where the body was small (2.9.6): time alone ends a request.
+ */
+function budgetMs(prefer: string, mostMs: number): number {
+  const waitS = /(?:^|[,;\s])wait=(\d{1,6})\b/i.exec(prefer)?.[1];
+  return waitS === undefined ? mostMs : Math.min(mostMs, Math.max(1, Number(waitS) - 0.5) * 1_000);
 }

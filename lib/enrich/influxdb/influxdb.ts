@@ -29,63 +29,8 @@ export interface InfluxDbOptions extends InfluxDbPlace {
 
 const SKIPPED = { kind: "skipped", reason: "retention" } as const;
 
-/** InfluxDB 1 by way of `/write`; 2, and 3, by way of `/api/v2/write`. */
+/** InfluxDB 1 by way of `/write`; 2, and 3, by way of `/api/v2/write`. One place for good. */
 export class InfluxDb implements Store {
-  #writer: Writer;
-
-  constructor(options: InfluxDbOptions) {
-    this.#writer = new Writer(options);
-  }
-
-  /**
-   * Counts from the next request on, and what was learnt of the old place is forgotten. A write
-   * that is under way ends there: what it has not reached is pending.
-   */
-  reconfigure(options: InfluxDbOptions): void {
-    this.#writer.close();
-    this.#writer = new Writer(options);
-  }
-
-  /**
-   * Of a refused batch the refused points are found by bisection: b of n with at most
-   * 1 + 2·b·⌈log₂ n⌉ requests, and one more where the server does not blame a point by
-   * itself. A point that has no line is refused, and one that is known to be older than the
-   * retention skipped, without being sent.
-   */
-  write(points: readonly StorePoint[], signal: AbortSignal): Promise<readonly PointOutcome[]> {
-    return this.#writer.write(points, signal);
-  }
-
-  /** Learns the retention, too, where it is time to. */
-  async probe(signal: AbortSignal): Promise<void> {
-    try {
-      await this.#writer.check(signal);
-    } catch (error) {
-      if (!(error instanceof StoreUnavailable)) throw error;
-    }
-  }
-
-  /** As `probe`, but throws StoreUnavailable, an InfluxDbFault where InfluxDB is at fault. */
-  check(signal: AbortSignal): Promise<void> {
-    return this.#writer.check(signal);
-  }
-
-  /** Makes the database of 1.x, or the bucket of 2.x. Throws StoreUnavailable with what to do. */
-  create(signal: AbortSignal): Promise<void> {
-    return this.#writer.create(signal);
-  }
-
-  status(): StoreStatus {
-    return this.#writer.status();
-  }
-
-  close(): void {
-    this.#writer.close();
-  }
-}
-
-/** Writes to one place. */
-class Writer {
   readonly #options: InfluxDbOptions;
   readonly #http: InfluxDbHttp;
   readonly #retention: Retention;
@@ -98,6 +43,12 @@ class Writer {
     this.#retention = new Retention((signal) => lookUpRetention(this.#http, options, signal));
   }
 
+  /**
+   * Of a refused batch the refused points are found by bisection: b of n with at most
+   * 1 + 2·b·⌈log₂ n⌉ requests, and one more where the server does not blame a point by
+   * itself. A point that has no line is refused, and one that is known to be older than the
+   * retention skipped, without being sent.
+   */
   async write(
     points: readonly StorePoint[],
     signal: AbortSignal,
@@ -138,11 +89,22 @@ class Writer {
     return outcomes;
   }
 
+  /** Learns the retention, too, where it is time to. */
+  async probe(signal: AbortSignal): Promise<void> {
+    try {
+      await this.check(signal);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+    }
+  }
+
+  /** As `probe`, but throws StoreUnavailable, an InfluxDbFault where InfluxDB is at fault. */
   async check(signal: AbortSignal): Promise<void> {
     await this.#postNothing(signal);
     await this.#retention.refresh(signal);
   }
 
+  /** Makes the database of 1.x, or the bucket of 2.x. Throws StoreUnavailable with what to do. */
   create(signal: AbortSignal): Promise<void> {
     return createPlace(this.#http, this.#options, signal);
   }
@@ -160,6 +122,7 @@ class Writer {
     };
   }
 
+  /** A write that is under way ends here: what it has not reached is pending. */
   close(): void {
     this.#http.close();
   }

@@ -1,10 +1,11 @@
 /** Points into an SQLite file of enrich's own, where no InfluxDB is set. */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
 import { describeError } from "../../retry.ts";
-import { isCorrupt, isFull, openDatabase, transaction } from "../../sqlite.ts";
+import { isCorrupt, isFull, openDatabase, Statements, transaction } from "../../sqlite.ts";
 import { PresentHouse } from "./present_house.ts";
+import { Pruning } from "./pruning.ts";
 import {
   type FieldValue,
   type PointOutcome,
@@ -31,6 +32,12 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS total (points INTEGER NOT NULL) STRICT;
   INSERT INTO total SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM total);
 `;
+const FIND_SERIES = "SELECT id FROM series WHERE measurement = ? AND tags = ?";
+const ADD_SERIES = "INSERT INTO series (measurement, tags) VALUES (?, ?)";
+const ADD_POINT = "INSERT INTO point VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+/** RFC 7396 takes null for "delete", but no field is null; numbers keep their text. */
+const UNITE_POINT =
+  "UPDATE point SET fields = json_patch(fields, ?) WHERE series = ? AND time_ns = ?";
 const USER_VERSION = 1;
 const CORRUPT_WISH = "move the file away, and the next start makes a new one";
 
@@ -38,25 +45,16 @@ const NANOSECONDS_PER_MS = 1_000_000n;
 const MS_PER_DAY = 86_400_000;
 /** InfluxDB's own bounds: the two smallest and the largest of 64 bits mean something to it. */
 const MAX_TIME_NS = 2n ** 63n - 2n;
-/** What one transaction of `prune` deletes and looks at, at the most: some 10 ms. */
-const PRUNE_POINTS = 5_000;
-const PRUNE_SERIES = 500;
 /** Points that `read` holds in memory; each may have texts of 64 KiB. */
 const READ_POINTS = 200;
 
 /** The embedded store; one process at a time. */
 export class LocalStore implements Store {
   readonly #db: DatabaseSync;
+  readonly #statements: Statements;
   readonly #path: string;
   readonly #days: number;
-  readonly #addSeries: StatementSync;
-  readonly #findSeries: StatementSync;
-  readonly #addPoint: StatementSync;
-  readonly #unitePoint: StatementSync;
-  readonly #changeTotal: StatementSync;
-  readonly #nextSeries: StatementSync;
-  readonly #prunePoints: StatementSync;
-  readonly #pruneSeries: StatementSync;
+  readonly #pruning: Pruning;
   /** For the page. */
   readonly presentHouse: PresentHouse;
   #problem: string | undefined;
@@ -77,26 +75,8 @@ export class LocalStore implements Store {
       });
     }
     this.presentHouse = new PresentHouse(this.#db);
-    this.#addSeries = this.#db.prepare(
-      "INSERT INTO series (measurement, tags) VALUES (?, ?)",
-    );
-    this.#findSeries = this.#db.prepare("SELECT id FROM series WHERE measurement = ? AND tags = ?");
-    this.#addPoint = this.#db.prepare("INSERT INTO point VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
-    // RFC 7396 takes null for "delete", but no field is null; numbers keep their text
-    this.#unitePoint = this.#db.prepare(
-      "UPDATE point SET fields = json_patch(fields, ?) WHERE series = ? AND time_ns = ?",
-    );
-    this.#changeTotal = this.#db.prepare("UPDATE total SET points = points + ?");
-    this.#nextSeries = this.#db.prepare( // what was imported of years, an hour a point, is meant to stay
-      "SELECT id FROM series WHERE id >= ? AND measurement != 'statistics' ORDER BY id LIMIT ?",
-    );
-    this.#prunePoints = this.#db.prepare(
-      "DELETE FROM point WHERE series = ?1 AND time_ns IN " +
-        "(SELECT time_ns FROM point WHERE series = ?1 AND time_ns < ?2 LIMIT ?3)",
-    );
-    this.#pruneSeries = this.#db.prepare(
-      "DELETE FROM series WHERE id = ? AND NOT EXISTS (SELECT 1 FROM point WHERE series = id)",
-    );
+    this.#pruning = new Pruning(this.#db);
+    this.#statements = new Statements(this.#db);
   }
 
   /**
@@ -113,7 +93,7 @@ export class LocalStore implements Store {
           if (this.#put(point)) added++;
           return { kind: "stored" };
         });
-        this.#changeTotal.run(added);
+        this.#changeTotal(added);
         return outcomes;
       })
     );
@@ -138,7 +118,11 @@ export class LocalStore implements Store {
     let next: number | undefined = 0;
     while (next !== undefined && !signal.aborted) {
       const first: number = next;
-      const step = this.#attempt(() => this.#pruneStep(first, beforeNs));
+      const step = this.#attempt(() => {
+        const done = this.#pruning.step(first, beforeNs);
+        if (done.pruned > 0) this.#changeTotal(-done.pruned);
+        return done;
+      });
       next = step.next;
       pruned += step.pruned;
       await nextTurn();
@@ -200,34 +184,17 @@ export class LocalStore implements Store {
     // to InfluxDB, a tag without a value is none
     const tagsJson = jsonOf([...tags].filter(([, value]) => value !== "").sort(byName));
     const fieldsJson = jsonOf(fields);
-    const id = this.#findSeries.get(measurement, tagsJson)?.id ??
-      this.#addSeries.run(measurement, tagsJson).lastInsertRowid;
+    const id = this.#statements.get(FIND_SERIES).get(measurement, tagsJson)?.id ??
+      this.#statements.get(ADD_SERIES).run(measurement, tagsJson).lastInsertRowid;
     const series = Number(id);
-    const isNew = Number(this.#addPoint.run(series, timeNs, fieldsJson).changes) === 1;
-    if (!isNew) this.#unitePoint.run(fieldsJson, series, timeNs);
+    const isNew =
+      Number(this.#statements.get(ADD_POINT).run(series, timeNs, fieldsJson).changes) === 1;
+    if (!isNew) this.#statements.get(UNITE_POINT).run(fieldsJson, series, timeNs);
     return isNew;
   }
 
-  /** Looks at some series from `first` on; `next` is where to go on, undefined at the end. */
-  #pruneStep(
-    first: number,
-    beforeNs: bigint,
-  ): { readonly next: number | undefined; readonly pruned: number } {
-    let pruned = 0;
-    const ids = this.#nextSeries.all(first, PRUNE_SERIES).map(({ id }) => Number(id));
-    let next = ids.length === 0 ? undefined : first;
-    for (const id of ids) {
-      const wanted = PRUNE_POINTS - pruned;
-      const deleted = Number(this.#prunePoints.run(id, beforeNs, wanted).changes);
-      pruned += deleted;
-      if (deleted > 0) this.#pruneSeries.run(id);
-      next = id;
-      // the same series may have more of them
-      if (deleted === wanted) break;
-      next = id + 1;
-    }
-    if (pruned > 0) this.#changeTotal.run(-pruned);
-    return { next, pruned };
+  #changeTotal(points: number): void {
+    this.#statements.get("UPDATE total SET points = points + ?").run(points);
   }
 
   /** Runs `work` in a transaction. Throws StoreUnavailable, which then is the problem. */

@@ -54,7 +54,7 @@ Deno.test("InfluxDbHttp trusts the user's own certificate authority, and nobody 
 });
 
 Deno.test("InfluxDbHttp reads the certificate authority again, and says what is wrong with it", async () => {
-  await withServer(async (port, storeOf) => {
+  await withServer(async (_port, storeOf) => {
     let caCert = () => "";
     const store = storeOf({ caCert: () => caCert() });
     assert.match(await problemOf(store), /ssl_ca_cert names \(it holds no certificate\): .* PEM/);
@@ -71,7 +71,5 @@ Deno.test("InfluxDbHttp reads the certificate authority again, and says what is 
     caCert = () => CA;
     assert.deepEqual(await store.write([POINT], never), [{ kind: "stored" }]);
     assert.equal(store.status().problem, undefined);
-    store.reconfigure({ url: `https://127.0.0.1:${port}`, version: 1, database: "home" });
-    assert.match(await problemOf(store), /not trusted/);
   });
 });

@@ -22,6 +22,10 @@ async function configOf(enrich: Program) {
   return (await (await enrich.get("/status")).json()).config;
 }
 
+async function storeOf(enrich: Program): Promise<string> {
+  return (await (await enrich.get("/status")).json()).store.description;
+}
+
 Deno.test("Enrich applies its file again when it changes, and keeps the old rules while it is faulty", async () => {
   using folder = new TemporaryFolder();
   const path = folder.file("influxdb.yaml");
@@ -80,4 +84,35 @@ Deno.test("Enrich keeps its kind of store until it is started again", async () =
   Deno.writeTextFileSync(path, "host: 127.0.0.1\nport: 1");
   await until(async () => /restart enrich/.test((await configOf(enrich)).problem), "it is told");
   assert.equal(await answerTo(enrich, "light.a"), "filter");
+});
+
+/** The block of Home Assistant's integration for that server. */
+function blockOf(server: FakeInfluxDb): string {
+  const { hostname, port } = new URL(server.url);
+  return `{host: ${hostname}, port: ${port}, database: home}`;
+}
+
+Deno.test("Enrich goes to the InfluxDB that its changed file names, and knows nothing of the one before", async () => {
+  using folder = new TemporaryFolder();
+  await using before = await FakeInfluxDb.start({ version: 1, database: "home" });
+  await using after = await FakeInfluxDb.start({ version: 1, database: "home" });
+  const path = folder.file("influxdb.yaml");
+  Deno.writeTextFileSync(path, blockOf(before));
+  await using enrich = await startEnrich({ DATA_DIR: folder.path, CONFIG_FILE: path });
+  assert.equal(await answerTo(enrich, "sensor.a"), "success");
+  before.trouble = () => ({ status: 503, body: `{"error":"away"}` });
+  assert.equal(await answerTo(enrich, "sensor.b"), "Event processing failed");
+  assert.equal((await enrich.get("/health")).status, 503);
+
+  Deno.writeTextFileSync(path, blockOf(after));
+  await until(async () => (await storeOf(enrich)).includes(after.url), "the other one is named");
+  assert.equal((await enrich.get("/health")).status, 200, "the fault was the other one's");
+  assert.equal(await answerTo(enrich, "sensor.b"), "success");
+  assert.deepEqual([before.points.length, after.points.length], [1, 1]);
+
+  Deno.writeTextFileSync(path, "{}");
+  await until(async () => (await configOf(enrich)).problem, "the fault is told");
+  assert.match((await configOf(enrich)).problem, /local store: restart enrich for that/);
+  assert.equal(await answerTo(enrich, "sensor.c"), "success");
+  assert.equal(after.points.length, 2);
 });
