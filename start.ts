@@ -9,10 +9,14 @@
  */
 import { dirname, join } from "node:path";
 import { z } from "zod";
-import { readEnvironment } from "./lib/settings/program_settings.ts";
+import {
+  findProgram,
+  type ProgramName,
+  type RunningProgram,
+} from "./lib/program/running_program.ts";
 import { deadline, sleep } from "./lib/retry.ts";
-import { findSecret } from "./lib/settings/secret.ts";
-import type { Environment } from "./lib/settings/settings_reader.ts";
+import { readEnvironment } from "./lib/settings/program_settings.ts";
+import { ConfigError, type Environment } from "./lib/settings/settings_reader.ts";
 
 const SIMULATED_URL = "http://127.0.0.1:18123";
 /** A program that stops has 3 s to drain, and some to end. */
@@ -87,19 +91,12 @@ function runProgram(
 type Status = z.infer<typeof statusSchema>;
 
 async function statusOf(
-  url: string,
-  env: Environment,
+  program: RunningProgram,
   signal: AbortSignal,
 ): Promise<Status | undefined> {
   try {
-    const headers = new Headers();
-    const token = findSecret("SERVICE_TOKEN", env);
-    if (token) headers.set("authorization", `Bearer ${token()}`);
-    const response = await fetch(`${url}/status`, {
-      headers,
-      signal: deadline(POLL_MS * 5, signal),
-    });
-    return statusSchema.parse(await response.json());
+    const answer = await program.get("/status", deadline(POLL_MS * 5, signal));
+    return program.bodyOf(answer, statusSchema);
   } catch {
     return undefined; // not up yet, or going down
   }
@@ -122,14 +119,17 @@ function flowOf(ingest: Status | undefined, enrich: Status | undefined): string 
   return ingest.events.delivered === 0 ? "capturing" : "flowing: captured, delivered, stored";
 }
 
-async function watch(env: Environment, urls: Addresses, signal: AbortSignal): Promise<void> {
+async function watch(
+  env: Environment,
+  programs: readonly RunningProgram[],
+  signal: AbortSignal,
+): Promise<void> {
   let last = "";
   let described = "";
   while (!signal.aborted) {
-    const [ingest, enrich] = await Promise.all([
-      statusOf(urls.ingest, env, signal),
-      statusOf(urls.enrich, env, signal),
-    ]);
+    const [enrich, ingest] = await Promise.all(
+      programs.map((program) => statusOf(program, signal)),
+    );
     const description = enrich?.store?.description ?? described;
     if (description !== described) {
       described = description;
@@ -149,11 +149,6 @@ async function watch(env: Environment, urls: Addresses, signal: AbortSignal): Pr
     last = flow;
     await sleep(POLL_MS, signal);
   }
-}
-
-interface Addresses {
-  readonly ingest: string;
-  readonly enrich: string;
 }
 
 /** Ends the programs one after the other, capture first, so that what it holds can still be stored. */
@@ -182,7 +177,7 @@ async function main(): Promise<number> {
     say(`There is no ${first}: say ingest, enrich or --simulate`);
     return 2;
   }
-  const names = alone ? [alone] : ["enrich", "ingest"];
+  const names: ProgramName[] = alone ? [alone] : ["enrich", "ingest"];
   // a variable that is set to nothing, as in an .env that was copied and not filled in, is not set
   const set = Object.entries(readEnvironment()).filter(([, value]) => value?.trim());
   let env: Environment = { LOG_LEVEL: "warning", ...Object.fromEntries(set) };
@@ -206,10 +201,7 @@ async function main(): Promise<number> {
     return 2;
   }
   const dataDir = env.DATA_DIR ?? "data";
-  const urls = {
-    ingest: `http://127.0.0.1:${env.INGEST_PORT ?? 8001}`,
-    enrich: `http://127.0.0.1:${env.ENRICH_PORT ?? 8002}`,
-  };
+  const programs = names.map((name) => findProgram(name, env));
   const stopping = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => stopping.abort());
@@ -227,16 +219,14 @@ async function main(): Promise<number> {
       }`,
     );
   }
-  for (const name of names) {
-    say(`${name.padEnd(15)} ${name === "ingest" ? urls.ingest : urls.enrich}`);
-  }
+  for (const { name, url } of programs) say(`${name.padEnd(15)} ${url}`);
   const ended = Promise.race(
     running.map(async ({ name, process }) => ({ name, status: await process.status })),
   );
   const aborted = new Promise<undefined>((resolve) =>
     stopping.signal.addEventListener("abort", () => resolve(undefined))
   );
-  const watching = names.length > 1 ? watch(env, urls, stopping.signal) : Promise.resolve();
+  const watching = names.length > 1 ? watch(env, programs, stopping.signal) : Promise.resolve();
   const over = await Promise.race([ended, aborted]);
   const asked = stopping.signal.aborted;
   if (over && !asked) say(`${over.name} has ended with status ${over.status.code}`);
@@ -257,4 +247,12 @@ const WELCOME =
 Optional: INFLUXDB_URL and the like, see .env.example. Without InfluxDB events go to a local file.
 To see it work with a simulated house first: deno task dev`;
 
-if (import.meta.main) Deno.exit(await main());
+if (import.meta.main) {
+  try {
+    Deno.exit(await main());
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    error.problems.forEach(say);
+    Deno.exit(2);
+  }
+}

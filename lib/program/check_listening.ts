@@ -1,40 +1,13 @@
-/** Whether a program could listen where its settings say, or does so already; and who answers somewhere. */
-import { z } from "zod";
+/** Whether a program could listen where its settings say, or does so already. */
 import type { CheckReport } from "./check_report.ts";
-import { deadline, describeError } from "../retry.ts";
+import { describeError } from "../retry.ts";
+import { type ProgramName, RunningProgram } from "./running_program.ts";
 import type { Secret } from "../settings/secret.ts";
 import { reachableUrl } from "../settings/settings_reader.ts";
 
-const DEADLINE_MS = 10_000;
-const statusSchema = z.object({ program: z.string() });
-
-/** Asks one of the two programs. Throws where nobody answers. */
-export function askProgram(
-  url: string,
-  path: string,
-  serviceToken: Secret | undefined,
-): Promise<Response> {
-  const headers = new Headers();
-  if (serviceToken) headers.set("authorization", `Bearer ${serviceToken()}`);
-  return fetch(url + path, { headers, redirect: "error", signal: deadline(DEADLINE_MS) });
-}
-
-/** `ingest` or `enrich`, or undefined where it is neither, or does not say. */
-export async function programAt(
-  url: string,
-  serviceToken: Secret | undefined,
-): Promise<string | undefined> {
-  try {
-    const response = await askProgram(url, "/status", serviceToken);
-    return statusSchema.parse(await response.json()).program;
-  } catch {
-    return undefined;
-  }
-}
-
 /** `host` and `port` as the settings name them. */
 export async function checkListening(
-  program: "ingest" | "enrich",
+  program: ProgramName,
   { host, port, serviceToken }: {
     readonly host: string;
     readonly port: number;
@@ -56,7 +29,9 @@ export async function checkListening(
       );
     }
   }
-  if (await programAt(reachableUrl(host, port), serviceToken) === program) {
+  const url = reachableUrl(host, port);
+  const running = new RunningProgram({ name: program, url, serviceToken });
+  if (await running.nameItself() === program) {
     return report.ok("port", `A running ${program} listens on ${shown}`);
   }
   report.fail(

@@ -1,19 +1,9 @@
 /** `ingest health` and `enrich health`: whether the running program does its work, for a container's check. */
 import { z } from "zod";
 import type { CommandOutput } from "./command.ts";
-import { deadline, describeError } from "../retry.ts";
-import {
-  ConfigError,
-  type Environment,
-  host,
-  port,
-  reachableUrl,
-  SettingsReader,
-} from "../settings/settings_reader.ts";
-
-/** Under the time-out of the containers' checks, so that what is wrong is told. */
-const REQUEST_DEADLINE_MS = 8_000;
-const PORTS = { ingest: 8001, enrich: 8002 };
+import { describeError } from "../retry.ts";
+import { findProgram, type ProgramName } from "./running_program.ts";
+import { ConfigError, type Environment } from "../settings/settings_reader.ts";
 
 const healthSchema = z.object({
   reasons: z.array(z.object({ reason: z.string(), action: z.string() })).default([]),
@@ -24,57 +14,20 @@ const healthSchema = z.object({
  * every reason why it is not ready. Returns the exit status: 0 ready, 1 anything else.
  */
 export async function health(
-  program: "ingest" | "enrich",
+  name: ProgramName,
   readEnvironment: () => Environment,
   output: CommandOutput,
 ): Promise<number> {
   try {
-    const problems = await problemsOf(program, readEnvironment());
-    if (problems.length === 0) return output.write("ready\n"), 0;
-    for (const problem of problems) output.complain(problem);
+    const program = findProgram(name, readEnvironment());
+    const answer = await program.get("/health/ready");
+    if (answer.status === 200) return output.write("ready\n"), 0;
+    if (answer.status !== 503) throw program.refusal(answer);
+    const { reasons } = healthSchema.parse(answer.body);
+    for (const { reason, action } of reasons) output.complain(`${reason}: ${action}`);
   } catch (error) {
     const problems = error instanceof ConfigError ? error.problems : [describeError(error)];
     for (const problem of problems) output.complain(problem);
   }
   return 1;
-}
-
-/** Empty where it is ready. */
-async function problemsOf(program: "ingest" | "enrich", env: Environment): Promise<string[]> {
-  const { url, headers } = addressOf(program, env);
-  let response: Response;
-  let text: string;
-  try {
-    const signal = deadline(REQUEST_DEADLINE_MS);
-    response = await fetch(`${url}/health/ready`, { headers, redirect: "error", signal });
-    text = await response.text();
-  } catch (error) {
-    return [`Cannot reach ${program} at ${url}: see that it runs (${describeError(error)})`];
-  }
-  if (response.status === 200) return [];
-  if (response.status !== 503) {
-    return [`${url} answered ${response.status}: see that it is ${program}, and SERVICE_TOKEN`];
-  }
-  const { reasons } = healthSchema.parse(JSON.parse(text));
-  return reasons.map(({ reason, action }) => `${reason}: ${action}`);
-}
-
-function addressOf(program: "ingest" | "enrich", env: Environment) {
-  const reader = new SettingsReader(env);
-  const name = program.toUpperCase();
-  const settings = reader.parse(
-    z.looseObject({
-      [`${name}_HOST`]: host.default("127.0.0.1"),
-      [`${name}_PORT`]: port.default(PORTS[program]),
-    }).transform((all) => ({
-      host: String(all[`${name}_HOST`]),
-      port: Number(all[`${name}_PORT`]),
-    })),
-  );
-  const token = reader.secret("SERVICE_TOKEN");
-  if (!settings || reader.problems.length > 0) throw new ConfigError(reader.problems);
-  return {
-    url: reachableUrl(settings.host, settings.port),
-    headers: new Headers(token ? { authorization: `Bearer ${token()}` } : {}),
-  };
 }

@@ -57,14 +57,25 @@ Deno.test("health ends with 1 and what to do where no program answers, another d
     port = new URL(enrich.url).port;
     const { status, complained } = await check("enrich", { ENRICH_PORT: port });
     assert.equal(status, 1);
-    assert.match(complained, /answered 401: see that it is enrich, and SERVICE_TOKEN\n$/);
+    assert.equal(complained, "Enrich answered 401: SERVICE_TOKEN is missing or wrong\n");
   }
   const away = await check("enrich", { ENRICH_PORT: port, ENRICH_HOST: "::1" });
   assert.equal(away.status, 1);
   assert.match(
     away.complained,
-    /^Cannot reach enrich at http:\/\/\[::1\]:\d+: see that it runs \(/,
+    /^Cannot reach enrich at http:\/\/\[::1\]:\d+ \(.*\); see that it runs, and ENRICH_HOST and ENRICH_PORT$/m,
   );
+  await using other = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => new Response("<html>", { status: 404 }),
+  );
+  const url = `http://127.0.0.1:${other.addr.port}`;
+  assert.deepEqual(await check("ingest", { INGEST_PORT: String(other.addr.port) }), {
+    status: 1,
+    written: "",
+    complained: `What answers at ${url} is no ingest of this version (it answered 404); ` +
+      "check INGEST_HOST and INGEST_PORT\n",
+  });
   const wrong = await check("enrich", {
     ENRICH_PORT: "many",
     SERVICE_TOKEN_FILE: folder.file("none"),

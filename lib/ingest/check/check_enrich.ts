@@ -1,7 +1,7 @@
 /** Whether enrich is there, takes SERVICE_TOKEN and can store. */
 import { z } from "zod";
-import { askProgram, programAt } from "../../program/check_listening.ts";
 import type { CheckReport } from "../../program/check_report.ts";
+import { type ProgramAnswer, RunningProgram } from "../../program/running_program.ts";
 import type { IngestSettings } from "../../settings/program_settings.ts";
 import { describeError } from "../../retry.ts";
 
@@ -14,23 +14,20 @@ export async function checkEnrich(
   report: CheckReport,
 ): Promise<void> {
   const fail = (message: string) => report.fail("enrich", message);
-  let status: number;
-  let body: unknown;
+  const settings = "ENRICHMENT_SERVICE_URL";
+  const enrich = new RunningProgram({ name: "enrich", url, serviceToken, settings });
+  let answer: ProgramAnswer;
   try {
-    const response = await askProgram(url, "/health/ready", serviceToken);
-    status = response.status;
-    body = await response.json().catch(() => undefined);
+    answer = await enrich.get("/health/ready");
   } catch (error) {
-    return fail(
-      `Cannot reach enrich at ${url} (${describeError(error)}); ` +
-        "see that it runs, and ENRICHMENT_SERVICE_URL",
-    );
+    return fail(describeError(error));
   }
+  const { status, body } = answer;
   if (status === 401) {
     const state = serviceToken ? "does not take this SERVICE_TOKEN" : "asks for a SERVICE_TOKEN";
     return fail(`Enrich at ${url} ${state}; set the same for both programs`);
   }
-  const program = await programAt(url, serviceToken);
+  const program = await enrich.nameItself();
   if (program !== "enrich") {
     const who = program === "ingest" ? "ingest itself" : `no enrich (it answered ${status})`;
     return fail(`What answers at ${url} is ${who}; mend ENRICHMENT_SERVICE_URL`);

@@ -2,7 +2,7 @@
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
 import type { z } from "zod";
 import { type CommandOutput, numberText, WrongUse } from "../../program/command.ts";
-import { describeError } from "../../retry.ts";
+import { deadline, describeError } from "../../retry.ts";
 import { ConfigError, type Environment } from "../../settings/settings_reader.ts";
 import { jsonLine, lettersText, letterText, NONE, pageText } from "./dead_letters_display.ts";
 import {
@@ -13,7 +13,7 @@ import {
   deadLettersMovedSchema,
 } from "./dead_letters_request.ts";
 import { deadLetterPageSchema, fullDeadLetterSchema } from "../outbox/dead_letter.ts";
-import { cannotReach, refusal, RunningIngest } from "../../program/running_ingest.ts";
+import { findProgram, type RunningProgram } from "../../program/running_program.ts";
 
 const HELP = `ingest dead-letters: works with the events that can never be stored as they are. The
 running ingest keeps each with the reason; once that is mended, replay has them delivered again,
@@ -73,12 +73,7 @@ export async function deadLetters(
   try {
     const asked = askedOf(args);
     if (!asked) return output.write(`${HELP}\n`), 0;
-    const ingest = new RunningIngest(readEnvironment());
-    try {
-      return await run(asked, ingest, output);
-    } catch (error) {
-      throw cannotReach(ingest, error);
-    }
+    return await run(asked, findProgram("ingest", readEnvironment()), output);
   } catch (error) {
     const problems = error instanceof ConfigError ? error.problems : [describeError(error)];
     for (const problem of problems) output.complain(problem);
@@ -148,14 +143,14 @@ function checked<T extends z.ZodType>(schema: T, request: unknown): z.output<T> 
   );
 }
 
-async function run(asked: Asked, ingest: RunningIngest, output: CommandOutput): Promise<number> {
+async function run(asked: Asked, ingest: RunningProgram, output: CommandOutput): Promise<number> {
   switch (asked.action) {
     case "list":
       return await list(asked, ingest, output);
     case "show":
       for (const seq of asked.seqs) {
-        const response = await ingest.get(`${DEAD_LETTERS_PATH}/${seq}`);
-        const letter = await answerOf(response, fullDeadLetterSchema);
+        const answer = await ingest.get(`${DEAD_LETTERS_PATH}/${seq}`);
+        const letter = ingest.bodyOf(answer, fullDeadLetterSchema);
         output.write(asked.json ? jsonLine(letter.line) : letterText(letter));
       }
       return 0;
@@ -167,11 +162,11 @@ async function run(asked: Asked, ingest: RunningIngest, output: CommandOutput): 
 
 async function list(
   { query, json }: Extract<Asked, { action: "list" }>,
-  ingest: RunningIngest,
+  ingest: RunningProgram,
   { write, complain, columns }: CommandOutput,
 ): Promise<number> {
-  const response = await ingest.get(`${DEAD_LETTERS_PATH}?${query}`, DEADLINE_MS);
-  const page = await answerOf(response, deadLetterPageSchema);
+  const answer = await ingest.get(`${DEAD_LETTERS_PATH}?${query}`, deadline(DEADLINE_MS));
+  const page = ingest.bodyOf(answer, deadLetterPageSchema);
   if (!json) return write(pageText(page, columns)), 0;
   for (const letter of page.letters) write(jsonLine(JSON.stringify(letter)));
   const [first] = page.letters;
@@ -183,11 +178,12 @@ async function list(
 
 async function move(
   { action, request }: Extract<Asked, { action: "replay" | "discard" }>,
-  ingest: RunningIngest,
+  ingest: RunningProgram,
   { write, complain }: CommandOutput,
 ): Promise<number> {
-  const response = await ingest.post(`${DEAD_LETTERS_PATH}/${action}`, request, DEADLINE_MS);
-  const { moved } = await answerOf(response, deadLettersMovedSchema);
+  const path = `${DEAD_LETTERS_PATH}/${action}`;
+  const answer = await ingest.post(path, request, deadline(DEADLINE_MS));
+  const { moved } = ingest.bodyOf(answer, deadLettersMovedSchema);
   const done = action === "replay"
     ? `Replayed ${lettersText(moved)}: ingest delivers what waits`
     : `Discarded ${lettersText(moved)}`;
@@ -196,9 +192,4 @@ async function move(
   if (missing <= 0) return 0;
   complain(`${numberText(missing)} of the numbers given are no dead letters that match`);
   return 1;
-}
-
-async function answerOf<T extends z.ZodType>(response: Response, schema: T): Promise<z.output<T>> {
-  if (response.status !== 200) throw await refusal(response);
-  return schema.parse(await response.json());
 }

@@ -4,7 +4,7 @@ import { type CommandOutput, WrongUse } from "../../program/command.ts";
 import { describeError, sleep } from "../../retry.ts";
 import { ConfigError, type Environment } from "../../settings/settings_reader.ts";
 import { ImportDisplay } from "./import_display.ts";
-import { cannotReach, isAway, refusal, RunningIngest } from "../../program/running_ingest.ts";
+import { findProgram, ProgramAway, type RunningProgram } from "../../program/running_program.ts";
 import {
   IMPORT_PATH,
   type ImportProgress,
@@ -38,7 +38,7 @@ export async function importStatistics(
   try {
     const request = requestOf(args);
     if (!request) return output.write(`${HELP}\n`), 0;
-    const ingest = new RunningIngest(readEnvironment());
+    const ingest = findProgram("ingest", readEnvironment());
     return await follow(ingest, request, output);
   } catch (error) {
     const problems = error instanceof ConfigError ? error.problems : [describeError(error)];
@@ -68,31 +68,22 @@ function requestOf(args: readonly string[]): ImportRequest | undefined {
 }
 
 /** Returns false where an import is under way already. */
-async function start(ingest: RunningIngest, request: ImportRequest): Promise<boolean> {
-  const response = await ingest.post(IMPORT_PATH, request);
-  if (response.status !== 202 && response.status !== 409) throw await refusal(response);
-  await response.body?.cancel();
-  return response.status === 202;
+async function start(ingest: RunningProgram, request: ImportRequest): Promise<boolean> {
+  const answer = await ingest.post(IMPORT_PATH, request);
+  if (answer.status !== 202 && answer.status !== 409) throw ingest.refusal(answer);
+  return answer.status === 202;
 }
 
-async function progressOf(ingest: RunningIngest): Promise<ImportProgress> {
-  const response = await ingest.get(IMPORT_PATH);
-  if (response.status !== 200) throw await refusal(response);
-  return importProgressSchema.parse(await response.json());
+async function progressOf(ingest: RunningProgram): Promise<ImportProgress> {
+  return ingest.bodyOf(await ingest.get(IMPORT_PATH), importProgressSchema);
 }
 
 async function follow(
-  ingest: RunningIngest,
+  ingest: RunningProgram,
   request: ImportRequest,
   output: CommandOutput,
 ): Promise<number> {
-  let started: boolean;
-  try {
-    started = await start(ingest, request);
-  } catch (error) {
-    throw cannotReach(ingest, error);
-  }
-  if (!started) {
+  if (!await start(ingest, request)) {
     const wishes = Object.keys(request).length > 0;
     output.complain(
       "An import is under way already; " + (wishes ? "try again after it" : "this follows it"),
@@ -110,7 +101,7 @@ async function follow(
       else if (progress.state === "running") display.show(progress);
       else return display.finish(progress);
     } catch (error) {
-      if (!isAway(error)) throw error;
+      if (!(error instanceof ProgramAway)) throw error;
       if (performance.now() - heardMs > AWAY_MS) {
         throw new Error(
           `Ingest has not answered for ${AWAY_MS / 60_000} minutes: see that it runs`,

@@ -239,7 +239,7 @@ Deno.test("The command ends with 2 where it is asked wrong, and touches nothing"
   assert.equal(away.status, 1);
   assert.match(
     away.complained,
-    /^Cannot reach ingest at http:\/\/127\.0\.0\.1:1: see that it runs/,
+    /^Cannot reach ingest at http:\/\/127\.0\.0\.1:1 \(.*\); see that it runs, and INGEST_HOST/,
   );
   const unset = await run("list", { INGEST_PORT: "x" });
   assert.equal(unset.status, 2);

@@ -145,7 +145,7 @@ Deno.test("The command ends with 1 where something is not imported, and says wha
   assert.equal(away.status, 1);
   assert.match(
     away.complained,
-    /^Cannot reach ingest at http:\/\/127\.0\.0\.1:1: see that it runs/,
+    /^Cannot reach ingest at http:\/\/127\.0\.0\.1:1 \(.*\); see that it runs, and INGEST_HOST/,
   );
 });
 
