@@ -11,24 +11,25 @@ export function lettersText(n: number): string {
   return `${numberText(n)} dead letter${n === 1 ? "" : "s"}`;
 }
 
-/** A page as a table, the newest last. `columns`: the terminal's width, which no line exceeds. */
-export function pageText(page: DeadLetterPage, columns: number | undefined): string {
+/** A page as a table, the newest last. No line is longer than `columns`, the terminal's width. */
+export function pageText(page: DeadLetterPage, columns = Infinity): string {
   const { total, older, by_reason: byReason, letters } = page;
   if (total === 0) return `${NONE}\n`;
-  const rows = [["SEQ", "REFUSED AT", "EVENT", "REASON"], ...letters.map(cellsOf)];
-  const [seqWidth = 0, timeWidth = 0, longest = 0] = [0, 1, 2].map((column) =>
-    Math.max(...rows.map((cells) => cells[column]?.length ?? 0))
-  );
-  // on a terminal the reason has half of what the numbers and times leave
-  const room = (columns ?? Infinity) - seqWidth - timeWidth - 6;
-  const eventWidth = Math.min(longest, Math.max(10, Math.ceil(room / 2)));
-  const table = rows.map(([seq = "", time = "", event = "", reason = ""]) =>
-    [
-      seq.padStart(seqWidth),
-      time.padEnd(timeWidth),
-      cut(event, eventWidth).padEnd(eventWidth),
-      reason,
-    ].join("  ")
+  const rows = letters.map((letter) => ({
+    seq: String(letter.seq),
+    time: `${letter.refused_at.slice(0, 19).replace("T", " ")}Z`,
+    // what a state_changed is about says enough of it
+    event: shown(eventOf(letter).replace(/^state_changed /, "")),
+    reason: shown(letter.reason),
+  }));
+  rows.unshift({ seq: "SEQ", time: "REFUSED AT", event: "EVENT", reason: "REASON" });
+  const seqWidth = Math.max(...rows.map(({ seq }) => seq.length));
+  // on a terminal the event leaves room for the reason
+  const longest = Math.max(...rows.map(({ event }) => event.length));
+  const eventWidth = Math.min(longest, Math.floor(columns / 3));
+  const table = rows.map(({ seq, time, event, reason }) =>
+    [seq.padStart(seqWidth), time.padEnd(20), cut(event, eventWidth).padEnd(eventWidth), reason]
+      .join("  ")
   );
   const [first] = letters;
   const more = first && older > 0
@@ -41,29 +42,16 @@ export function pageText(page: DeadLetterPage, columns: number | undefined): str
     .map((line) => `${cut(line, columns)}\n`).join("");
 }
 
-/** What a state_changed is about says enough of it. */
-function cellsOf({ seq, refused_at, event_type, entity_id, reason }: DeadLetter): string[] {
-  const type = event_type === "state_changed" && entity_id !== undefined ? undefined : event_type;
-  const event = [type, entity_id].filter((part) => part !== undefined).join(" ");
-  return [String(seq), `${refused_at.slice(0, 19).replace("T", " ")}Z`, event, reason].map(shown);
-}
-
-/** All of one, its JSON indented and every token of it as it was captured. */
+/** All of one, its JSON indented and every value of it as it was captured. */
 export function letterText(letter: FullDeadLetter): string {
-  const { seq, event_type, entity_id, time_fired, refused_at, reason, line } = letter;
-  const event = [event_type, entity_id].filter((part) => part !== undefined).join(" ");
-  const facts = {
-    "dead letter": String(seq),
-    event,
-    fired: time_fired,
-    refused: refused_at,
-    reason,
-  };
-  const lines = [
-    ...Object.entries(facts).map(([name, fact = ""]) => `${name.padEnd(13)}${fact}`),
-    ...indented(line).split("\n"),
-  ];
-  return lines.map((text) => `${shown(text)}\n`).join("");
+  return [
+    `dead letter  ${letter.seq}`,
+    `event        ${eventOf(letter)}`,
+    `fired        ${letter.time_fired ?? ""}`,
+    `refused      ${letter.refused_at}`,
+    `reason       ${letter.reason}`,
+    ...indented(letter.line).split("\n"),
+  ].map((text) => `${shown(text)}\n`).join("");
 }
 
 /** JSON for machines: the very text, but for secrets. String by string, so that it stays JSON. */
@@ -71,21 +59,34 @@ export function jsonLine(json: string): string {
   return `${json.split('"').map(redact).join('"')}\n`;
 }
 
-/** The JSON text with each member and element on a line of its own; no token is changed. */
+declare global {
+  interface JSON {
+    // V8 has both, TypeScript's library does not know them yet
+    rawJSON(text: string): object;
+    parse(
+      text: string,
+      reviver: (name: string, value: unknown, context: { readonly source?: string }) => unknown,
+    ): unknown;
+  }
+}
+
+/** The JSON text with each member and element on a line of its own; a text that is no JSON as it is. */
 function indented(json: string): string {
-  let depth = 0;
-  let inString = false;
-  const onNewLine = (change: number) => `\n${"  ".repeat(Math.max(0, depth += change))}`;
-  return json.replace(/\\.|"|[[{]\s*[\]}]|[[\]{},:]|\s+/g, (token) => {
-    if (token === '"') inString = !inString;
-    if (inString || token === '"') return token;
-    if (token === "[" || token === "{") return token + onNewLine(1);
-    if (token === "]" || token === "}") return onNewLine(-1) + token;
-    if (token === ",") return token + onNewLine(0);
-    if (token === ":") return ": ";
-    // nothing but white space, or an empty object or list
-    return token.replace(/\s+/g, "");
-  });
+  try {
+    // a text or number is written as it was: 1.0 stays 1.0
+    const value = JSON.parse(
+      json,
+      (_name, value, { source }) => source === undefined ? value : JSON.rawJSON(source),
+    );
+    return JSON.stringify(value, undefined, 2);
+  } catch {
+    return json;
+  }
+}
+
+/** The type and the entity, of which an event may lack either. */
+function eventOf({ event_type = "", entity_id = "" }: DeadLetter): string {
+  return `${event_type} ${entity_id}`.trim();
 }
 
 /** Without secrets, nor what a terminal would obey. */
@@ -93,6 +94,6 @@ function shown(text: string): string {
   return redact(text).replace(/\p{Cc}/gu, " ");
 }
 
-function cut(text: string, width: number | undefined): string {
-  return width === undefined || text.length <= width ? text : `${text.slice(0, width - 1)}…`;
+function cut(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
 }
