@@ -9,6 +9,7 @@
  */
 import { dirname, join } from "node:path";
 import { z } from "zod";
+import { complainOf, processOutput } from "./lib/program/command.ts";
 import {
   findProgram,
   type ProgramName,
@@ -16,7 +17,7 @@ import {
 } from "./lib/program/running_program.ts";
 import { deadline, sleep } from "./lib/retry.ts";
 import { readEnvironment } from "./lib/settings/program_settings.ts";
-import { ConfigError, type Environment } from "./lib/settings/settings_reader.ts";
+import type { Environment } from "./lib/settings/settings_reader.ts";
 
 const SIMULATED_URL = "http://127.0.0.1:18123";
 /** A program that stops has 3 s to drain, and some to end. */
@@ -248,11 +249,5 @@ Optional: INFLUXDB_URL and the like, see .env.example. Without InfluxDB events g
 To see it work with a simulated house first: deno task dev`;
 
 if (import.meta.main) {
-  try {
-    Deno.exit(await main());
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    error.problems.forEach(say);
-    Deno.exit(2);
-  }
+  Deno.exit(await main().catch((error: unknown) => complainOf(error, processOutput("start"))));
 }

@@ -1,8 +1,7 @@
 /** What `ingest check` and `enrich check` have in common: their arguments, and how a finding is written. */
-import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
-import type { CommandOutput } from "./command.ts";
+import type { ParseArgsOptionsConfig } from "node:util";
+import { argumentsOf, type CommandOutput, complainOf } from "./command.ts";
 import { redact } from "../log.ts";
-import { describeError } from "../retry.ts";
 import { ConfigError, type Configured, type Environment } from "../settings/settings_reader.ts";
 
 /** A warning is no failure: the program works, but not as well as it could. */
@@ -91,24 +90,20 @@ export async function runCheck<Settings>(
   output: CommandOutput,
 ): Promise<number> {
   const flag = { type: "boolean" } as const;
-  let given: Readonly<Record<string, unknown>>;
+  const known = { ...options, json: flag, help: { ...flag, short: "h" } };
+  let report: CheckReport | undefined;
   try {
-    const known = { ...options, json: flag, help: { ...flag, short: "h" } };
-    given = parseArgs({ args: [...args], options: known }).values;
-  } catch (error) {
-    output.complain(`${describeError(error)}; see --help`);
-    return 2;
-  }
-  if (given.help) return output.write(`${help}\n`), 0;
-  const report = new CheckReport(output, given.json === true);
-  try {
+    const given: Readonly<Record<string, unknown>> =
+      argumentsOf({ args: [...args], options: known }).values;
+    if (given.help) return output.write(`${help}\n`), 0;
+    report = new CheckReport(output, given.json === true);
     const env = readEnvironment();
     const { settings, warnings } = readSettings(env);
     for (const warning of warnings) report.warn("settings", warning);
     await check(settings, report, { env, isGiven: (option) => given[option] === true });
     return report.isWell ? 0 : 1;
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
+    if (!report || !(error instanceof ConfigError)) return complainOf(error, output);
     for (const warning of error.warnings) report.warn("settings", warning);
     for (const problem of error.problems) report.fail("settings", problem);
     return 2;

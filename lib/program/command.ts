@@ -1,6 +1,8 @@
-/** What the programs' commands have in common: where they write, and how far they say they are. */
+/** What the programs' commands have in common: arguments, output, how they fail, and their progress. */
+import { parseArgs, type ParseArgsConfig } from "node:util";
 import { redact } from "../log.ts";
-import type { Environment } from "../settings/settings_reader.ts";
+import { describeError } from "../retry.ts";
+import { ConfigError, type Environment } from "../settings/settings_reader.ts";
 
 /** Where a command writes, and how often it looks; a test has its own. */
 export interface CommandOutput {
@@ -39,6 +41,28 @@ export function processOutput(name: string): CommandOutput {
 /** It was asked wrong: exit status 2. */
 export class WrongUse extends Error {
   override readonly name = "WrongUse";
+}
+
+/** As `parseArgs` of node:util. Throws WrongUse. */
+export function argumentsOf<T extends ParseArgsConfig>(
+  config: T,
+): ReturnType<typeof parseArgs<T>> {
+  try {
+    return parseArgs(config);
+  } catch (error) {
+    throw new WrongUse(`${describeError(error)}; see --help`);
+  }
+}
+
+/** Says why the command ends. Returns its exit status: 2 it was asked or configured wrong, 1 anything else. */
+export function complainOf(error: unknown, { complain }: CommandOutput): number {
+  if (!(error instanceof ConfigError)) {
+    complain(describeError(error));
+    return error instanceof WrongUse ? 2 : 1;
+  }
+  for (const warning of error.warnings) complain(`warning: ${warning}`);
+  for (const problem of error.problems) complain(problem);
+  return 2;
 }
 
 /** One line of progress that is written over on a terminal; elsewhere a line now and then. */

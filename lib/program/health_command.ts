@@ -1,9 +1,8 @@
 /** `ingest health` and `enrich health`: whether the running program does its work, for a container's check. */
 import { z } from "zod";
-import type { CommandOutput } from "./command.ts";
-import { describeError } from "../retry.ts";
+import { type CommandOutput, complainOf } from "./command.ts";
 import { findProgram, type ProgramName } from "./running_program.ts";
-import { ConfigError, type Environment } from "../settings/settings_reader.ts";
+import type { Environment } from "../settings/settings_reader.ts";
 
 const healthSchema = z.object({
   reasons: z.array(z.object({ reason: z.string(), action: z.string() })).default([]),
@@ -26,8 +25,7 @@ export async function health(
     const { reasons } = healthSchema.parse(answer.body);
     for (const { reason, action } of reasons) output.complain(`${reason}: ${action}`);
   } catch (error) {
-    const problems = error instanceof ConfigError ? error.problems : [describeError(error)];
-    for (const problem of problems) output.complain(problem);
+    complainOf(error, output);
   }
   return 1;
 }

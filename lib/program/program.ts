@@ -1,10 +1,10 @@
 /** How both programs begin and end: arguments, settings, log, signals, exit status. */
-import { parseArgs } from "node:util";
 import manifest from "../../deno.json" with { type: "json" };
+import { argumentsOf, complainOf, processOutput } from "./command.ts";
 import { readEnvironment } from "../settings/program_settings.ts";
-import { getLogger, LOG_FORMATS, LOG_LEVELS, redact, startLog, stopLog } from "../log.ts";
+import { getLogger, LOG_FORMATS, LOG_LEVELS, startLog, stopLog } from "../log.ts";
 import { describeError } from "../retry.ts";
-import { ConfigError, type Configured, type Environment } from "../settings/settings_reader.ts";
+import type { Configured, Environment } from "../settings/settings_reader.ts";
 
 export const VERSION = manifest.version;
 
@@ -30,28 +30,19 @@ export async function runProgram<Settings extends LogSettings>(
   program: Program<Settings>,
   args: readonly string[],
 ): Promise<number> {
-  const say = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
-  const complain = (text: string) =>
-    Deno.stderr.writeSync(new TextEncoder().encode(`${program.name}: ${redact(text)}\n`));
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: { help: { type: "boolean", short: "h" }, version: { type: "boolean" } },
-    });
-    if (values.help) return say(program.help), 0;
-    if (values.version) return say(`${program.name} ${VERSION}`), 0;
-  } catch (error) {
-    complain(`${describeError(error)}; see --help`);
-    return 2;
-  }
+  const output = processOutput(program.name);
+  const options = {
+    help: { type: "boolean", short: "h" },
+    version: { type: "boolean" },
+  } as const;
   let configured: Configured<Settings>;
   try {
+    const { help, version } = argumentsOf({ args: [...args], options }).values;
+    if (help) return output.write(`${program.help}\n`), 0;
+    if (version) return output.write(`${program.name} ${VERSION}\n`), 0;
     configured = program.readSettings(readEnvironment());
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    for (const warning of error.warnings) complain(`warning: ${warning}`);
-    for (const problem of error.problems) complain(problem);
-    return 2;
+    return complainOf(error, output);
   }
   const { settings, warnings } = configured;
   await startLog({ level: settings.logLevel, format: settings.logFormat });

@@ -1,15 +1,16 @@
 /** `enrich export`: sends every point of the local store to the InfluxDB that is set. */
-import { parseArgs } from "node:util";
 import {
+  argumentsOf,
   type CommandOutput,
+  complainOf,
   durationText,
   numberText,
   ProgressLine,
   WrongUse,
 } from "../../program/command.ts";
 import { enrichSettings } from "../../settings/program_settings.ts";
-import { backoffMs, describeError, sleep } from "../../retry.ts";
-import { ConfigError, type Environment } from "../../settings/settings_reader.ts";
+import { backoffMs, sleep } from "../../retry.ts";
+import type { Environment } from "../../settings/settings_reader.ts";
 import { InfluxDb } from "../influxdb/influxdb.ts";
 import { InfluxDbFault } from "../influxdb/influxdb_answer.ts";
 import { hasLocalStore, influxDbOptions, localStorePath, openLocalStore } from "../open_store.ts";
@@ -43,7 +44,9 @@ export async function exportStore(
   backoff = BACKOFF,
 ): Promise<number> {
   try {
-    if (wantsHelp(args)) return output.write(`${HELP}\n`), 0;
+    const known = { help: { type: "boolean", short: "h" } } as const;
+    const { help } = argumentsOf({ args: [...args], options: known }).values;
+    if (help) return output.write(`${HELP}\n`), 0;
     const { settings } = enrichSettings(readEnvironment());
     const options = influxDbOptions(settings);
     if (settings.schema === "homeassistant") {
@@ -68,18 +71,7 @@ export async function exportStore(
       local.close();
     }
   } catch (error) {
-    const problems = error instanceof ConfigError ? error.problems : [describeError(error)];
-    for (const problem of problems) output.complain(problem);
-    return error instanceof ConfigError || error instanceof WrongUse ? 2 : 1;
-  }
-}
-
-function wantsHelp(args: readonly string[]): boolean {
-  try {
-    const help = { type: "boolean", short: "h" } as const;
-    return parseArgs({ args: [...args], options: { help } }).values.help ?? false;
-  } catch (error) {
-    throw new WrongUse(`${describeError(error)}; see --help`);
+    return complainOf(error, output);
   }
 }
 

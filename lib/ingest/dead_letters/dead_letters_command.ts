@@ -1,9 +1,15 @@
 /** `ingest dead-letters`: shows and moves dead letters, through the routes of the running ingest. */
-import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
+import type { ParseArgsOptionsConfig } from "node:util";
 import type { z } from "zod";
-import { type CommandOutput, numberText, WrongUse } from "../../program/command.ts";
-import { deadline, describeError } from "../../retry.ts";
-import { ConfigError, type Environment } from "../../settings/settings_reader.ts";
+import {
+  argumentsOf,
+  type CommandOutput,
+  complainOf,
+  numberText,
+  WrongUse,
+} from "../../program/command.ts";
+import { deadline } from "../../retry.ts";
+import type { Environment } from "../../settings/settings_reader.ts";
 import { jsonLine, lettersText, letterText, NONE, pageText } from "./dead_letters_display.ts";
 import {
   DEAD_LETTERS_PATH,
@@ -75,9 +81,7 @@ export async function deadLetters(
     if (!asked) return output.write(`${HELP}\n`), 0;
     return await run(asked, findProgram("ingest", readEnvironment()), output);
   } catch (error) {
-    const problems = error instanceof ConfigError ? error.problems : [describeError(error)];
-    for (const problem of problems) output.complain(problem);
-    return error instanceof ConfigError || error instanceof WrongUse ? 2 : 1;
+    return complainOf(error, output);
   }
 }
 
@@ -88,12 +92,7 @@ function askedOf([action = "", ...args]: readonly string[]): Asked | undefined {
   if (!options) {
     throw new WrongUse(`Say list, show, replay or discard, not "${action}"; see --help`);
   }
-  let parsed;
-  try {
-    parsed = parseArgs({ args, options, allowPositionals: action !== "list" });
-  } catch (error) {
-    throw new WrongUse(`${describeError(error)}; see --help`);
-  }
+  const parsed = argumentsOf({ args, options, allowPositionals: action !== "list" });
   const { help, json = false, "older-than": older, "newer-than": newer, ...given } = parsed.values;
   if (help) return undefined;
   const selection = { ...given, ...ageOf("older-than", older), ...ageOf("newer-than", newer) };

@@ -1,8 +1,8 @@
 /** `ingest import-statistics`: has the running ingest import, through its routes, and shows how far it is. */
 import { parseArgs } from "node:util";
-import { type CommandOutput, WrongUse } from "../../program/command.ts";
+import { type CommandOutput, complainOf, WrongUse } from "../../program/command.ts";
 import { describeError, sleep } from "../../retry.ts";
-import { ConfigError, type Environment } from "../../settings/settings_reader.ts";
+import type { Environment } from "../../settings/settings_reader.ts";
 import { ImportDisplay } from "./import_display.ts";
 import { findProgram, ProgramAway, type RunningProgram } from "../../program/running_program.ts";
 import {
@@ -41,9 +41,7 @@ export async function importStatistics(
     const ingest = findProgram("ingest", readEnvironment());
     return await follow(ingest, request, output);
   } catch (error) {
-    const problems = error instanceof ConfigError ? error.problems : [describeError(error)];
-    for (const problem of problems) output.complain(problem);
-    return error instanceof ConfigError || error instanceof WrongUse ? 2 : 1;
+    return complainOf(error, output);
   }
 }
 

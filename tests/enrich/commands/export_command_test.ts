@@ -235,7 +235,10 @@ Deno.test("The export ends with 2 where it is asked or configured wrong", async 
       INFLUXDB_URL: undefined,
       INFLUXDB_DATABASE: undefined,
     });
-    await wrong(/^INFLUXDB_URL is "x": it must/, { INFLUXDB_URL: "x" });
+    await wrong(/^warning: INFLUXDB_ULR is no setting.*\nINFLUXDB_URL is "x": it must/, {
+      INFLUXDB_ULR: "http://127.0.0.1:8086",
+      INFLUXDB_URL: "x",
+    });
     await wrong(/^SCHEMA is homeassistant, .*points of SCHEMA=tidy/, { SCHEMA: "homeassistant" });
     await wrong(/^There is no local store .*nowhere\/store\.sqlite: check DATA_DIR/, {
       DATA_DIR: `${path}/nowhere`,
