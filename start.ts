@@ -8,36 +8,18 @@
  * alone runs with them, a command such as `ingest import-statistics`.
  */
 import { dirname, join } from "node:path";
-import { z } from "zod";
 import { complainOf, processOutput } from "./lib/program/command.ts";
-import {
-  findProgram,
-  type ProgramName,
-  type RunningProgram,
-} from "./lib/program/running_program.ts";
-import { deadline, sleep } from "./lib/retry.ts";
+import { watchFlow } from "./lib/program/flow.ts";
+import { findProgram, type ProgramName } from "./lib/program/running_program.ts";
 import { readEnvironment } from "./lib/settings/program_settings.ts";
 import type { Environment } from "./lib/settings/settings_reader.ts";
 
 const SIMULATED_URL = "http://127.0.0.1:18123";
 /** A program that stops has 3 s to drain, and some to end. */
 const END_MS = 10_000;
-const POLL_MS = 1_000;
 
-const statusSchema = z.object({
-  home_assistant: z.object({ kind: z.string(), reason: z.string().optional() }).optional(),
-  delivery: z.object({ problem: z.string().optional() }).optional(),
-  store: z.object({ description: z.string(), problem: z.string().optional() }).optional(),
-  events: z.object({
-    received: z.number(),
-    delivered: z.number().optional(),
-    queued: z.number().optional(),
-  }),
-});
-
-const colours = Deno.stdout.isTerminal() && !Deno.noColor;
-const say = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
-const bold = (text: string) => colours ? `\x1b[1m${text}\x1b[0m` : text;
+const output = processOutput("start");
+const say = (text: string) => output.write(`${text}\n`);
 
 /** Folders and files that a program must read, out of the settings that name them. */
 function readable(env: Environment, dataDir: string): string {
@@ -87,69 +69,6 @@ function runProgram(
     `--allow-write=${dataDir}`,
   ];
   return run(name, `${name}.ts`, flags, env, args);
-}
-
-type Status = z.infer<typeof statusSchema>;
-
-async function statusOf(
-  program: RunningProgram,
-  signal: AbortSignal,
-): Promise<Status | undefined> {
-  try {
-    const answer = await program.get("/status", deadline(POLL_MS * 5, signal));
-    return program.bodyOf(answer, statusSchema);
-  } catch {
-    return undefined; // not up yet, or going down
-  }
-}
-
-/** One sentence about the flow; it changes only when the state of the flow does. */
-function flowOf(ingest: Status | undefined, enrich: Status | undefined): string {
-  if (!enrich) return "enrich is starting";
-  if (!ingest) return "ingest is starting";
-  const { home_assistant: hass, delivery } = ingest;
-  if (hass?.kind !== "capturing") {
-    return `not capturing: Home Assistant ${hass?.reason ?? "has not answered yet"}`;
-  }
-  if (delivery?.problem) {
-    return `capturing, but events wait in the outbox: enrich ${delivery.problem}`;
-  }
-  if (enrich.store?.problem) {
-    return `capturing, but the store takes nothing: ${enrich.store.problem}`;
-  }
-  return ingest.events.delivered === 0 ? "capturing" : "flowing: captured, delivered, stored";
-}
-
-async function watch(
-  env: Environment,
-  programs: readonly RunningProgram[],
-  signal: AbortSignal,
-): Promise<void> {
-  let last = "";
-  let described = "";
-  while (!signal.aborted) {
-    const [enrich, ingest] = await Promise.all(
-      programs.map((program) => statusOf(program, signal)),
-    );
-    const description = enrich?.store?.description ?? described;
-    if (description !== described) {
-      described = description;
-      say(
-        env.INFLUXDB_URL
-          ? `Storing in ${described}`
-          : `No InfluxDB configured: events go to ${described}`,
-      );
-    }
-    const flow = flowOf(ingest, enrich);
-    if (flow !== last && !signal.aborted) {
-      const events = ingest
-        ? ` (${ingest.events.received} captured, ${ingest.events.delivered ?? 0} stored)`
-        : "";
-      say(`${new Date().toLocaleTimeString("en-GB")} ${bold(flow)}${events}`);
-    }
-    last = flow;
-    await sleep(POLL_MS, signal);
-  }
 }
 
 /** Ends the programs one after the other, capture first, so that what it holds can still be stored. */
@@ -227,7 +146,8 @@ async function main(): Promise<number> {
   const aborted = new Promise<undefined>((resolve) =>
     stopping.signal.addEventListener("abort", () => resolve(undefined))
   );
-  const watching = names.length > 1 ? watch(env, programs, stopping.signal) : Promise.resolve();
+  const [enrich, ingest] = programs;
+  const watching = enrich && ingest && watchFlow({ enrich, ingest }, output, stopping.signal);
   const over = await Promise.race([ended, aborted]);
   const asked = stopping.signal.aborted;
   if (over && !asked) say(`${over.name} has ended with status ${over.status.code}`);
@@ -249,5 +169,5 @@ Optional: INFLUXDB_URL and the like, see .env.example. Without InfluxDB events g
 To see it work with a simulated house first: deno task dev`;
 
 if (import.meta.main) {
-  Deno.exit(await main().catch((error: unknown) => complainOf(error, processOutput("start"))));
+  Deno.exit(await main().catch((error: unknown) => complainOf(error, output)));
 }
