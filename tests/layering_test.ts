@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, extname, join, relative } from "node:path";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 
@@ -122,4 +122,39 @@ Deno.test("Only program_settings.ts reads the environment", () => {
       assert.doesNotMatch(text, /Deno\.env|process\.env/, file);
     }
   }
+});
+/** What stands in two places, each with its places. */
+function twice(named: readonly (readonly [name: string, file: string])[]): [string, string[]][] {
+  const places = Map.groupBy(named, ([name]) => name);
+  return [...places].filter(([, all]) => all.length > 1)
+    .map(([name, all]) => [name, all.map(([, file]) => file)]);
+}
+
+Deno.test("No two files have one name, nor two types", () => {
+  const files = [...imports().keys()];
+  const scripts = walk("lib").filter((file) => file.endsWith(".js"));
+  const named = [...files, ...scripts].map((file): [string, string] => [
+    basename(file, extname(file)),
+    file,
+  ]);
+  assert.deepEqual(twice(named), []);
+  const types = files.flatMap((file) =>
+    [
+      ...Deno.readTextFileSync(join(ROOT, file)).matchAll(
+        /^(?:export )?(?:interface|type|class) (\w+)/gm,
+      ),
+    ].map(([, name = ""]): [string, string] => [name, file])
+  );
+  assert.ok(types.length > 100, `only ${types.length} types were found`);
+  assert.deepEqual(twice(types), []);
+});
+
+Deno.test("No file of the programs is longer than 250 lines", () => {
+  const long = ["ingest.ts", "enrich.ts", "start.ts", ...walk("lib")]
+    .map((file) => ({
+      file,
+      lines: Deno.readTextFileSync(join(ROOT, file)).split("\n").length - 1,
+    }))
+    .filter(({ lines }) => lines > 250);
+  assert.deepEqual(long, []);
 });

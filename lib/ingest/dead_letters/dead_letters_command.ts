@@ -65,7 +65,7 @@ const OPTIONS = new Map<string, ParseArgsOptionsConfig>([
   ["discard", { ...SELECTION, all: flag }],
 ]);
 
-type Asked =
+type Order =
   | { readonly action: "list"; readonly query: URLSearchParams; readonly json: boolean }
   | { readonly action: "show"; readonly seqs: readonly number[]; readonly json: boolean }
   | { readonly action: "replay" | "discard"; readonly request: DeadLetterMove };
@@ -86,7 +86,7 @@ export async function deadLetters(
 }
 
 /** Undefined where only help is wanted. */
-function askedOf([action = "", ...args]: readonly string[]): Asked | undefined {
+function askedOf([action = "", ...args]: readonly string[]): Order | undefined {
   if (action === "--help" || action === "-h") return undefined;
   const options = OPTIONS.get(action);
   if (!options) {
@@ -142,7 +142,7 @@ function checked<T extends z.ZodType>(schema: T, request: unknown): z.output<T> 
   );
 }
 
-async function run(asked: Asked, ingest: RunningProgram, output: CommandOutput): Promise<number> {
+async function run(asked: Order, ingest: RunningProgram, output: CommandOutput): Promise<number> {
   switch (asked.action) {
     case "list":
       return await list(asked, ingest, output);
@@ -160,7 +160,7 @@ async function run(asked: Asked, ingest: RunningProgram, output: CommandOutput):
 }
 
 async function list(
-  { query, json }: Extract<Asked, { action: "list" }>,
+  { query, json }: Extract<Order, { action: "list" }>,
   ingest: RunningProgram,
   { write, complain, columns }: CommandOutput,
 ): Promise<number> {
@@ -176,7 +176,7 @@ async function list(
 }
 
 async function move(
-  { action, request }: Extract<Asked, { action: "replay" | "discard" }>,
+  { action, request }: Extract<Order, { action: "replay" | "discard" }>,
   ingest: RunningProgram,
   { write, complain }: CommandOutput,
 ): Promise<number> {
