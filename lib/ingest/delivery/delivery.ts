@@ -4,35 +4,20 @@
  * While answers are fast a batch gets three quick attempts; then, and while answers are slow,
  * patient ones without end. Nothing is dropped because something else failed.
  */
-import { MAX_BATCH_BYTES, MAX_BATCH_EVENTS } from "../../contract.ts";
+import { type BatchAnswer, MAX_BATCH_BYTES, MAX_BATCH_EVENTS } from "../../contract.ts";
 import { getLogger } from "../../log.ts";
 import { backoffMs, sleep } from "../../retry.ts";
-import type { Outbox } from "../outbox/outbox.ts";
+import type { Outbox, Settlement } from "../outbox/outbox.ts";
 import type { OutboxRow } from "../outbox/waiting_events.ts";
+import { DELIVERY_TIMES, type DeliveryTimes } from "./delivery_times.ts";
 import type { PostEvents, PostOutcome } from "./post_events.ts";
-import { Suspects } from "./suspects.ts";
 
 const log = getLogger("ingest", "delivery");
 
-/** How long and how often is tried, in milliseconds; injected so that tests need not wait. */
-export interface DeliveryTimes {
-  readonly quickDeadlineMs: number;
-  readonly quickPausesMs: readonly number[];
-  readonly patientDeadlineMs: number;
-  readonly backoffBaseMs: number;
-  readonly backoffMaxMs: number;
-}
-
-export const DELIVERY_TIMES: DeliveryTimes = {
-  quickDeadlineMs: 5_000,
-  quickPausesMs: [500, 1_000],
-  patientDeadlineMs: 30_000,
-  backoffBaseMs: 1_000,
-  backoffMaxMs: 30_000,
-};
-
 /** The longest that a Retry-After is obeyed. */
 const MAX_RETRY_AFTER_MS = 600_000;
+/** An event that has failed alone so often, while others passed, goes to the dead letters. */
+const GIVE_UP_ATTEMPTS = 10;
 
 export interface DeliveryOptions {
   readonly outbox: Outbox;
@@ -40,14 +25,22 @@ export interface DeliveryOptions {
   readonly times?: DeliveryTimes;
 }
 
-type Answered = Extract<PostOutcome, { kind: "answered" }>;
 type Failed = Extract<PostOutcome, { kind: "failed" }>;
+
+/** Every event was answered with "pending": a step that leads nowhere is a failure. */
+const TOO_SLOW: Failed = { kind: "failed", meaning: "again", reason: "the store is too slow" };
 
 export class Delivery {
   readonly #outbox: Outbox;
   readonly #post: PostEvents;
   readonly #times: DeliveryTimes;
-  readonly #suspects = new Suspects();
+  /**
+   * The event that has just failed alone. What is tried next tells whether it is to blame: where
+   * that passes, it has failed once more; where that fails too, enrich or the store is away.
+   */
+  #alone: { readonly seq: number; readonly reason: string; readonly isFirst: boolean } | undefined;
+  /** Whether others have passed since an event that is set aside was tried. */
+  #asideIsDue = false;
   /** How many events the next batch may have. */
   #limit = MAX_BATCH_EVENTS;
   #quick = true;
@@ -97,25 +90,27 @@ export class Delivery {
 
   /** One batch. Returns the pause before the next, or undefined where nothing waits. */
   async #deliverNext(signal: AbortSignal): Promise<number | undefined> {
-    const [suspect] = this.#suspects.due() ? this.#rowOf(this.#suspects.next()) : [];
-    if (suspect) return await this.#tryAlone(suspect, signal);
-    const rows = this.#outbox.waiting.peek({
-      maxEvents: this.#suspects.firstAccusation ? 1 : this.#limit,
+    const { waiting } = this.#outbox;
+    const aside = this.#asideIsDue ? waiting.aside() : undefined;
+    if (aside) return await this.#tryAside(aside, signal);
+    const rows = waiting.peek({
+      maxEvents: this.#alone?.isFirst ? 1 : this.#limit,
       maxBytes: MAX_BATCH_BYTES,
-      without: this.#suspects.aside,
+      without: this.#alone?.seq,
     });
     if (rows.length === 0) {
-      this.#suspects.nobodyElse();
-      return this.#suspects.due() ? 0 : undefined;
+      if (!this.#alone && !waiting.aside()) return undefined;
+      // nobody else waits, so that nothing tells who is to blame: it is tried again
+      this.#alone = undefined;
+      this.#asideIsDue = true;
+      return 0;
     }
     const outcome = await this.#attempt(rows, signal);
     if (signal.aborted) return 0;
-    if (outcome.kind === "answered") return this.#passed(rows, outcome);
-    return this.#failed(rows, outcome);
-  }
-
-  #rowOf(seq: number | undefined): OutboxRow[] {
-    return seq === undefined ? [] : this.#outbox.waiting.row(seq);
+    if (outcome.kind === "failed") return this.#failed(rows, outcome);
+    if (this.#settle(rows, outcome.answer) === 0) return this.#failed(rows, TOO_SLOW);
+    this.#passed();
+    return 0;
   }
 
   /** The attempts of one batch: quick ones while answers are fast, else one patient one. */
@@ -152,73 +147,69 @@ export class Delivery {
     return outcome;
   }
 
-  #passed(rows: readonly OutboxRow[], { answer }: Answered): number {
-    const settled = this.#settle(rows, { kind: "answered", answer });
-    if (settled === 0) {
-      // every event was answered with "pending": a step that leads nowhere is a failure
-      return this.#failed(rows, {
-        kind: "failed",
-        meaning: "again",
-        reason: "the store is too slow",
-      });
-    }
+  #passed(): void {
     this.#recovered();
     this.#limit = Math.min(MAX_BATCH_EVENTS, this.#limit * 2);
-    const guilty = this.#suspects.othersPassed();
-    if (guilty) {
-      const reason = `failed ${guilty.failures} times alone, while others passed: ${guilty.reason}`;
-      this.#bury(guilty.seq, reason);
-    }
-    return 0;
+    this.#asideIsDue = true;
+    if (!this.#alone) return;
+    const { seq, reason } = this.#alone;
+    this.#alone = undefined;
+    const attempts = this.#outbox.waiting.failedAlone(seq);
+    if (attempts < GIVE_UP_ATTEMPTS) return;
+    this.#bury(seq, `failed ${attempts} times alone, while others passed: ${reason}`);
   }
 
   #failed(rows: readonly OutboxRow[], { meaning, reason, retryAfterMs }: Failed): number {
     this.#noteFailure(reason);
-    const [first] = rows;
+    const [only] = rows.length === 1 ? rows : [];
+    if (only && meaning === "too large") {
+      this.#bury(only.seq, `alone too large for enrich: ${reason}`);
+      return 0;
+    }
     if (meaning !== "misconfigured") {
-      if (rows.length > 1) this.#limit = Math.max(1, Math.floor(rows.length / 2));
-      else if (meaning === "too large" && first) {
-        this.#bury(first.seq, `alone too large for enrich: ${reason}`);
-        return 0;
-      } else if (first) this.#suspects.failedAlone(first.seq, reason);
+      if (!only) this.#limit = Math.max(1, Math.floor(rows.length / 2));
+      // two in a row: neither is to blame
+      else this.#alone = this.#alone ? undefined : { seq: only.seq, reason, isFirst: true };
     }
     return this.#pauseMs(retryAfterMs);
   }
 
-  /** Another attempt of an event that failed alone. */
-  async #tryAlone(row: OutboxRow, signal: AbortSignal): Promise<number> {
+  /** Another attempt of an event that is set aside. */
+  async #tryAside(row: OutboxRow, signal: AbortSignal): Promise<number> {
     const outcome = await this.#send([row.line], this.#times.patientDeadlineMs, signal);
     if (signal.aborted) return 0;
-    if (outcome.kind === "answered" && this.#settle([row], outcome) > 0) {
-      this.#suspects.cleared(row.seq);
+    if (outcome.kind === "answered" && this.#settle([row], outcome.answer) > 0) {
       this.#recovered();
       return 0;
     }
-    const reason = outcome.kind === "failed" ? outcome.reason : "the store is too slow";
-    this.#suspects.failedAlone(row.seq, reason);
+    const { reason, retryAfterMs } = outcome.kind === "failed" ? outcome : TOO_SLOW;
+    this.#alone = { seq: row.seq, reason, isFirst: false };
+    this.#asideIsDue = false;
     this.#noteFailure(reason);
-    return this.#pauseMs(outcome.kind === "failed" ? outcome.retryAfterMs : undefined);
+    return this.#pauseMs(retryAfterMs);
   }
 
   /** Lets go of what was answered. Returns how many events that were. */
-  #settle(rows: readonly OutboxRow[], { answer }: Answered): number {
+  #settle(rows: readonly OutboxRow[], answer: BatchAnswer): number {
     const problems = answer.problems.flatMap(({ index, reason }) => {
       const row = rows[index];
       return row ? [{ seq: row.seq, reason }] : [];
     });
     const kept = new Set([...answer.pending, ...answer.problems.map(({ index }) => index)]);
     const done = rows.filter((_, index) => !kept.has(index)).map(({ seq }) => seq);
-    this.#outbox.settle({ done, delivered: answer.stored, leftOut: answer.skipped, problems });
-    for (const { seq, reason } of problems) {
-      log.warn("Event {seq} went to the dead letters: {reason}", { seq, reason });
-    }
+    this.#letGo({ done, delivered: answer.stored, leftOut: answer.skipped, problems });
     return done.length + problems.length;
   }
 
   #bury(seq: number, reason: string): void {
-    this.#outbox.settle({ done: [], delivered: 0, leftOut: {}, problems: [{ seq, reason }] });
-    this.#suspects.cleared(seq);
-    log.warn("Event {seq} went to the dead letters: {reason}", { seq, reason });
+    this.#letGo({ done: [], delivered: 0, leftOut: {}, problems: [{ seq, reason }] });
+  }
+
+  #letGo(settlement: Settlement): void {
+    this.#outbox.settle(settlement);
+    for (const { seq, reason } of settlement.problems) {
+      log.warn("Event {seq} went to the dead letters: {reason}", { seq, reason });
+    }
   }
 
   #noteFailure(reason: string): void {

@@ -3,8 +3,19 @@ import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
 import { Statements } from "../../sqlite.ts";
 
+/**
+ * `attempts`: how often the event has failed alone while others passed. What has is set aside:
+ * batches go without it, and it is tried alone between them. A file of release 0.1.0 gets the
+ * column, and 0.1.0 does not mind it.
+ */
 const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, line TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS outbox (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, line TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0);
+`;
+const HAS_ATTEMPTS = "SELECT 1 FROM pragma_table_info('outbox') WHERE name = 'attempts'";
+const ADD_ATTEMPTS = "ALTER TABLE outbox ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0";
+const INDEX = `
+  CREATE INDEX IF NOT EXISTS outbox_aside ON outbox (attempts, seq) WHERE attempts > 0;
 `;
 
 const spooledLine = z.object({ event: z.object({ time_fired: z.string() }) });
@@ -19,6 +30,8 @@ export class WaitingEvents {
 
   constructor(db: DatabaseSync) {
     db.exec(SCHEMA);
+    if (!db.prepare(HAS_ATTEMPTS).get()) db.exec(ADD_ATTEMPTS);
+    db.exec(INDEX);
     this.#statements = new Statements(db);
   }
 
@@ -32,37 +45,47 @@ export class WaitingEvents {
     this.#statements.get("DELETE FROM outbox WHERE seq = ?").run(seq);
   }
 
-  /** Rows in order, the first one always, then as many as fit. */
+  /** Rows in order but those set aside and the one of `without`; the first one always, then as many as fit. */
   peek(
-    { maxEvents, maxBytes, without }: {
+    { maxEvents, maxBytes, without = 0 }: {
       maxEvents: number;
       maxBytes: number;
-      without?: ReadonlySet<number>;
+      without?: number;
     },
   ): OutboxRow[] {
     // not iterate(): Deno's (2.9.6) ends without a word where SQLite fails, as at a damaged page
     const candidates = this.#statements
-      .get("SELECT seq, octet_length(line) AS bytes FROM outbox ORDER BY seq LIMIT ?")
-      .all(maxEvents + (without?.size ?? 0));
-    const chosen: number[] = [];
+      .get(
+        "SELECT seq, octet_length(line) AS bytes FROM outbox " +
+          "WHERE attempts = 0 AND seq != ? ORDER BY seq LIMIT ?",
+      )
+      .all(without, maxEvents);
+    let last = 0;
     let total = 0;
     for (const { seq, bytes } of candidates) {
-      if (without?.has(Number(seq))) continue;
       total += Number(bytes);
-      if (chosen.length > 0 && (total > maxBytes || chosen.length >= maxEvents)) break;
-      chosen.push(Number(seq));
+      if (last > 0 && total > maxBytes) break;
+      last = Number(seq);
     }
     return this.#statements
-      .get("SELECT seq, line FROM outbox WHERE seq BETWEEN ? AND ? ORDER BY seq")
-      .all(chosen.at(0) ?? 0, chosen.at(-1) ?? -1)
-      .map(({ seq, line }) => ({ seq: Number(seq), line: String(line) }))
-      .filter(({ seq }) => !without?.has(seq));
+      .get("SELECT seq, line FROM outbox WHERE attempts = 0 AND seq != ? AND seq <= ? ORDER BY seq")
+      .all(without, last).map(rowOf);
   }
 
-  /** The row of that number, or none where it has left the outbox. */
-  row(seq: number): OutboxRow[] {
-    return this.#statements.get("SELECT line FROM outbox WHERE seq = ?").all(seq)
-      .map(({ line }) => ({ seq, line: String(line) }));
+  /** Of the events that are set aside the one that was tried least. */
+  aside(): OutboxRow | undefined {
+    const row = this.#statements.get(
+      "SELECT seq, line FROM outbox WHERE attempts > 0 ORDER BY attempts, seq LIMIT 1",
+    ).get();
+    return row && rowOf(row);
+  }
+
+  /** The event has failed alone while others passed, and is set aside. Returns how often it has. */
+  failedAlone(seq: number): number {
+    const row = this.#statements.get(
+      "UPDATE outbox SET attempts = attempts + 1 WHERE seq = ? RETURNING attempts",
+    ).get(seq);
+    return Number(row?.attempts ?? 0);
   }
 
   /** When the event that has waited longest was fired, by Home Assistant's clock. */
@@ -73,4 +96,8 @@ export class WaitingEvents {
     );
     return line.success ? line.data.event.time_fired : undefined;
   }
+}
+
+function rowOf({ seq, line }: Readonly<Record<string, unknown>>): OutboxRow {
+  return { seq: Number(seq), line: String(line) };
 }

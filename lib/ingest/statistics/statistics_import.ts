@@ -9,7 +9,7 @@ import { getLogger } from "../../log.ts";
 import { backoffMs, describeError, sleep } from "../../retry.ts";
 import { isFull } from "../../sqlite.ts";
 import { CommandFailed } from "../hass/connection.ts";
-import { DELIVERY_TIMES, type DeliveryTimes } from "../delivery/delivery.ts";
+import { DELIVERY_TIMES, type DeliveryTimes } from "../delivery/delivery_times.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import type { PostEvents } from "../delivery/post_events.ts";
 import { type ImportRequest, sinceMs } from "./statistics_request.ts";

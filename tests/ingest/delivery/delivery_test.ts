@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { Delivery, type DeliveryTimes } from "../../../lib/ingest/delivery/delivery.ts";
+import { Delivery } from "../../../lib/ingest/delivery/delivery.ts";
+import type { DeliveryTimes } from "../../../lib/ingest/delivery/delivery_times.ts";
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { postEventsTo } from "../../../lib/ingest/delivery/post_events.ts";
 import { allStored, type Answering, FakeEnrich } from "../../stand_ins/fake_enrich.ts";
@@ -147,6 +148,47 @@ Deno.test("Delivery buries an event that fails alone ten times while others pass
     assert.equal(new Set(setup.enrich.stored).size, setup.enrich.stored.length);
     assert.equal(setup.outbox.counters().delivered, setup.enrich.stored.length);
   });
+});
+
+Deno.test("Delivery remembers over a restart how often an event has failed alone", async () => {
+  const poison = '{"event":3}';
+  using folder = new TemporaryFolder();
+  let outbox: Outbox | undefined;
+  let arrived = 8;
+  await using enrich = new FakeEnrich((lines) => {
+    // a house goes on talking: others keep coming
+    outbox?.append([`{"event":${arrived++}}`]);
+    return lines.includes(poison) ? no(500, "out of memory") : allStored(lines);
+  });
+  const attempts = () =>
+    enrich.requests.filter((lines) => lines.length === 1 && lines[0] === poison).length;
+  /** Runs a delivery of its own until the condition holds; returns how often the poison was tried. */
+  const deliver = async (condition: () => boolean) => {
+    const before = attempts();
+    using own = new Outbox({
+      path: folder.file("outbox.sqlite"),
+      maxBytes: 50_000_000,
+      onFailure: assert.ifError,
+    });
+    outbox = own;
+    if (own.counters().received === 0) {
+      own.append(Array.from({ length: 8 }, (_, i) => `{"event":${i}}`));
+    }
+    const stop = new AbortController();
+    const post = postEventsTo(enrich.url, undefined);
+    const running = new Delivery({ outbox: own, post, times: TIMES }).run(stop.signal);
+    try {
+      await until(condition, "the condition holds", { limitMs: 20_000 });
+    } finally {
+      stop.abort();
+      await running;
+      outbox = undefined;
+    }
+    return attempts() - before;
+  };
+  const first = await deliver(() => attempts() >= 6);
+  const second = await deliver(() => outbox?.counters().deadLetters === 1);
+  assert.ok(second <= 6, `after the restart it was tried ${second} times more, before it ${first}`);
 });
 
 Deno.test("Delivery buries nothing while everything fails, however long", async () => {

@@ -85,9 +85,28 @@ Deno.test("Outbox gives as many rows as fit, and the first one always", () => {
   assert.deepEqual(lengths(10, 300), [1, 2], "é takes two bytes");
   assert.deepEqual(lengths(2, 1e6), [1, 2]);
   assert.deepEqual(
-    outbox.waiting.peek({ ...ALL, without: new Set([1]) }).map(({ seq }) => seq),
+    outbox.waiting.peek({ ...ALL, without: 1 }).map(({ seq }) => seq),
     [2, 3],
   );
+});
+
+Deno.test("Outbox sets aside what has failed alone, and remembers how often over a restart", () => {
+  using folder = new TemporaryFolder();
+  const path = folder.file("outbox.sqlite");
+  const first = new Outbox({ path, maxBytes: 50_000_000, onFailure: assert.ifError });
+  assert.equal(first.waiting.aside(), undefined);
+  first.append(["a", "b", "c"]);
+  assert.equal(first.waiting.failedAlone(2), 1);
+  assert.equal(first.waiting.failedAlone(2), 2);
+  assert.equal(first.waiting.failedAlone(3), 1);
+  assert.deepEqual(first.waiting.peek(ALL).map(({ line }) => line), ["a"]);
+  assert.equal(first.waiting.aside()?.line, "c", "the one that was tried least");
+  first[Symbol.dispose]();
+  using again = new Outbox({ path, maxBytes: 50_000_000, onFailure: assert.ifError });
+  assert.equal(again.waiting.failedAlone(2), 3);
+  again.settle({ done: [3], delivered: 1, leftOut: {}, problems: [{ seq: 2, reason: "bad" }] });
+  assert.equal(again.waiting.aside(), undefined);
+  assert.equal(again.waiting.failedAlone(2), 0, "it waits no more");
 });
 
 Deno.test("Outbox moves a problem to the dead letters with its reason", () => {

@@ -1,0 +1,16 @@
+/** How long and how often delivery tries, in milliseconds; injected so that tests need not wait. */
+export interface DeliveryTimes {
+  readonly quickDeadlineMs: number;
+  readonly quickPausesMs: readonly number[];
+  readonly patientDeadlineMs: number;
+  readonly backoffBaseMs: number;
+  readonly backoffMaxMs: number;
+}
+
+export const DELIVERY_TIMES: DeliveryTimes = {
+  quickDeadlineMs: 5_000,
+  quickPausesMs: [500, 1_000],
+  patientDeadlineMs: 30_000,
+  backoffBaseMs: 1_000,
+  backoffMaxMs: 30_000,
+};
