@@ -1,10 +1,11 @@
 /** ingest.ts and enrich.ts as processes of their own, with the permissions that they have in use. */
+import { join } from "node:path";
 import { freePort } from "./free_port.ts";
 import { equationOf, type Metrics, parseMetrics } from "./metrics_text.ts";
 import { Process, type Usage } from "./process.ts";
 import { until } from "../until.ts";
 
-const root = new URL("../../", import.meta.url).pathname;
+const ROOT = new URL("../../", import.meta.url).pathname;
 
 export type Environment = Readonly<Record<string, string>>;
 
@@ -16,6 +17,8 @@ export interface ProgramOptions {
   readonly under?: readonly string[];
   /** The folder of the compiled programs, where these are to run; without it the sources are. */
   readonly compiledDir?: string | undefined;
+  /** The folder of another release's sources, where these are to run. */
+  readonly checkout?: string | undefined;
 }
 
 export interface Health {
@@ -39,9 +42,10 @@ export class Program implements AsyncDisposable {
 
   private constructor(
     readonly url: string,
-    private readonly dir: string,
+    /** The program's own folder; DATA_DIR is `data` in it. */
+    readonly dir: string,
     private readonly kind: Kind,
-    private readonly start: () => Process,
+    private readonly start: (checkout?: string) => Process,
   ) {
     this.#process = start();
   }
@@ -50,11 +54,12 @@ export class Program implements AsyncDisposable {
   static async start(
     kind: Kind,
     env: Environment,
-    { readable = [], under = [], compiledDir = Deno.env.get("PROGRAMS_DIR") }: ProgramOptions = {},
+    { readable = [], under = [], compiledDir = Deno.env.get("PROGRAMS_DIR"), checkout }:
+      ProgramOptions = {},
   ): Promise<Program> {
     const dir = await Deno.makeTempDir({ prefix: `${kind.name}-` });
     const port = freePort();
-    const words = compiledDir ? [`${compiledDir}/${kind.name}-linux-x64`] : [
+    const sources = (root: string) => [
       Deno.execPath(),
       "run",
       "--no-prompt",
@@ -63,10 +68,11 @@ export class Program implements AsyncDisposable {
       `--allow-read=${[dir, ...readable].join(",")}`,
       `--allow-write=${dir}`,
       ...kind.permissions,
-      `${root}${kind.name}.ts`,
+      join(root, `${kind.name}.ts`),
     ];
-    const start = () =>
-      new Process(kind.name, [...under, ...words], {
+    const newest = compiledDir ? [`${compiledDir}/${kind.name}-linux-x64`] : sources(ROOT);
+    const start = (other = checkout) =>
+      new Process(kind.name, [...under, ...(other === undefined ? newest : sources(other))], {
         cwd: dir,
         env: {
           LOG_LEVEL: "debug",
@@ -129,9 +135,12 @@ export class Program implements AsyncDisposable {
     await this.#process.kill();
   }
 
-  /** Starts it with the same environment and port; returns when it is live. */
-  async startAgain(): Promise<void> {
-    this.#process = this.start();
+  /**
+   * Starts it with the same environment and port, out of another release's `checkout` where one is
+   * given; returns when it is live.
+   */
+  async startAgain(checkout?: string): Promise<void> {
+    this.#process = this.start(checkout);
     await this.#untilLive();
   }
 
