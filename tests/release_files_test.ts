@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { formatTimeUs } from "../lib/time.ts";
-import { Relay } from "./relay.ts";
+import { Relay } from "./stand_ins/relay.ts";
 import {
   copyRelease,
   type OutboxContents,
@@ -10,7 +10,7 @@ import {
   RELEASE,
   storedPoints,
 } from "./release_files.ts";
-import { SetClock, SilentHomeAssistant } from "./silent_home_assistant.ts";
+import { SetClock, SilentHomeAssistant } from "./stand_ins/silent_home_assistant.ts";
 import { HOUSE } from "./simulator/sample_house.ts";
 import { TemporaryFolder } from "./temporary.ts";
 import { until } from "./until.ts";

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
 import { parseTimeUs } from "../../lib/time.ts";
-import { Relay } from "../relay.ts";
+import { Relay } from "../stand_ins/relay.ts";
 import { readLine, type StoredPoint, storedPoints } from "../release_files.ts";
 import { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
 import { HOUSE } from "../simulator/sample_house.ts";

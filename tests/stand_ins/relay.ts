@@ -1,5 +1,5 @@
 /** Stands between ingest and enrich: keeps what enrich has answered for, and can be in the way. */
-import { batchAnswerSchema } from "../lib/contract.ts";
+import { batchAnswerSchema } from "../../lib/contract.ts";
 
 export class Relay implements AsyncDisposable {
   /** Lines that enrich has stored or left out, in the order of its answers, repetitions included. */

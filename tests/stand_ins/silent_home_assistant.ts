@@ -1,7 +1,7 @@
 /** A simulated Home Assistant that some commands get no answer from, and a clock to set it by. */
-import type { Client } from "./simulator/client.ts";
-import { SimulatedHomeAssistant } from "./simulator/home_assistant.ts";
-import type { Json } from "./simulator/schema.ts";
+import type { Client } from "../simulator/client.ts";
+import { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
+import type { Json } from "../simulator/schema.ts";
 
 export class SilentHomeAssistant extends SimulatedHomeAssistant {
   /** Whether a command of that type gets no answer. */
