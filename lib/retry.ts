@@ -12,7 +12,7 @@ export type StatusMeaning =
 /**
  * What a status code of InfluxDB, or of enrich, means:
  * `done` stored · `refused` some of it can never be stored, find out which ·
- * `too large` split it · `misconfigured` hold everything, a person must mend a setting ·
+ * `too large` split it · `misconfigured` hold everything, a person must fix a setting ·
  * `again` try later.
  *
  * Only 204 (InfluxDB) and 200 (enrich) are success: 201 of InfluxDB 3 is a partial

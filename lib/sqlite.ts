@@ -31,7 +31,7 @@ export function isCorrupt(error: unknown): boolean {
  * Opens (or makes) the file for this process alone. WAL with `synchronous=FULL`:
  * a commit is on the disk when it returns.
  *
- * Format changes are additive, so unknown tables and columns are let be; `userVersion`
+ * Format changes are additive, so unknown tables and columns are left alone; `userVersion`
  * rises only for a break, and a file of a higher one is refused.
  *
  * Throws an Error with a hint where another process holds the file or the file is too new.

@@ -116,7 +116,7 @@ function enrichVerdict(parts: EnrichParts): Verdict {
     return {
       level: "note",
       headline: "Events are stored, but not as the configuration now says",
-      reasons: [{ reason: problem, action: `mend ${file.path}: it is applied when it changes` }],
+      reasons: [{ reason: problem, action: `correct ${file.path}: it is applied when it changes` }],
     };
   }
   return { level: "well", headline: "All is well: events are stored", reasons };

@@ -19,7 +19,7 @@ export function eventId(envelope: Envelope, eventText: string): string {
   return sha256(JSON.stringify(identity)).slice(0, 32);
 }
 
-/** 0 … 999: tells events of one microsecond apart, the same for the same text for ever. */
+/** 0 … 999: tells events of one microsecond apart, the same for the same text forever. */
 export function nanosecondsOf(eventText: string): number {
   return parseInt(sha256(eventText).slice(0, 12), 16) % 1000;
 }

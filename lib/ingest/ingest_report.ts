@@ -46,8 +46,7 @@ export function ingestHealth({ outbox, capture, delivery, settings }: IngestPart
   if (outbox.size.full) {
     reasons.push({
       reason: "The outbox is full, events are refused",
-      action:
-        "mend what keeps events from being delivered, or raise OUTBOX_MAX_MB or free the disk",
+      action: "fix what keeps events from being delivered, or raise OUTBOX_MAX_MB or free the disk",
     });
   }
   return reasons;
@@ -107,7 +106,7 @@ function ingestVerdict(parts: IngestParts): Verdict {
       headline: "Events are captured and delivered, but some wait for you",
       reasons: [{
         reason: deadLetters === 1 ? "1 dead letter" : `${deadLetters} dead letters`,
-        action: "below: mend what the reason names and deliver them again, or discard them",
+        action: "below: fix what the reason names and deliver them again, or discard them",
       }],
     };
   }

@@ -25,7 +25,9 @@ export async function checkListening(
     if (!(error instanceof Deno.errors.AddrInUse)) {
       return report.fail(
         "port",
-        `Cannot listen on ${shown} (${describeError(error)}); mend ${name}_HOST and ${name}_PORT`,
+        `Cannot listen on ${shown} (${
+          describeError(error)
+        }); correct ${name}_HOST and ${name}_PORT`,
       );
     }
   }

@@ -8,9 +8,9 @@ const HEAD = `# Configuration
 _Made of the schemas that parse the settings: do not edit, run \`deno task docs\`._
 
 Settings are environment variables, or lines of a file \`.env\` in the working directory, where the
-environment wins. One that is set to nothing counts as not set. What is wrong is told by name, all
-at once, before anything is opened, with exit status 2; a name that only looks like one of these is
-warned of. \`ingest check\` and \`enrich check\` try what they name.`;
+environment wins. One that is set to nothing counts as not set. What is wrong is named, all at once,
+before anything is opened, with exit status 2; a name that only looks like one of these is warned
+of. \`ingest check\` and \`enrich check\` try what they name.`;
 
 const SECRETS =
   `Each secret is given in one of three ways: by itself, as a file (\`HASS_TOKEN_FILE=/path\`), or as a

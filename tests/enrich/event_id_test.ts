@@ -82,7 +82,7 @@ Deno.test("eventId is one for each recorded event, and for each point", () => {
   }
 });
 
-Deno.test("nanosecondsOf stays the same for ever, and below a microsecond", () => {
+Deno.test("nanosecondsOf stays the same forever, and below a microsecond", () => {
   assert.equal(nanosecondsOf("{}"), 0x44136fa355b3 % 1000, "sha256 of {} begins with 44136fa355b3");
   const all = Array.from({ length: 2_000 }, (_, n) => nanosecondsOf(String(n)));
   assert.ok(all.every((ns) => Number.isInteger(ns) && ns >= 0 && ns < 1_000));

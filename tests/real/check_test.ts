@@ -190,7 +190,7 @@ realTest("enrich check says that a real InfluxDB misses the database, and makes 
   assert.equal(missing.status, 1);
   assert.deepEqual(faultsOf(missing), [
     'FAIL  Cannot write to InfluxDB: it answered 404 (database not found: "home"); ' +
-    'create it by "enrich check --create", or mend INFLUXDB_DATABASE',
+    'create it by "enrich check --create", or correct INFLUXDB_DATABASE',
   ]);
   assert.deepEqual(await check("enrich check --create", env), {
     status: 0,
@@ -199,7 +199,7 @@ realTest("enrich check says that a real InfluxDB misses the database, and makes 
       "ok    enrich can listen on 127.0.0.1:0",
       `ok    InfluxDB 1 answers at ${influxd.url}`,
       "ok    User joe is accepted",
-      "ok    Database home is made, and keeps points for ever",
+      "ok    Database home is made, and keeps points forever",
       "ok    It takes points",
       "ok    InfluxDB's clock and this machine's agree",
     ],

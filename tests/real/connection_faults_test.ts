@@ -27,12 +27,12 @@ async function isCapturing({ ingest }: Pipeline): Promise<boolean> {
   return total(await ingest.metrics(), "ingest_capturing") === 1;
 }
 
-/** Breaks the connection, measures until ingest has noticed, mends it, and holds the store against the history. */
+/** Breaks the connection, measures until ingest has noticed, fixes it, and holds the store against the history. */
 async function breakAndFill(
   fault: string,
   pipeline: Pipeline,
   breakIt: () => void,
-  mend: () => void,
+  fix: () => void,
 ): Promise<void> {
   const { hass, ingest } = pipeline;
   await using reader = await Reader.start(hass);
@@ -55,7 +55,7 @@ async function breakAndFill(
   );
   const noticedSeconds = (performance.now() - brokenMs) / 1000;
   await delay(AWAY_MS);
-  mend();
+  fix();
   await until(
     async () => await capturedAgain() && await isCapturing(pipeline),
     "ingest captures again",

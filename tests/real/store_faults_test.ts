@@ -65,14 +65,14 @@ interface Fault {
   readonly breakIt: () => void | Promise<void>;
   /** What health says of it, and of what to do. */
   readonly says: RegExp;
-  readonly mend: () => void | Promise<void>;
+  readonly fix: () => void | Promise<void>;
 }
 
-/** Breaks the store while events flow, holds what is said of it against what is true, and mends it. */
+/** Breaks the store while events flow, holds what is said of it against what is true, and fixes it. */
 async function endure(
   pipeline: SimulatedPipeline,
   source: Source,
-  { name, breakIt, says, mend }: Fault,
+  { name, breakIt, says, fix }: Fault,
 ): Promise<void> {
   const startedWith = await delivered(pipeline);
   await source.untilMore(50);
@@ -86,13 +86,13 @@ async function endure(
   await untilSaid(pipeline, says);
   assert.equal(await delivered(pipeline), held, `events delivered in spite of ${name}`);
   const mendedMs = performance.now();
-  await mend();
+  await fix();
   await untilReady(pipeline);
   const seconds = (fromMs: number, toMs: number) => ((toMs - fromMs) / 1000).toFixed(1);
   measured(
     `${name}: said after ${seconds(brokenMs, saidMs)} s, ready ${
       seconds(mendedMs, performance.now())
-    } s after it was mended: ${said}`,
+    } s after it was fixed: ${said}`,
   );
   await source.untilMore(50);
 }
@@ -152,8 +152,8 @@ async function droppedDatabase(): Promise<void> {
         await influxd.query(`DROP DATABASE "home"`);
         proxy.release();
       },
-      says: /404.*database not found.*home.*create it.*mend INFLUXDB_DATABASE/,
-      mend: () => influxd.createDatabase("home"),
+      says: /404.*database not found.*home.*create it.*correct INFLUXDB_DATABASE/,
+      fix: () => influxd.createDatabase("home"),
     });
   }
   assert.ok(from > 50 && pipeline.fired.length - from > 150);
@@ -184,13 +184,13 @@ async function refusedUser(): Promise<void> {
       name: "a user who may no longer write",
       breakIt: async () => void await influxd.query(`REVOKE WRITE ON "home" FROM "ha"`),
       says: /403.*not authorized.*allow INFLUXDB_USERNAME to write to INFLUXDB_DATABASE/,
-      mend: async () => void await influxd.query(`GRANT WRITE ON "home" TO "ha"`),
+      fix: async () => void await influxd.query(`GRANT WRITE ON "home" TO "ha"`),
     });
     await endure(pipeline, source, {
       name: "a password that is another now",
       breakIt: async () => void await influxd.query(`SET PASSWORD FOR "ha" = 'second password'`),
       says: /401.*check INFLUXDB_USERNAME and INFLUXDB_PASSWORD/,
-      mend: () => Deno.writeTextFile(passwordFile, "second password\n"),
+      fix: () => Deno.writeTextFile(passwordFile, "second password\n"),
     });
   }
   assert.doesNotMatch(pipeline.enrich.output + pipeline.ingest.output, /(first|second) password/);
@@ -217,13 +217,13 @@ async function refusedToken(): Promise<void> {
       name: "a token that InfluxDB 2 does not know",
       breakIt: () => Deno.writeTextFile(tokenFile, "revoked-token"),
       says: /401.*unauthorized access.*check INFLUXDB_TOKEN/,
-      mend: () => Deno.writeTextFile(tokenFile, "known-token\n"),
+      fix: () => Deno.writeTextFile(tokenFile, "known-token\n"),
     });
     await endure(pipeline, source, {
       name: "a token of InfluxDB 2 that may no longer write",
       breakIt: () => void (fake.forbids = true),
       says: /403.*insufficient permissions.*INFLUXDB_TOKEN.*INFLUXDB_BUCKET/,
-      mend: () => void (fake.forbids = false),
+      fix: () => void (fake.forbids = false),
     });
   }
   assert.doesNotMatch(pipeline.enrich.output + pipeline.ingest.output, /(known|revoked)-token/);
@@ -242,14 +242,14 @@ async function lostConnections(): Promise<void> {
       name: "a store that resets before it has the points",
       breakIt: () => void (proxy.losesRequests = true),
       says: UNREACHABLE,
-      mend: () => void (proxy.losesRequests = false),
+      fix: () => void (proxy.losesRequests = false),
     });
     assert.ok(proxy.lostRequests > 0);
     await endure(pipeline, source, {
       name: "a store that resets when it has the points",
       breakIt: () => void (proxy.losesAnswers = true),
       says: UNREACHABLE,
-      mend: () => void (proxy.losesAnswers = false),
+      fix: () => void (proxy.losesAnswers = false),
     });
     assert.ok(proxy.lostAnswers > 0);
   }
@@ -265,7 +265,7 @@ async function hangingStore(): Promise<void> {
       name: "a store that hangs, and is started again",
       breakIt: () => proxy.hang(),
       says: UNREACHABLE,
-      mend: async () => {
+      fix: async () => {
         // what waits in the proxy reaches no store any more
         await influxd.kill();
         proxy.release();
@@ -303,7 +303,7 @@ async function slowStore(): Promise<void> {
 }
 
 realTestsAtOnce(
-  "Whatever becomes of the store, nothing is lost, health names what to mend, and all is stored afterwards",
+  "Whatever becomes of the store, nothing is lost, health names what to fix, and all is stored afterwards",
   {
     "A database that is dropped and made again": droppedDatabase,
     "A user without the right to write, then with another password": refusedUser,

@@ -136,7 +136,7 @@ Deno.test("Server refuses a body above the limit, told or untold", async () => {
   assert.equal((await post("/body", { method: "POST", body: stream })).status, 413);
 });
 
-Deno.test("Server does not wait for ever for a body, nor take one that is no UTF-8", async () => {
+Deno.test("Server does not wait forever for a body, nor take one that is no UTF-8", async () => {
   const post = app();
   const never = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => {}) });
   assert.equal((await post("/body", { method: "POST", body: never })).status, 408);
@@ -153,7 +153,7 @@ Deno.test("Server answers its own failure with 500, and without a secret", async
   });
 });
 
-Deno.test("listen says which setting to mend where the address is taken", async () => {
+Deno.test("listen says which setting to fix where the address is taken", async () => {
   const hello = createApp({
     name: "enrich",
     serviceToken: undefined,

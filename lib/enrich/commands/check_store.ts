@@ -72,7 +72,7 @@ async function checkInfluxDb(
     tellWhatHolds();
     if (mayCreate && fault?.answer && saysMissing(fault.answer)) {
       await store.create(deadline(DEADLINE_MS));
-      report.ok("place", `${placeOf(options)} is made, and keeps points for ever`);
+      report.ok("place", `${placeOf(options)} is made, and keeps points forever`);
       fault = await faultOf(store);
       from = EXISTS + 1;
       tellWhatHolds();

@@ -30,7 +30,7 @@ const MAX_BATCH_POINTS = 1_000;
 /** Characters of a batch's texts and names. */
 const MAX_BATCH_CHARS = 4_000_000;
 const BACKOFF = { baseMs: 1_000, maxMs: 30_000 };
-/** How often an answer that a person must mend is asked for again. */
+/** How often an answer that a person must fix is asked for again. */
 const MISCONFIGURED_ATTEMPTS = 3;
 const SHOWN_REASONS = 5;
 
@@ -97,7 +97,7 @@ class Export {
     this.#line = new ProgressLine(options.output);
   }
 
-  /** Returns the exit status. Throws InfluxDbFault with what a person must mend. */
+  /** Returns the exit status. Throws InfluxDbFault with what a person must fix. */
   async run(points: Iterable<StorePoint>): Promise<number> {
     const { influxDb, output: { complain } } = this.#options;
     try {
@@ -141,7 +141,7 @@ class Export {
     return true;
   }
 
-  /** Tries until InfluxDB takes it. Throws InfluxDbFault where it has said several times that a person must mend something. */
+  /** Tries until InfluxDB takes it. Throws InfluxDbFault where it has said several times that a person must fix something. */
   async #patiently<T>(attempt: () => Promise<T>): Promise<T> {
     let misconfigured = 0;
     for (let failures = 0;; failures++) {

@@ -32,7 +32,7 @@ const orgsSchema = z.object({ orgs: z.array(z.object({ id: z.string(), name: z.s
 
 /**
  * How long the database's default retention policy, or the bucket, keeps a point, in
- * milliseconds: Infinity for ever; undefined where that cannot be seen: by version 3, or with a
+ * milliseconds: Infinity forever; undefined where that cannot be seen: by version 3, or with a
  * token that may write only. Throws StoreUnavailable where InfluxDB says no, or something else.
  */
 export async function lookUpRetention(
@@ -59,7 +59,7 @@ export async function lookUpRetention(
   return keptMs === 0 ? Infinity : keptMs;
 }
 
-/** Makes the database of 1.x, or the bucket of 2.x, that keeps points for ever. Throws InfluxDbFault with what to do. */
+/** Makes the database of 1.x, or the bucket of 2.x, that keeps points forever. Throws InfluxDbFault with what to do. */
 export async function createPlace(
   http: InfluxDbHttp,
   { version, org = "", bucket = "", database = "" }: InfluxDbPlace,

@@ -1,4 +1,4 @@
-/** What InfluxDB's answers mean, in all its versions, and what a person can mend. */
+/** What InfluxDB's answers mean, in all its versions, and what a person can fix. */
 import { z } from "zod";
 import { meaningOf, retryAfterMs, type StatusMeaning } from "../../retry.ts";
 import { StoreUnavailable } from "../store.ts";
@@ -105,7 +105,7 @@ export function countBeyondRetention({ reason }: Answer): number {
   return Number(match?.[1] ?? 0);
 }
 
-/** What a person can mend about an answer that holds everything up; goes behind the rest of the message. */
+/** What a person can fix about an answer that holds everything up; goes behind the rest of the message. */
 export function wishFor(answer: Answer, version: 1 | 2 | 3): string {
   const { status, reason } = answer;
   const place = version === 2 ? "INFLUXDB_BUCKET" : "INFLUXDB_DATABASE";
@@ -119,8 +119,8 @@ export function wishFor(answer: Answer, version: 1 | 2 | 3): string {
       ? "; allow INFLUXDB_USERNAME to write to INFLUXDB_DATABASE"
       : `; let INFLUXDB_TOKEN be one that may write to ${place}`;
   }
-  if (saysMissing(answer)) return `; create it by "enrich check --create", or mend ${place}`;
-  if (/^organization .* not found/.test(reason)) return "; mend INFLUXDB_ORG";
+  if (saysMissing(answer)) return `; create it by "enrich check --create", or correct ${place}`;
+  if (/^organization .* not found/.test(reason)) return "; correct INFLUXDB_ORG";
   if (status < 400) return " where 204 was expected: is INFLUXDB_URL a proxy or login page?";
   if (status < 429) return "; check INFLUXDB_URL and INFLUXDB_VERSION";
   return "; InfluxDB's own log tells more";

@@ -14,7 +14,7 @@ const LOOK_DEADLINE_MS = 3_000;
 const EDGE_MS = 60_000;
 const NANOSECONDS_PER_MS = 1_000_000n;
 
-/** Milliseconds, Infinity for ever, undefined where it cannot be seen. Throws StoreUnavailable. */
+/** Milliseconds, Infinity forever, undefined where it cannot be seen. Throws StoreUnavailable. */
 export type LookUpRetention = (signal: AbortSignal) => Promise<number | undefined>;
 
 export class Retention {

@@ -1,4 +1,4 @@
-/** Attributes as fields: one name and one type for ever, and what is left out, counted by reason. */
+/** Attributes as fields: one name and one type forever, and what is left out, counted by reason. */
 import { Buffer } from "node:buffer";
 import type { JsonObject } from "../../contract.ts";
 import { isSecretAttribute, jsonWithoutSecrets } from "../never_stored.ts";

@@ -74,7 +74,7 @@ async function checkName(
 /** What to say of a name that is not found. */
 export function unknownName(name: string, inContainer: boolean, reason: string): string {
   if (!name.endsWith(".local")) {
-    return `Cannot find ${name} (${reason}); mend the name in HASS_URL, or use Home Assistant's address, ${EXAMPLE}`;
+    return `Cannot find ${name} (${reason}); correct the name in HASS_URL, or use Home Assistant's address, ${EXAMPLE}`;
   }
   return inContainer
     ? `Cannot find ${name}: names in .local are found by mDNS, which does not reach into containers; ` +

@@ -30,7 +30,7 @@ export async function checkEnrich(
   const program = await enrich.nameItself();
   if (program !== "enrich") {
     const who = program === "ingest" ? "ingest itself" : `no enrich (it answered ${status})`;
-    return fail(`What answers at ${url} is ${who}; mend ENRICHMENT_SERVICE_URL`);
+    return fail(`What answers at ${url} is ${who}; correct ENRICHMENT_SERVICE_URL`);
   }
   report.ok("enrich", `Enrich answers at ${url}`);
   const health = healthSchema.safeParse(body);

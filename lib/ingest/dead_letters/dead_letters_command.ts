@@ -22,7 +22,7 @@ import { deadLetterPageSchema, fullDeadLetterSchema } from "../outbox/dead_lette
 import { findProgram, type RunningProgram } from "../../program/running_program.ts";
 
 const HELP = `ingest dead-letters: works with the events that can never be stored as they are. The
-running ingest keeps each with the reason; once that is mended, replay has them delivered again,
+running ingest keeps each with the reason; once that is fixed, replay has them delivered again,
 with the names that they had.
 
 Usage: ingest dead-letters list [SELECTION] [--limit N] [--before SEQ] [--json]

@@ -7,7 +7,7 @@ export type PostOutcome =
   | { readonly kind: "answered"; readonly answer: BatchAnswer }
   | {
     readonly kind: "failed";
-    /** `misconfigured`: a person must mend a setting. `too large`: 413. `again`: everything else. */
+    /** `misconfigured`: a person must fix a setting. `too large`: 413. `again`: everything else. */
     readonly meaning: "again" | "misconfigured" | "too large";
     readonly reason: string;
     readonly retryAfterMs?: number;

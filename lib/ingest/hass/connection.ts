@@ -115,7 +115,7 @@ export class Connection {
     }
   }
 
-  /** Resolves with the reason when the connection has ended, whoever ended it. */
+  /** Resolves with the reason when the connection has ended, on either side. */
   get closed(): Promise<string> {
     return this.#closed.promise;
   }

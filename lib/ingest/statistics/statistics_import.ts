@@ -1,5 +1,5 @@
 /**
- * One import of long-term statistics: the hours that Home Assistant's recorder keeps for ever,
+ * One import of long-term statistics: the hours that Home Assistant's recorder keeps forever,
  * straight to enrich. No outbox: what was not stored is asked for again. One request in flight at
  * either end, a month of one statistic at a time, and a cursor a statistic, so that a later import
  * goes on where this one was.

@@ -48,7 +48,7 @@ const WORDS = {
   1: {
     place: "Database home",
     known: "User joe is accepted",
-    missing: /404 \(database not found: "home"\); create it by "enrich check --create", or mend/,
+    missing: /404 \(database not found: "home"\); create it by "enrich check --create", or correct/,
     denied:
       /^FAIL {2}Cannot create database home: it answered 403 \(.*requires admin privilege\); let INFLUXDB_USERNAME be an administrator .* or have one run CREATE DATABASE "home"$/,
     wrong: /401 \(authorization failed\); check INFLUXDB_USERNAME and INFLUXDB_PASSWORD$/,
@@ -57,7 +57,7 @@ const WORDS = {
   2: {
     place: "Bucket home",
     known: "INFLUXDB_TOKEN is accepted",
-    missing: /404 \(bucket "home" not found\); create it by "enrich check --create", or mend/,
+    missing: /404 \(bucket "home" not found\); create it by "enrich check --create", or correct/,
     denied:
       /^FAIL {2}Cannot create bucket home in organization home: INFLUXDB_TOKEN may not see it; let INFLUXDB_TOKEN be an all-access token/,
     wrong: /401 \(unauthorized access\); check INFLUXDB_TOKEN$/,
@@ -117,7 +117,7 @@ for (const version of [1, 2] as const) {
     assert.equal(status, 0, lines.join("\n"));
     assert.deepEqual(lines.slice(1), [
       `ok    ${words.known}`,
-      `ok    ${words.place} is made, and keeps points for ever`,
+      `ok    ${words.place} is made, and keeps points forever`,
       "ok    It takes points",
     ]);
     assert.deepEqual([...fake.places], ["home"]);
@@ -301,7 +301,7 @@ Deno.test("The check of InfluxDB warns of a clock that is off, and is told to ma
     check: "place",
     ok: false,
     detail: 'Cannot write to InfluxDB: it answered 404 (database not found: "home")',
-    action: 'create it by "enrich check --create", or mend INFLUXDB_DATABASE',
+    action: 'create it by "enrich check --create", or correct INFLUXDB_DATABASE',
   });
   assert.deepEqual(findings.map(({ check }) => check), [
     "settings",

@@ -208,7 +208,7 @@ Deno.test("The export sends less at once to a store that fails with more", async
   });
 });
 
-Deno.test("The export ends where a person must mend something, and says what, after a few tries", async () => {
+Deno.test("The export ends where a person must fix something, and says what, after a few tries", async () => {
   const points = Array.from({ length: 1_500 }, (_, i) => pointOf(i));
   await exporting(points, async ({ fake, run }) => {
     fake.trouble = (_, index) => index === 2 ? void fake.places.clear() : undefined;

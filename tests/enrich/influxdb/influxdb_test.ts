@@ -190,7 +190,7 @@ Deno.test("InfluxDb unites the fields of a point, and a repetition changes nothi
   ]);
 });
 
-Deno.test("InfluxDb holds everything and names the setting that is to be mended", async () => {
+Deno.test("InfluxDb holds everything and names the setting that is to be fixed", async () => {
   type Case = readonly [1 | 2 | 3, Partial<InfluxDbOptions>, RegExp];
   const secret = () => "wr0ng";
   const cases: readonly Case[] = [
@@ -216,7 +216,7 @@ Deno.test("InfluxDb holds everything and names the setting that is to be mended"
   }
 });
 
-Deno.test("InfluxDb says who lacks the permission, and forgets it once that is mended", async () => {
+Deno.test("InfluxDb says who lacks the permission, and forgets it once that is fixed", async () => {
   for (const version of [1, 2] as const) {
     await using fake = await FakeInfluxDb.start({ version });
     const store = influxDb(fake, { version });
@@ -326,7 +326,10 @@ Deno.test("InfluxDb stores again, without a restart, once the database is there 
     const points = pointsWith(10, new Set());
     fake.places.clear();
     const { message } = await unavailable(store.write(points, never));
-    assert.match(message, /not found.*; create it by "enrich check --create", or mend INFLUXDB_/);
+    assert.match(
+      message,
+      /not found.*; create it by "enrich check --create", or correct INFLUXDB_/,
+    );
     fake.places.add("home");
     assert.deepEqual(await store.write(points, never), points.map(() => STORED));
     assert.equal(store.status().problem, undefined);

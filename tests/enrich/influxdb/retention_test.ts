@@ -125,7 +125,7 @@ for (const version of [1, 2] as const) {
   });
 }
 
-Deno.test("Retention for ever skips nothing", async () => {
+Deno.test("Retention forever skips nothing", async () => {
   for (const version of [1, 2] as const) {
     await using fake = await FakeInfluxDb.start({ version });
     const store = influxDb(fake, version);

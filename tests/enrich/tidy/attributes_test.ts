@@ -161,7 +161,7 @@ function kindOf(value: unknown): string {
   return typeof value === "object" ? "json" : typeof value;
 }
 
-Deno.test("fieldOf maps no two attributes to one field, so that a field has one type for ever", () => {
+Deno.test("fieldOf maps no two attributes to one field, so that a field has one type forever", () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(hostileName, anyValue)), (attributes) => {
       const owners = new Map<string, string>();

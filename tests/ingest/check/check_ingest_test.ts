@@ -373,7 +373,7 @@ Deno.test("ingest check says that .local names do not reach into containers", as
   );
   assert.equal(
     unknownName("house.example", true, "ENOTFOUND"),
-    "Cannot find house.example (ENOTFOUND); mend the name in HASS_URL, or use Home Assistant's " +
+    "Cannot find house.example (ENOTFOUND); correct the name in HASS_URL, or use Home Assistant's " +
       `address, ${example}`,
   );
   using folder = new TemporaryFolder();
@@ -478,7 +478,7 @@ Deno.test("ingest check says what is wrong with enrich, and what enrich says of 
     /^FAIL {2}Cannot reach enrich at http.*refused.*; see that it runs, and ENRICHMENT_SERVICE_URL$/,
   );
   assert.deepEqual(await faults({ ENRICHMENT_SERVICE_URL: hass.url }), [
-    `FAIL  What answers at ${hass.url} is no enrich (it answered 404); mend ENRICHMENT_SERVICE_URL`,
+    `FAIL  What answers at ${hass.url} is no enrich (it answered 404); correct ENRICHMENT_SERVICE_URL`,
   ]);
   await using unsound = await startEnrich({
     DATA_DIR: folder.file("b"),
@@ -498,7 +498,7 @@ Deno.test("ingest check says what is wrong with enrich, and what enrich says of 
     ENRICHMENT_SERVICE_URL: unsound.url,
   });
   assert.deepEqual(await faults({ ENRICHMENT_SERVICE_URL: ingest.url }), [
-    `FAIL  What answers at ${ingest.url} is ingest itself; mend ENRICHMENT_SERVICE_URL`,
+    `FAIL  What answers at ${ingest.url} is ingest itself; correct ENRICHMENT_SERVICE_URL`,
   ]);
   // the check beside the program that runs
   const INGEST_PORT = new URL(ingest.url).port;
@@ -536,7 +536,7 @@ Deno.test("ingest check says what is wrong with DATA_DIR and with the address to
   assert.match(large.lines[1] ?? "", /^ok .* with room for OUTBOX_MAX_MB \(1,000,000\)$/);
   assert.match(
     await oneFault(envOf(hass, { INGEST_HOST: "127.0.0.1:1", SERVICE_TOKEN: "s3cret" })),
-    /^FAIL {2}Cannot listen on .*; mend INGEST_HOST and INGEST_PORT$/,
+    /^FAIL {2}Cannot listen on .*; correct INGEST_HOST and INGEST_PORT$/,
   );
 });
 
@@ -545,13 +545,13 @@ Deno.test("A check is coloured where the output says so; secrets and what a term
   rememberSecret("S3cret-of-a-check");
   const report = new CheckReport(outputTo(written, true), false);
   report.ok("a", "All is well");
-  report.warn("b", "Not quite: \x1b[2J S3cret-of-a-check; mend it");
+  report.warn("b", "Not quite: \x1b[2J S3cret-of-a-check; fix it");
   assert.equal(report.isWell, true);
   report.fail("c", "Not at all");
   assert.equal(report.isWell, false);
   assert.deepEqual(written.lines, [
     "\x1b[1;32mok\x1b[0m    All is well",
-    "\x1b[1;33mwarn\x1b[0m  Not quite:  [2J ***; mend it",
+    "\x1b[1;33mwarn\x1b[0m  Not quite:  [2J ***; fix it",
     "\x1b[1;31mFAIL\x1b[0m  Not at all",
   ]);
   const help = await check({}, ["--help"]);
