@@ -18,14 +18,15 @@ const FLOORS: readonly (readonly string[])[] = [
   // enrich
   ["lib/enrich/enrich_report.ts", "lib/enrich/commands"],
   ["lib/enrich/receiver.ts", "lib/enrich/open_store.ts"],
-  ["lib/enrich/schema.ts", "lib/enrich/local"],
+  ["lib/enrich/schema.ts"],
   ["lib/enrich/tidy", "lib/enrich/homeassistant", "lib/enrich/rules"],
-  ["lib/enrich/influxdb"],
+  ["lib/enrich/influxdb", "lib/enrich/local"],
   [
     "lib/enrich/event_counters.ts",
     "lib/enrich/event_id.ts",
     "lib/enrich/event_problem.ts",
     "lib/enrich/never_stored.ts",
+    "lib/enrich/point_limits.ts",
   ],
   ["lib/enrich/store.ts"],
   // both

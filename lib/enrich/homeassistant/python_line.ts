@@ -14,7 +14,7 @@
  * - A tag or field without a name is left out, as InfluxDB 1's client does.
  * - NUL in names becomes `\0`.
  */
-import { checkIdentity, checkNames, checkValue } from "../influxdb/line.ts";
+import { checkIdentity, checkNames, checkValue } from "../point_limits.ts";
 import { pythonFloatText } from "./python.ts";
 import type { FieldValue, StorePoint } from "../store.ts";
 

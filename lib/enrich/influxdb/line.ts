@@ -1,15 +1,7 @@
 /** A point as one line of InfluxDB's line protocol: the library's `Point` behind guards for its traps. */
 import { Point } from "@influxdata/influxdb-client";
-import { Buffer } from "node:buffer";
-import type { FieldValue, StorePoint } from "../store.ts";
-
-/** InfluxDB refuses a longer text field, and the whole point with it. */
-const MAX_TEXT_BYTES = 1_048_576;
-/** InfluxDB, models/points.go, MaxKeyLength: measurement, tags and the name of one field. */
-const MAX_NAMES_BYTES = 65_535;
-/** InfluxDB, models/time.go: what lies between these fits its int64 of nanoseconds. */
-const MIN_TIME_NS = -9_223_372_036_854_775_806n;
-const MAX_TIME_NS = 9_223_372_036_854_775_806n;
+import { checkFields, checkIdentity, checkNames } from "../point_limits.ts";
+import type { StorePoint } from "../store.ts";
 
 /** A backslash here would escape what follows it, or the line's own next character. */
 const OPEN_BACKSLASH = /\\(?=[,= "]|$)/g;
@@ -28,6 +20,7 @@ const OPEN_BACKSLASH = /\\(?=[,= "]|$)/g;
 export function toLine({ measurement, tags, fields, timeNs }: StorePoint): string {
   checkIdentity({ measurement, timeNs });
   checkNames({ measurement, tags, fields });
+  checkFields({ fields });
   const point = new Point(measurementOf(measurement)).timestamp(String(timeNs));
   const tagKeys = new Set<string>();
   for (const [name, value] of tags) {
@@ -36,7 +29,9 @@ export function toLine({ measurement, tags, fields, timeNs }: StorePoint): strin
   }
   const fieldKeys = new Set<string>();
   for (const [name, value] of fields) {
-    addField(point, keyOf("Field", name, fieldKeys), value);
+    const key = keyOf("Field", name, fieldKeys);
+    if (typeof value === "number") point.floatField(key, value);
+    else point.stringField(key, value);
   }
   const line = point.toLineProtocol();
   if (line === undefined) throw new Error("The point has no fields: it must have at least one");
@@ -67,53 +62,4 @@ function keyOf(kind: "Tag" | "Field", name: string, taken: Set<string>): string 
   }
   taken.add(written);
   return key;
-}
-
-/** Throws an Error where the measurement is empty, or the time nothing that InfluxDB can hold. */
-export function checkIdentity(
-  { measurement, timeNs }: Pick<StorePoint, "measurement" | "timeNs">,
-): void {
-  if (measurement === "") throw new Error("The measurement has no name: it must not be empty");
-  if (timeNs < MIN_TIME_NS || timeNs > MAX_TIME_NS) {
-    throw new Error(`time is ${timeNs} ns: it must lie between the years 1677 and 2262`);
-  }
-}
-
-/** Throws an Error that names the field where it and the series together are longer than InfluxDB takes. */
-export function checkNames(
-  { measurement, tags, fields }: Pick<StorePoint, "measurement" | "tags" | "fields">,
-): void {
-  let series = measurement.length;
-  for (const [name, value] of tags) series += name.length + value.length + 2;
-  for (const name of fields.keys()) {
-    if (series + name.length <= MAX_NAMES_BYTES / 6) continue;
-    // each character is three bytes at most, and doubled where it is escaped
-    const texts = [measurement, ...[...tags].flat(), name]
-      .map((text) => text.replace(/[,= ]/g, "\\$&"));
-    // with what InfluxDB itself puts between series and field: "#!~#"
-    if (Buffer.byteLength(texts.join(",")) + 3 <= MAX_NAMES_BYTES) continue;
-    throw new Error(
-      `Field ${
-        JSON.stringify(name.slice(0, 40))
-      } is too long with the tags: their names and values ` +
-        "must not exceed 65,535 bytes together",
-    );
-  }
-}
-
-/** Throws an Error that names the field where InfluxDB would refuse its value. */
-export function checkValue(name: string, value: FieldValue): void {
-  if (typeof value === "number") {
-    if (Number.isFinite(value)) return;
-    throw new Error(`Field ${JSON.stringify(name)} is ${value}: it must be a finite number`);
-  }
-  if (value.length > MAX_TEXT_BYTES / 3 && Buffer.byteLength(value) > MAX_TEXT_BYTES) {
-    throw new Error(`Field ${JSON.stringify(name)} is too large: it must not exceed 1 MiB`);
-  }
-}
-
-function addField(point: Point, key: string, value: FieldValue): void {
-  checkValue(key, value);
-  if (typeof value === "number") point.floatField(key, value);
-  else point.stringField(key, value);
 }

@@ -6,6 +6,7 @@ import { describeError } from "../../retry.ts";
 import { isCorrupt, isFull, openDatabase, Statements, transaction } from "../../sqlite.ts";
 import { PresentHouse } from "./present_house.ts";
 import { Pruning } from "./pruning.ts";
+import { checkFields, checkIdentity } from "../point_limits.ts";
 import {
   type FieldValue,
   type PointOutcome,
@@ -43,8 +44,6 @@ const CORRUPT_WISH = "move the file away, and the next start makes a new one";
 
 const NANOSECONDS_PER_MS = 1_000_000n;
 const MS_PER_DAY = 86_400_000;
-/** InfluxDB's own bounds: the two smallest and the largest of 64 bits mean something to it. */
-const MAX_TIME_NS = 2n ** 63n - 2n;
 /** Points that `read` holds in memory; each may have texts of 64 KiB. */
 const READ_POINTS = 200;
 
@@ -88,8 +87,11 @@ export class LocalStore implements Store {
       this.#attempt(() => {
         let added = 0;
         const outcomes = points.map((point): PointOutcome => {
-          const reason = reasonToRefuse(point);
-          if (reason !== undefined) return { kind: "refused", reason };
+          try {
+            checkPoint(point);
+          } catch (error) {
+            return { kind: "refused", reason: describeError(error) };
+          }
           if (this.#put(point)) added++;
           return { kind: "stored" };
         });
@@ -215,17 +217,10 @@ export class LocalStore implements Store {
   }
 }
 
-function reasonToRefuse({ measurement, fields, timeNs }: StorePoint): string | undefined {
-  if (measurement === "") return "The point has no measurement";
-  if (fields.size === 0) return "The point has no fields";
-  for (const [name, value] of fields) {
-    if (typeof value === "number" && !Number.isFinite(value)) {
-      return `The field ${name} is ${value}, which is no number that can be stored`;
-    }
-  }
-  if (timeNs > MAX_TIME_NS || timeNs < -MAX_TIME_NS) {
-    return `The time ${timeNs} ns is beyond what can be stored`;
-  }
+/** Throws an Error that says why the point cannot be stored. */
+function checkPoint(point: StorePoint): void {
+  checkIdentity(point);
+  checkFields(point);
 }
 
 function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {

@@ -10,6 +10,7 @@ import {
   STATE_NAMES,
 } from "./attributes.ts";
 import { jsonWithoutSecrets, withoutSecret } from "../never_stored.ts";
+import { tagsOf } from "./tags.ts";
 import type { FieldValue, StorePoint } from "../store.ts";
 
 /** The tags and fields of an event's point: what its data holds must not take their place. */
@@ -80,14 +81,6 @@ export function eventPoint(
   addText(fields, "data_json", jsonWithoutSecrets(data), leftOut);
   addScalars(fields, data, tags, mode, leftOut);
   return { measurement: "events", tags, fields, timeNs };
-}
-
-function tagsOf(candidates: Readonly<Record<string, unknown>>): ReadonlyMap<string, string> {
-  const tags = new Map<string, string>();
-  for (const [name, value] of Object.entries(candidates)) {
-    if (typeof value === "string" && value !== "") tags.set(name, value);
-  }
-  return tags;
 }
 
 function addText(

@@ -4,6 +4,7 @@ import { parseTimeUs } from "../../time.ts";
 import { addAttributes, type AttributeChoice, type LeftOut } from "./attributes.ts";
 import { isPasswordEntity, stateWithoutSecret } from "../never_stored.ts";
 import type { FieldValue, StorePoint } from "../store.ts";
+import { tagsOf } from "./tags.ts";
 import { isPlainNumber, stateValue } from "./value.ts";
 
 /** A domain of one of these names must not share a measurement with what is no state. */
@@ -66,7 +67,7 @@ function stateTags(
   { entityId, newState, oldState }: StateMoment,
 ): ReadonlyMap<string, string> {
   const attributes = (newState ?? oldState)?.attributes;
-  const candidates: Readonly<Record<string, unknown>> = {
+  return tagsOf({
     entity_id: entityId,
     name: registry ? registry.name : attributes?.friendly_name,
     area: registry?.area,
@@ -75,12 +76,7 @@ function stateTags(
     device_class: attributes?.device_class,
     unit: attributes?.unit_of_measurement,
     source,
-  };
-  const tags = new Map<string, string>();
-  for (const [name, value] of Object.entries(candidates)) {
-    if (typeof value === "string" && value !== "") tags.set(name, value);
-  }
-  return tags;
+  });
 }
 
 function lastChangedUs(state: State): number | undefined {

@@ -1,6 +1,7 @@
 /** The point of an hour of long-term statistics: one series a statistic and its names. */
 import { type Envelope, STATISTICS_VALUES, type StatisticsHour } from "../../contract.ts";
 import type { FieldValue, StorePoint } from "../store.ts";
+import { tagsOf } from "./tags.ts";
 
 /**
  * The point of an hour, at its start: no other event can have its series and time, so that an
@@ -11,7 +12,7 @@ export function statisticsPoint(
   hour: StatisticsHour,
   startUs: number,
 ): StorePoint {
-  const candidates = {
+  const tags = tagsOf({
     statistic_id: hour.statistic_id,
     entity_id: hour.entity_id,
     name: registry ? registry.name : hour.name,
@@ -21,11 +22,7 @@ export function statisticsPoint(
     device_class: hour.device_class,
     unit: hour.unit,
     source,
-  };
-  const tags = new Map<string, string>();
-  for (const [name, value] of Object.entries(candidates)) {
-    if (value) tags.set(name, value);
-  }
+  });
   const fields = new Map<string, FieldValue>();
   for (const name of STATISTICS_VALUES) {
     const value = hour[name];

@@ -154,17 +154,14 @@ Deno.test("LocalStore refuses what is no point, and stores its neighbours", asyn
   ]);
   assert.deepEqual(outcomes, [
     STORED,
-    { kind: "refused", reason: "The point has no fields" },
+    { kind: "refused", reason: "The point has no fields: it must have at least one" },
+    { kind: "refused", reason: 'Field "value" is NaN: it must be a finite number' },
+    { kind: "refused", reason: 'Field "value" is -Infinity: it must be a finite number' },
     {
       kind: "refused",
-      reason: "The field value is NaN, which is no number that can be stored",
+      reason: "time is 9223372036854775807 ns: it must lie between the years 1677 and 2262",
     },
-    {
-      kind: "refused",
-      reason: "The field value is -Infinity, which is no number that can be stored",
-    },
-    { kind: "refused", reason: "The time 9223372036854775807 ns is beyond what can be stored" },
-    { kind: "refused", reason: "The point has no measurement" },
+    { kind: "refused", reason: "The measurement has no name: it must not be empty" },
     STORED,
   ]);
   assert.equal(test.store.counts().points, 2);
