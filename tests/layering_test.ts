@@ -159,3 +159,15 @@ Deno.test("No file of the programs is longer than 250 lines", () => {
     .filter(({ lines }) => lines > 250);
   assert.deepEqual(long, []);
 });
+
+Deno.test("A module's test has the module's path under tests/", () => {
+  const rooms = ["ingest", "enrich", "pages", "program", "serve", "settings"];
+  const tests = rooms.flatMap((room) => walk(`tests/${room}`))
+    .filter((file) => file.endsWith("_test.ts"));
+  assert.ok(tests.length > 40, `only ${tests.length} tests were found`);
+  const modules = new Set(imports().keys());
+  const lost = tests.filter((file) =>
+    !modules.has(file.replace(/^tests/, "lib").replace(/_test\.ts$/, ".ts"))
+  );
+  assert.deepEqual(lost, []);
+});
