@@ -159,7 +159,11 @@ export class Delivery {
     this.#bury(seq, `failed ${attempts} times alone, while others passed: ${reason}`);
   }
 
-  #failed(rows: readonly OutboxRow[], { meaning, reason, retryAfterMs }: Failed): number {
+  #failed(
+    rows: readonly OutboxRow[],
+    { meaning, reason, retryAfterMs }: Failed,
+    isFirst = true,
+  ): number {
     this.#noteFailure(reason);
     const [only] = rows.length === 1 ? rows : [];
     if (only && meaning === "too large") {
@@ -169,24 +173,21 @@ export class Delivery {
     if (meaning !== "misconfigured") {
       if (!only) this.#limit = Math.max(1, Math.floor(rows.length / 2));
       // two in a row: neither is to blame
-      else this.#alone = this.#alone ? undefined : { seq: only.seq, reason, isFirst: true };
+      else this.#alone = this.#alone ? undefined : { seq: only.seq, reason, isFirst };
     }
     return this.#pauseMs(retryAfterMs);
   }
 
   /** Another attempt of an event that is set aside. */
   async #tryAside(row: OutboxRow, signal: AbortSignal): Promise<number> {
+    this.#asideIsDue = false;
     const outcome = await this.#send([row.line], this.#times.patientDeadlineMs, signal);
     if (signal.aborted) return 0;
-    if (outcome.kind === "answered" && this.#settle([row], outcome.answer) > 0) {
-      this.#recovered();
-      return 0;
-    }
-    const { reason, retryAfterMs } = outcome.kind === "failed" ? outcome : TOO_SLOW;
-    this.#alone = { seq: row.seq, reason, isFirst: false };
-    this.#asideIsDue = false;
-    this.#noteFailure(reason);
-    return this.#pauseMs(retryAfterMs);
+    if (outcome.kind === "failed") return this.#failed([row], outcome, false);
+    if (this.#settle([row], outcome.answer) === 0) return this.#failed([row], TOO_SLOW, false);
+    this.#asideIsDue = true;
+    this.#recovered();
+    return 0;
   }
 
   /** Lets go of what was answered. Returns how many events that were. */

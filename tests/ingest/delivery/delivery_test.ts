@@ -226,6 +226,21 @@ Deno.test("Delivery splits what is too large, and buries what alone is", async (
   });
 });
 
+Deno.test("Delivery buries an event that is set aside at once where alone it is too large", async () => {
+  const poison = '{"event":3}';
+  let tried = 0;
+  const answering: Answering = (lines) => {
+    if (!lines.includes(poison)) return allStored(lines);
+    // it fails by itself first, so that it is set aside
+    return lines.length === 1 && ++tried > 1 ? no(413) : no(500);
+  };
+  await delivering(8, answering, async (setup) => {
+    await empty(setup);
+    assert.match(setup.outbox.deadLetters.reasons()[0]?.reason ?? "", /^alone too large/);
+    assert.equal(tried, 2);
+  });
+});
+
 Deno.test("Delivery holds everything while SERVICE_TOKEN is wrong, and needs no restart", async () => {
   const answering: Answering = (lines, request) => request <= 20 ? no(401) : allStored(lines);
   await delivering(8, answering, async (setup) => {
