@@ -77,8 +77,8 @@ async function captureAndDeliver(
   const statistics = new Statistics({
     commands: () => capture.connection,
     names: (entityId) => capture.namesOf(entityId),
-    post,
     outbox,
+    undelivered: () => delivery.problem && `enrich ${delivery.problem.reason}`,
     source: settings.source,
   });
   const parts = { outbox, capture, delivery, statistics, settings };

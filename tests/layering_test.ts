@@ -12,8 +12,14 @@ const FLOORS: readonly (readonly string[])[] = [
   // ingest
   ["lib/ingest/ingest_metrics.ts"],
   ["lib/ingest/ingest_report.ts"],
-  ["lib/ingest/capture", "lib/ingest/statistics"],
-  ["lib/ingest/history", "lib/ingest/delivery", "lib/ingest/dead_letters", "lib/ingest/check"],
+  ["lib/ingest/capture"],
+  [
+    "lib/ingest/history",
+    "lib/ingest/delivery",
+    "lib/ingest/statistics",
+    "lib/ingest/dead_letters",
+    "lib/ingest/check",
+  ],
   ["lib/ingest/outbox", "lib/ingest/hass"],
   // enrich
   ["lib/enrich/enrich_report.ts", "lib/enrich/commands"],

@@ -50,7 +50,7 @@ export function ingestMetrics({ outbox, capture, delivery }: IngestParts): () =>
   );
   metrics.gauge(
     "oldest_event_age_seconds",
-    "Age of the event that has waited longest, by this machine's clock; 0 where none waits.",
+    "Age of the oldest event that was heard and still waits, by this machine's clock; 0 where none does.",
     () => {
       const firedUs = parseTimeUs(outbox.waiting.oldestTimeFired() ?? "");
       return firedUs === undefined ? 0 : Math.max(0, Date.now() / 1_000 - firedUs / 1e6);

@@ -4,6 +4,7 @@ import { until } from "../until.ts";
 import { availableVersions, type HomeAssistant } from "./home_assistant.ts";
 import type { HassSocket } from "./hass_socket.ts";
 import type { StoredPoint } from "./influxd.ts";
+import { total } from "./metrics_text.ts";
 import { DATABASE, Pipeline } from "./pipeline.ts";
 import { Process } from "./process.ts";
 import { measured, realTest } from "./real_test_case.ts";
@@ -104,7 +105,7 @@ async function stored({ influxd }: Pipeline): Promise<StoredPoint[]> {
   );
 }
 
-/** Runs `ingest import-statistics` to its end. */
+/** Runs `ingest import-statistics` to its end, and until all that it has imported is delivered. */
 async function importStatistics(pipeline: Pipeline, ...args: string[]): Promise<string> {
   const ingest = new URL("../../ingest.ts", import.meta.url).pathname;
   const process = new Process("ingest import-statistics", [
@@ -113,6 +114,11 @@ async function importStatistics(pipeline: Pipeline, ...args: string[]): Promise<
   ], { env: { INGEST_PORT: new URL(pipeline.ingest.url).port } });
   const { code } = await process.ended();
   assert.equal(code, 0, process.output);
+  await until(
+    async () => total(await pipeline.ingest.metrics(), "ingest_events_queued") === 0,
+    "nothing waits in the outbox",
+    { limitMs: 120_000, everyMs: 100 },
+  );
   return process.output;
 }
 

@@ -63,12 +63,9 @@ async function take(
   try {
     const states = await presentStates(connection);
     for (let at = 0; at < states.length && !signal.aborted; at += CHUNK) {
-      await outbox.room(signal);
-      outbox.append(
-        states.slice(at, at + CHUNK).map((state) =>
-          line(stateSnapshotText(state, timeFired), state)
-        ),
-      );
+      const lines = states.slice(at, at + CHUNK)
+        .map((state) => line(stateSnapshotText(state, timeFired), state));
+      await outbox.appendWithRoom(() => ({ lines }), signal);
     }
     log.debug("Took a snapshot of {states} states", { states: states.length });
   } catch (error) {

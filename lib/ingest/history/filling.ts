@@ -199,18 +199,15 @@ export class Filling {
   /** Spools the present states that history did not bring either. */
   async #spoolUnseen(unseen: readonly PresentState[], ended: AbortSignal): Promise<void> {
     const { outbox, line } = this.#options;
-    let committed = false;
-    while (!committed && !ended.aborted) {
-      await outbox.room(ended);
+    await outbox.appendWithRoom(() => {
       outbox.flush();
-      const left = unseen.filter(({ entityId, lastUpdatedUs }) => {
-        const seenUs = outbox.missing.seenUs(entityId);
-        return seenUs === undefined || seenUs < lastUpdatedUs;
-      });
-      committed = outbox.append(
-        left.map((state) => line(unseenStateText(state), state, "snapshot")),
-        () => left.forEach((stamp) => outbox.missing.heard(stamp)),
+      const left = unseen.filter(({ entityId, lastUpdatedUs }) =>
+        lastUpdatedUs > (outbox.missing.seenUs(entityId) ?? -Infinity)
       );
-    }
+      return {
+        lines: left.map((state) => line(unseenStateText(state), state, "snapshot")),
+        also: () => left.forEach((stamp) => outbox.missing.heard(stamp)),
+      };
+    }, ended);
   }
 }

@@ -3,6 +3,7 @@
  * for it. What arrives within some 20 ms is committed together; only then does it count as captured.
  */
 import type { DatabaseSync } from "node:sqlite";
+import { sleep } from "../../retry.ts";
 import { isFull, openDatabase, Statements } from "../../sqlite.ts";
 import { DeadLetters } from "./dead_letters.ts";
 import { MissingStates, type StateStamp } from "./missing_states.ts";
@@ -18,6 +19,8 @@ const SCHEMA = `
 
 /** While so many events wait Home Assistant is the better place for what it can be asked for later. */
 const MANY_WAITING = 2_000;
+/** How soon a full file is looked at again. */
+const RETRY_MS = 1_000;
 /** A buffer of this many characters is committed at once, so that no transaction outgrows the log. */
 const FLUSH_CHARS = 2_000_000;
 
@@ -146,8 +149,29 @@ export class Outbox implements Disposable {
    * is not full, and few events wait, so that live ones are never far behind.
    */
   async room(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && (this.size.stillFull() || this.counters().waiting >= MANY_WAITING)) {
-      await this.changed(signal);
+    while (!signal.aborted) {
+      // a disk may have space again although no event moves
+      if (this.size.stillFull()) await sleep(RETRY_MS, signal);
+      else if (this.counters().waiting >= MANY_WAITING) await this.changed(signal);
+      else return;
+    }
+  }
+
+  /**
+   * As `append`, once there is room. `make` says anew at each attempt what is to be committed.
+   * Returns false where the signal was aborted first.
+   */
+  async appendWithRoom(
+    make: () => { readonly lines: readonly string[]; readonly also?: () => void },
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    for (;;) {
+      await this.room(signal);
+      if (signal.aborted) return false;
+      const { lines, also } = make();
+      if (this.append(lines, also)) return true;
+      // where there is some room, but less than this takes, the file does not stay full
+      await sleep(RETRY_MS, signal);
     }
   }
 

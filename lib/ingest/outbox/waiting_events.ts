@@ -18,6 +18,10 @@ const INDEX = `
   CREATE INDEX IF NOT EXISTS outbox_aside ON outbox (attempts, seq) WHERE attempts > 0;
 `;
 
+/** An envelope of ingest's own making ends in its `via`. */
+const OLDEST_HEARD = `
+  SELECT line FROM outbox WHERE substr(line, -22) NOT LIKE '%,"via":"%' ORDER BY seq LIMIT 1`;
+
 const spooledLine = z.object({ event: z.object({ time_fired: z.string() }) });
 
 export interface OutboxRow {
@@ -88,9 +92,12 @@ export class WaitingEvents {
     return Number(row?.attempts ?? 0);
   }
 
-  /** When the event that has waited longest was fired, by Home Assistant's clock. */
+  /**
+   * When the event that has waited longest was fired, by Home Assistant's clock. What is filled in or
+   * imported is old before it waits, and does not count.
+   */
   oldestTimeFired(): string | undefined {
-    const row = this.#statements.get("SELECT line FROM outbox ORDER BY seq LIMIT 1").get();
+    const row = this.#statements.get(OLDEST_HEARD).get();
     const line = spooledLine.safeParse(
       row === undefined ? undefined : JSON.parse(String(row.line)),
     );

@@ -14,8 +14,9 @@ import {
 } from "./statistics_request.ts";
 
 const HELP = `ingest import-statistics: brings Home Assistant's hourly statistics of all years into
-measurement "statistics". The running ingest does the work; this starts it and shows its progress.
-Ended early, this lets the import go on; run again, it imports what has come since.
+measurement "statistics". The running ingest puts them into its outbox, as it does with every event;
+this starts that and shows its progress. Ended early, this lets the import go on; run again, it
+imports what has come since. An hour that the store refuses becomes a dead letter.
 
 Usage: ingest import-statistics [--since DATE] [--entities GLOB]
 

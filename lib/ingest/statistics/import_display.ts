@@ -24,18 +24,15 @@ export class ImportDisplay {
   }
 
   /** Returns the exit status. */
-  finish({ state, statistics, rows, skipped, refused, seconds, reason }: ImportProgress): number {
-    const { complain } = this.#output;
-    const left = skipped > 0
-      ? `, ${numberText(skipped)} left out (older than the store keeps, for example)`
-      : "";
+  finish({ state, statistics, rows, seconds, reason }: ImportProgress): number {
     this.#line.end(
       `Imported ${numberText(rows)} hours of ${numberText(statistics.done)} statistics in ` +
-        `${durationText(seconds)}${left}`,
+        `${durationText(seconds)}; ingest delivers what waits`,
     );
-    if (refused > 0) complain(`${numberText(refused)} hours cannot be stored: ${reason ?? ""}`);
-    if (state === "failed") complain(`Not everything is imported: ${reason ?? ""}`);
-    return state === "done" && refused === 0 ? 0 : 1;
+    if (state === "failed") {
+      this.#output.complain(`Not everything is imported: ${reason ?? ""}`);
+    }
+    return state === "done" ? 0 : 1;
   }
 }
 

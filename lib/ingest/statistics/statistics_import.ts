@@ -1,17 +1,14 @@
 /**
- * One import of long-term statistics: the hours that Home Assistant's recorder keeps forever,
- * straight to enrich. No outbox: what was not stored is asked for again. One request in flight at
- * either end, a month of one statistic at a time, and a cursor a statistic, so that a later import
- * goes on where this one was.
+ * One import of long-term statistics: the hours of years that Home Assistant's recorder keeps, into
+ * the outbox, where they are events like any other. A month of one statistic at a time, while there
+ * is room; its hours and the statistic's cursor are committed together, so that a later import goes
+ * on where this one was, however suddenly it ended.
  */
-import { MAX_BATCH_EVENTS, type RegistryNames } from "../../contract.ts";
+import type { RegistryNames } from "../../contract.ts";
 import { getLogger } from "../../log.ts";
 import { backoffMs, describeError, sleep } from "../../retry.ts";
-import { isFull } from "../../sqlite.ts";
 import { CommandFailed } from "../hass/connection.ts";
-import { DELIVERY_TIMES, type DeliveryTimes } from "../delivery/delivery_times.ts";
 import type { Outbox } from "../outbox/outbox.ts";
-import type { PostEvents } from "../delivery/post_events.ts";
 import { type ImportRequest, sinceMs } from "./statistics_request.ts";
 import {
   type EntityAttributes,
@@ -30,8 +27,8 @@ import type { StatisticsTally } from "./statistics_tally.ts";
 const MONTHS_DEADLINE_MS = 120_000;
 /** How often a command that Home Assistant answers with an error is tried: while it starts, it may. */
 const COMMAND_ATTEMPTS = 5;
-/** The longest that a Retry-After is obeyed. */
-const MAX_RETRY_AFTER_MS = 600_000;
+/** The pauses while Home Assistant is away. */
+const BACKOFF = { baseMs: 1_000, maxMs: 30_000 };
 
 const log = getLogger("ingest", "statistics");
 
@@ -49,11 +46,13 @@ export interface StatisticsOptions {
   readonly commands: () => HassCommands | undefined;
   /** What the registries say of an entity. */
   readonly names: (entityId: string) => RegistryNames | undefined;
-  readonly post: PostEvents;
-  /** Keeps the cursors. */
-  readonly outbox: Pick<Outbox, "meta" | "setMeta">;
+  /** Takes the hours, and keeps the cursors. */
+  readonly outbox: Pick<Outbox, "appendWithRoom" | "size" | "meta" | "setMeta">;
+  /** Why what waits in the outbox is not delivered, or undefined while it is. */
+  readonly undelivered: () => string | undefined;
   readonly source?: string;
-  readonly times?: Pick<DeliveryTimes, "patientDeadlineMs" | "backoffBaseMs" | "backoffMaxMs">;
+  /** Injected so that tests need not wait. */
+  readonly backoff?: typeof BACKOFF;
   /** The present, in milliseconds since 1970: hours that have not ended are read again later. */
   readonly nowMs?: () => number;
 }
@@ -63,8 +62,6 @@ export class StatisticsImport {
   readonly #tally: StatisticsTally;
   readonly #signal: AbortSignal;
   #failures = 0;
-  /** How many hours the next request to enrich may have. */
-  #limit = MAX_BATCH_EVENTS;
 
   constructor(options: StatisticsOptions, tally: StatisticsTally, signal: AbortSignal) {
     this.#options = options;
@@ -96,32 +93,35 @@ export class StatisticsImport {
     }
   }
 
-  /** Month by month, those alone that have hours. The cursor follows what enrich has answered for. */
+  /** Month by month, those alone that have hours. The cursor is the end of the last hour that was whole. */
   async #importOne(
     statistic: Statistic,
     fromMs: number | undefined,
     attributes: EntityAttributes | undefined,
   ): Promise<void> {
-    const { source, names, nowMs = Date.now } = this.#options;
+    const { outbox, source, names, nowMs = Date.now } = this.#options;
     const key = `statistics ${statistic.statistic_id}`;
-    let cursorMs = Number(this.#options.outbox.meta(key) ?? 0);
+    let cursorMs = Number(outbox.meta(key) ?? 0);
     const startMs = fromMs ?? cursorMs;
     // an import that begins behind the cursor leaves hours out, and must not move it
     const joins = startMs <= cursorMs;
     const months = await this.#rows(statistic, { period: "month", startMs });
     for (const [index, { start, end: endMs }] of months.entries()) {
       const page = { period: "hour", startMs: Math.max(start, startMs), endMs } as const;
+      // an hour that ends while this waits was not whole when it was read
+      const askedMs = nowMs();
       const rows = await this.#rows(statistic, page);
       const entityId = entityOf(statistic);
       const registry = entityId === undefined ? undefined : names(entityId);
-      await this.#post(
-        rows.filter(hasValue).map((row) =>
-          statisticsLine(statistic, row, { registry, attributes, source })
-        ),
+      const lines = rows.filter(hasValue).map((row) =>
+        statisticsLine(statistic, row, { registry, attributes, source })
       );
-      const ends = rows.map(({ end }) => end).filter((end) => end <= nowMs());
-      const reachedMs = Math.max(cursorMs, ...ends);
-      if (joins && reachedMs > cursorMs) this.#keep(key, cursorMs = reachedMs);
+      const ends = rows.map(({ end }) => end).filter((end) => end <= askedMs);
+      const reachedMs = joins ? Math.max(cursorMs, ...ends) : cursorMs;
+      if (lines.length > 0 || reachedMs > cursorMs) {
+        await this.#spool(lines, () => outbox.setMeta(key, String(reachedMs)));
+      }
+      cursorMs = reachedMs;
       this.#tally.reached((index + 1) / months.length);
     }
   }
@@ -133,13 +133,21 @@ export class StatisticsImport {
     return statisticsRowsSchema.parse(answer)[statistic.statistic_id] ?? [];
   }
 
-  /** Without room for its cursor an import goes on; a later one repeats some of it. */
-  #keep(key: string, cursorMs: number): void {
-    try {
-      this.#options.outbox.setMeta(key, String(cursorMs));
-    } catch (error) {
-      if (!isFull(error)) throw error;
-    }
+  /**
+   * Commits hours together with what `keepCursor` writes, once there is room for them.
+   * Throws where the signal is aborted, or SQLite fails.
+   */
+  async #spool(lines: readonly string[], keepCursor: () => void): Promise<void> {
+    const { outbox, undelivered } = this.#options;
+    this.#tally.waits(() => {
+      const what = outbox.size.full ? "the outbox is full" : "events wait in the outbox";
+      const why = undelivered();
+      return why === undefined ? what : `${what}: ${why}`;
+    });
+    await outbox.appendWithRoom(() => ({ lines, also: keepCursor }), this.#signal);
+    this.#signal.throwIfAborted();
+    this.#tally.spooled(lines.length);
+    this.#goesOn();
   }
 
   /**
@@ -166,52 +174,13 @@ export class StatisticsImport {
     }
   }
 
-  /** Posts until enrich has answered for every line. */
-  async #post(lines: readonly string[]): Promise<void> {
-    const { post, times = DELIVERY_TIMES } = this.#options;
-    for (let left = lines; left.length > 0;) {
-      const batch = left.slice(0, this.#limit);
-      const behind = left.slice(batch.length);
-      const outcome = await post(batch, times.patientDeadlineMs, this.#signal);
-      this.#signal.throwIfAborted();
-      if (outcome.kind === "failed") {
-        if (outcome.meaning === "too large" && batch.length === 1) {
-          this.#refuse(`enrich ${outcome.reason}`);
-          left = behind;
-          continue;
-        }
-        if (outcome.meaning !== "misconfigured") this.#halve(batch.length);
-        await this.#pause(`enrich ${outcome.reason}`, outcome.retryAfterMs);
-        continue;
-      }
-      const { stored, skipped, problems, pending } = outcome.answer;
-      this.#tally.answered(stored, Object.values(skipped).reduce((sum, n) => sum + n, 0));
-      for (const { reason } of problems) this.#refuse(reason);
-      left = [...batch.filter((_, index) => pending.includes(index)), ...behind];
-      if (pending.length < batch.length) {
-        this.#limit = Math.min(MAX_BATCH_EVENTS, this.#limit * 2);
-        this.#goesOn();
-      } else {
-        this.#halve(batch.length);
-        await this.#pause("the store is too slow");
-      }
+  async #pause(reason: string): Promise<void> {
+    if (this.#tally.waits(() => reason)) {
+      log.warn("The import of statistics waits: {reason}", { reason });
     }
-  }
-
-  #halve(sent: number): void {
-    this.#limit = Math.max(1, Math.floor(sent / 2));
-  }
-
-  #refuse(reason: string): void {
-    this.#tally.refused(reason);
-    log.warn("An hour of statistics cannot be stored: {reason}", { reason });
-  }
-
-  async #pause(reason: string, retryAfterMs = 0): Promise<void> {
-    if (this.#tally.waits(reason)) log.warn("The import of statistics waits: {reason}", { reason });
-    const { backoffBaseMs: baseMs, backoffMaxMs: maxMs } = this.#options.times ?? DELIVERY_TIMES;
-    const pauseMs = Math.max(baseMs / 2, backoffMs(this.#failures++, { baseMs, maxMs }));
-    await sleep(Math.max(pauseMs, Math.min(retryAfterMs, MAX_RETRY_AFTER_MS)), this.#signal);
+    const { backoff = BACKOFF } = this.#options;
+    const pauseMs = Math.max(backoff.baseMs / 2, backoffMs(this.#failures++, backoff));
+    await sleep(pauseMs, this.#signal);
     this.#signal.throwIfAborted();
   }
 

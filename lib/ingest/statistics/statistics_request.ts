@@ -30,16 +30,12 @@ const count = z.int().nonnegative();
 export const importProgressSchema = z.object({
   state: z.enum(["none", "running", "done", "failed"]),
   statistics: z.object({ done: count, to_do: count }),
-  /** Hours that the store has acknowledged. */
+  /** Hours that were put into the outbox. */
   rows: count,
-  /** Hours that enrich or the store leaves out, being older than the bucket keeps for example. */
-  skipped: count,
-  /** Hours that can never be stored. */
-  refused: count,
   rows_per_second: z.number().nonnegative(),
   seconds: z.number().nonnegative(),
   seconds_left: z.number().nonnegative().optional(),
-  /** What it waits for, why it failed, or why hours were refused. */
+  /** What it waits for, or why it failed. */
   reason: z.string().optional(),
 });
 export type ImportProgress = z.infer<typeof importProgressSchema>;

@@ -9,9 +9,7 @@ export class StatisticsTally {
   #done = 0;
   #part = 0;
   #rows = 0;
-  #skipped = 0;
-  #refused = 0;
-  #waitsFor: string | undefined;
+  #waitsFor: (() => string) | undefined;
   #problem: string | undefined;
 
   /** How many statistics there are. */
@@ -30,21 +28,14 @@ export class StatisticsTally {
     this.#done++;
   }
 
-  /** What enrich has answered for. */
-  answered(stored: number, skipped: number): void {
-    this.#rows += stored;
-    this.#skipped += skipped;
+  /** So many hours are in the outbox. */
+  spooled(hours: number): void {
+    this.#rows += hours;
   }
 
-  /** An hour can never be stored. */
-  refused(reason: string): void {
-    this.#refused++;
-    this.#problem = reason;
-  }
-
-  /** Something is in the way. Returns whether that is news. */
-  waits(reason: string): boolean {
-    const isNews = this.#waitsFor !== reason;
+  /** Something is in the way; `reason` is asked whenever it is shown. Returns whether that is news. */
+  waits(reason: () => string): boolean {
+    const isNews = this.#waitsFor?.() !== reason();
     this.#waitsFor = reason;
     return isNews;
   }
@@ -76,12 +67,10 @@ export class StatisticsTally {
       state: this.running ? "running" : this.#state,
       statistics: { done: this.#done, to_do: this.#statistics - this.#done },
       rows: this.#rows,
-      skipped: this.#skipped,
-      refused: this.#refused,
       rows_per_second: Math.round(this.#rows / Math.max(seconds, 0.001)),
       seconds: Math.round(seconds),
       seconds_left: this.running && part > 0 ? Math.round(seconds * (1 - part) / part) : undefined,
-      reason: this.#waitsFor ?? this.#problem,
+      reason: this.#waitsFor?.() ?? this.#problem,
     };
   }
 }
@@ -91,8 +80,6 @@ export const NO_IMPORT: ImportProgress = {
   state: "none",
   statistics: { done: 0, to_do: 0 },
   rows: 0,
-  skipped: 0,
-  refused: 0,
   rows_per_second: 0,
   seconds: 0,
 };

@@ -3,8 +3,10 @@ import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import type { OutboxCounters } from "../../../lib/ingest/outbox/ledger.ts";
 import { openOutbox } from "../../../lib/ingest/outbox/open_outbox.ts";
+import { envelopeLine } from "../../../lib/ingest/outbox/envelope.ts";
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { TemporaryFolder } from "../../temporary.ts";
+import { until } from "../../until.ts";
 
 const MAX_BYTES = 50_000_000;
 const ALL = { maxEvents: 1_000_000, maxBytes: 1e12 };
@@ -232,6 +234,32 @@ Deno.test("Outbox that is full refuses and counts, drains, and takes events agai
   assertEquation(outbox.counters());
 });
 
+Deno.test("Outbox takes what can wait once there is room for all of it, and lets others work meanwhile", async () => {
+  using folder = new TemporaryFolder();
+  using outbox = open(folder.file("outbox.sqlite"), 8_000_000);
+  const large = Array.from({ length: 1_500 }, () => "x".repeat(1_000));
+  // 8 MB less the write-ahead log: there is room for some more, but not for as much again
+  assert.ok(outbox.append(large));
+  const stop = new AbortController();
+  let made = 0;
+  const taken = outbox.appendWithRoom(() => {
+    made++;
+    return { lines: [...large, ...large], also: () => outbox.setMeta("cursor", "1") };
+  }, stop.signal);
+  await until(() => made > 1, "it has tried again");
+  assert.equal(outbox.counters().received, 1_500, "nothing of it is taken");
+  assert.equal(outbox.meta("cursor"), undefined);
+  outbox.settle(done(outbox.waiting.peek({ ...ALL, maxEvents: 1_500 })));
+  assert.equal(await taken, true);
+  assert.equal(outbox.counters().received, 4_500);
+  assert.equal(outbox.meta("cursor"), "1");
+
+  const waits = outbox.appendWithRoom(() => ({ lines: ["one more"] }), stop.signal);
+  stop.abort();
+  assert.equal(await waits, false, "too many wait, and nobody delivers");
+  assert.equal(outbox.counters().received, 4_500);
+});
+
 Deno.test("Outbox keeps meta with the lines it was committed with", () => {
   using folder = new TemporaryFolder();
   const path = folder.file("outbox.sqlite");
@@ -287,10 +315,15 @@ Deno.test("openOutbox sets a damaged file aside and begins a new one", () => {
   assert.match(Deno.readTextFileSync(setAside ?? ""), /^no database/);
 });
 
-Deno.test("Outbox tells when the event that waits longest was fired", () => {
+Deno.test("Outbox tells when the event that waits longest was fired, of those that were heard", () => {
   using folder = new TemporaryFolder();
   using outbox = open(folder.file("outbox.sqlite"));
   assert.equal(outbox.waiting.oldestTimeFired(), undefined);
+  const old = JSON.stringify({ event_type: "x", time_fired: "2019-06-25T21:20:05.162552+00:00" });
+  const registry = { name: "A name" };
+  const ways = ["history", "snapshot", "registry", "statistics"] as const;
+  outbox.append(ways.map((via) => envelopeLine(old, { registry, source: "house", via })));
+  assert.equal(outbox.waiting.oldestTimeFired(), undefined, "it was old before it waited");
   outbox.append(['{"event":{"time_fired":"2026-06-25T21:20:05.162552+00:00"}}', "later"]);
   assert.equal(outbox.waiting.oldestTimeFired(), "2026-06-25T21:20:05.162552+00:00");
 });

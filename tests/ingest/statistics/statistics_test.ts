@@ -3,7 +3,16 @@ import { z } from "zod";
 import type { Connection } from "../../../lib/ingest/hass/connection.ts";
 import type { HassCommands } from "../../../lib/ingest/statistics/statistics_import.ts";
 import { allStored } from "../../stand_ins/fake_enrich.ts";
-import { connect, type Data, FIRST_MS, HOUR_MS, hours, importing, SOLAR } from "./importing.ts";
+import {
+  connect,
+  type Data,
+  FIRST_MS,
+  HOUR_MS,
+  hours,
+  HOUSE,
+  importing,
+  SOLAR,
+} from "./importing.ts";
 import { SimulatedHomeAssistant } from "../../simulator/home_assistant.ts";
 import { readRecording, RECORDED } from "../../simulator/recording.ts";
 import { STATISTICS_TYPES } from "../../simulator/statistics.ts";
@@ -112,20 +121,13 @@ Deno.test("Statistics come hour by hour, in the unit and under the names that st
       assert.deepEqual(names, event.data.entity_id ? registry : undefined);
       assert.deepEqual([via, source, event.origin], ["statistics", "home", "LOCAL"]);
     }
-    const { state, rows, refused, statistics: { done, to_do } } = statistics.progress;
-    assert.deepEqual([state, rows, refused, done, to_do], ["done", 200, 0, 2, 0]);
+    const { state, rows, statistics: { done, to_do } } = statistics.progress;
+    assert.deepEqual([state, rows, done, to_do], ["done", 200, 2, 0]);
   }, { names: () => registry, source: "home" });
 });
 
-Deno.test("Statistics are read and sent a month of one statistic at a time", async () => {
-  let inFlight = 0;
-  await importing(async ({ hass, enrich, imported }) => {
-    enrich.answering = async (lines) => {
-      assert.equal(++inFlight, 1);
-      await new Promise((resolve) => setTimeout(resolve));
-      inFlight--;
-      return allStored(lines);
-    };
+Deno.test("Statistics are read and spooled a month of one statistic at a time", async () => {
+  await importing(async ({ hass, imported, outbox }) => {
     await imported();
     const asked = hass.received.filter(({ period }) => period === "hour");
     const day = (time: unknown) => String(time).slice(0, 10);
@@ -142,16 +144,19 @@ Deno.test("Statistics are read and sent a month of one statistic at a time", asy
         ["energy:solar", "2024-02-01", "2024-03-01"],
       ],
     );
-    assert.deepEqual(enrich.requests.map(({ length }) => length), [48, 52, 48, 52]);
+    assert.deepEqual(outbox.appends, [48, 52, 48, 52]);
     // a unit that is changed meanwhile does not change the values under its old name
     assert.deepEqual(asked[0]?.units, { temperature: "°C" });
   });
 });
 
 Deno.test("Statistics imported again are those that have come since, even after a restart", async () => {
-  await importing(async ({ hass, imported, restart }) => {
+  await importing(async ({ hass, imported, outbox, restart }) => {
     assert.equal((await imported()).length, 200);
     assert.deepEqual(await imported(), []);
+    assert.equal(outbox.appends.length, 4, "nothing new asks for no room");
+    // as release 0.1.0 keeps it
+    assert.equal(outbox.meta("statistics energy:solar"), String(FIRST_MS + 100 * HOUR_MS));
     hass.statistics.import(SOLAR, hours(2, () => ({ sum: 1 }), FIRST_MS + 100 * HOUR_MS));
     await restart();
     const starts = (await imported()).map(({ statistic_id, start }) => [statistic_id, start]);
@@ -162,83 +167,118 @@ Deno.test("Statistics imported again are those that have come since, even after 
   });
 });
 
-Deno.test("An import that ingest's end interrupts goes on with the page that it was at", async () => {
-  await importing(async ({ enrich, statistics, restart, imported }) => {
-    enrich.answering = (lines, request) =>
-      request <= 2 ? allStored(lines) : Response.json({ detail: "no" }, { status: 500 });
+/** Everything that waits. */
+const ALL = { maxEvents: 1_000_000, maxBytes: 1e12 };
+const away = () => Response.json({ detail: "Event processing failed" }, { status: 500 });
+/** Months of 48, 696, 744, 720 and 292 hours. */
+const LONG = hours(2_500, (i) => ({ mean: i, min: 0, max: 9_999 }));
+
+Deno.test("An import that is killed at any moment goes on where it was: it loses and repeats nothing", async () => {
+  await importing(async (setup) => {
+    // all stays in the file
+    setup.enrich.answering = away;
+    const spoolAll = async () => {
+      assert.ok(setup.statistics.start({}));
+      await until(() => setup.statistics.progress.state === "done", "it is imported");
+      return setup.outbox.waiting.peek(ALL).map(({ line }) => {
+        const { statistic_id, start } = JSON.parse(line).event.data;
+        return `${statistic_id} ${start}`;
+      });
+    };
+    const copies: string[] = [];
+    setup.outbox.onWrite = () => {
+      const copy = setup.folder.file(`killed-${copies.length}.sqlite`);
+      for (const part of ["", "-wal"]) {
+        Deno.copyFileSync(setup.folder.file("outbox.sqlite") + part, copy + part);
+      }
+      copies.push(copy);
+    };
+    const whole = await spoolAll();
+    assert.equal(new Set(whole).size, 200);
+    const held = new Set<number>();
+    for (const copy of copies) {
+      await setup.restart(copy);
+      held.add(setup.outbox.counters().received);
+      assert.deepEqual(await spoolAll(), whole, copy);
+    }
+    assert.deepEqual([...held], [0, 48, 100, 148, 200], "it was killed at every page");
+  });
+});
+
+Deno.test("While enrich is away an import waits, says why, and goes on after ingest's end", async () => {
+  await importing(async (setup) => {
+    const { enrich, hass, statistics, imported } = setup;
+    hass.statistics.import(HOUSE, LONG);
+    enrich.answering = away;
     assert.ok(statistics.start({}));
-    await until(() => enrich.requests.length > 3, "the third page is tried");
-    const before = new Set(enrich.stored);
-    await restart();
+    await until(
+      () =>
+        statistics.progress.reason?.startsWith("events wait in the outbox: enrich answered 500"),
+      "it says so",
+    );
+    assert.equal(statistics.progress.state, "running");
+    assert.equal(statistics.progress.rows, 48 + 696 + 744 + 720);
+    // an event that is live does not wait for it
+    setup.outbox.add({ line: "{}" });
+    setup.outbox.flush();
+    assert.equal(setup.outbox.counters().waiting, 48 + 696 + 744 + 720 + 1);
+    await setup.restart();
     assert.equal(statistics.progress.state, "failed");
     assert.equal(statistics.progress.reason, "ingest was stopped");
+    assert.equal(setup.outbox.counters().waiting, 48 + 696 + 744 + 720 + 1);
     enrich.answering = (lines) => allStored(lines);
-    await imported();
-    const repeated = enrich.requests.slice(2).flat().filter((line) => before.has(line));
-    assert.deepEqual(repeated, []);
-    assert.equal(before.size, 100);
-    assert.equal(new Set(enrich.stored).size, 200);
+    assert.ok(setup.statistics.start({}));
+    await until(() => setup.statistics.progress.state === "done", "it is imported");
+    await setup.allDelivered();
+    assert.equal(setup.statistics.progress.reason, undefined);
+    assert.equal(setup.outbox.counters().received, 2_601);
+    assert.equal(new Set(enrich.stored).size, 2_601);
+    assert.deepEqual(await imported(), []);
   });
 });
 
-Deno.test("Statistics wait for enrich, repeat the same page in smaller parts, and lose nothing", async () => {
-  await importing(async ({ enrich, imported, statistics }) => {
-    let away = true;
-    enrich.answering = (lines) =>
-      away
-        ? Response.json({ detail: "Event processing failed" }, { status: 500 })
-        : allStored(lines);
-    const ended = imported();
-    await until(() => enrich.requests.length > 6, "it has been tried often");
-    assert.match(statistics.progress.reason ?? "", /^enrich answered 500 Event processing failed/);
-    away = false;
-    assert.equal((await ended).length, 200);
-    assert.equal(new Set(enrich.stored).size, 200);
-    const sizes = enrich.requests.map(({ length }) => length).join(" ");
-    assert.match(sizes, /^48 24 12 6 3 1 (1 )+2 4 8 16 17 52 48 52$/);
+Deno.test("While the outbox's file is full an import waits, says why, and loses nothing", async () => {
+  await importing(async ({ enrich, hass, outbox, statistics, allDelivered }) => {
+    hass.statistics.import(HOUSE, LONG);
+    enrich.answering = away;
+    const large = `{"text":"${"x".repeat(20_000)}"}`;
+    let n = 0;
+    // room for the first page, but not for the second
+    while (outbox.size.fullness < 0.97) assert.ok(outbox.append([large])), n++;
+    assert.ok(statistics.start({}));
+    await until(
+      () => statistics.progress.reason?.startsWith("the outbox is full: enrich answered 500"),
+      "it says so",
+    );
+    assert.equal(statistics.progress.rows, 48);
+    assert.equal(outbox.counters().received, n + 48);
+    enrich.answering = (lines) => allStored(lines);
+    await until(() => statistics.progress.state === "done", "it is imported");
+    await allDelivered();
+    assert.equal(outbox.counters().delivered, n + 2_600);
+    assert.equal(new Set(enrich.stored).size, 1 + 2_600);
+    assert.deepEqual([...outbox.counters().dropped], [["outbox_full", 0]]);
+  }, { maxBytes: 8_000_000 });
+});
+
+Deno.test("An hour that the store refuses becomes a dead letter, and keeps no other", async () => {
+  await importing(async ({ enrich, imported, outbox, statistics }) => {
+    const odd = '"mean":20.5,';
+    enrich.answering = (lines) => {
+      const problems = lines.flatMap((line, index) =>
+        line.includes(odd) ? [{ index, event_id: "x", reason: "field type conflict" }] : []
+      );
+      return allStored(lines, { stored: lines.length - problems.length, problems });
+    };
+    await imported();
     assert.equal(statistics.progress.state, "done");
-    assert.equal(statistics.progress.reason, undefined);
-  });
-});
-
-Deno.test("Statistics hold everything while SERVICE_TOKEN is wrong", async () => {
-  await importing(async ({ enrich, imported }) => {
-    enrich.answering = (lines, request) =>
-      request > 3 ? allStored(lines) : Response.json({ detail: "no" }, { status: 401 });
-    assert.equal((await imported()).length, 200);
-    assert.deepEqual(enrich.requests.map(({ length }) => length), [48, 48, 48, 48, 52, 48, 52]);
-  });
-});
-
-Deno.test("Statistics send pending hours again, and count what is refused or left out", async () => {
-  await importing(async ({ enrich, imported, statistics }) => {
-    const problems = [{ index: 0, event_id: "x", reason: "field type conflict" }];
-    enrich.answering = (lines, request) =>
-      request > 1 ? allStored(lines) : allStored(lines, {
-        status: "partial",
-        stored: 40,
-        skipped: { retention: 5 },
-        problems,
-        pending: [46, 47],
-      });
-    await imported();
-    assert.deepEqual(enrich.requests[1], enrich.requests[0]?.slice(46));
-    const { state, rows, skipped, refused, reason } = statistics.progress;
-    assert.deepEqual([state, rows, skipped, refused], ["done", 194, 5, 1]);
-    assert.equal(reason, "field type conflict");
-  });
-});
-
-Deno.test("An hour that alone is too large is refused, and only that", async () => {
-  await importing(async ({ enrich, imported, statistics }) => {
-    const large = '"mean":20.5,';
-    enrich.answering = (lines) =>
-      lines.some((line) => line.includes(large))
-        ? Response.json({ detail: "too large" }, { status: 413 })
-        : allStored(lines);
-    assert.equal((await imported()).length, 199);
-    assert.equal(statistics.progress.refused, 1);
-    assert.match(statistics.progress.reason ?? "", /^enrich answered 413 too large/);
+    assert.equal(outbox.counters().delivered, 199);
+    const page = await outbox.deadLetters.list({ limit: 10 }, new AbortController().signal);
+    const [letter] = page?.letters ?? [];
+    assert.deepEqual(page?.by_reason, [{ reason: "field type conflict", count: 1 }]);
+    assert.equal(letter?.entity_id, "sensor.house");
+    assert.match(outbox.deadLetters.get(letter?.seq ?? 0)?.line ?? "", new RegExp(odd));
+    assert.deepEqual(await imported(), [], "it is not asked for again");
   });
 });
 
@@ -309,7 +349,7 @@ Deno.test("An import that begins at a date does not keep a later one from what w
   });
 });
 
-Deno.test("An hour that says nothing is not sent", async () => {
+Deno.test("An hour that says nothing is not spooled", async () => {
   await importing(async ({ hass, imported }) => {
     hass.statistics.import(SOLAR, hours(3, () => ({})));
     assert.equal((await imported()).length, 197);
@@ -318,9 +358,14 @@ Deno.test("An hour that says nothing is not sent", async () => {
 
 Deno.test("An hour that has not ended is read again the next time", async () => {
   let nowMs = FIRST_MS + 99.5 * HOUR_MS;
-  await importing(async ({ imported }) => {
-    assert.equal((await imported()).length, 200);
+  await importing(async ({ holdPage, imported, statistics }) => {
+    const release = holdPage(4);
+    const ended = imported();
+    await until(() => statistics.progress.rows === 148, "the last page is asked for");
+    // what ends now was not whole when Home Assistant was asked
     nowMs += HOUR_MS;
+    release();
+    assert.equal((await ended).length, 200);
     const starts = (await imported()).map(({ start }) => start);
     assert.deepEqual(starts, Array(2).fill("2024-02-03T03:00:00.000000+00:00"));
     assert.deepEqual(await imported(), []);
