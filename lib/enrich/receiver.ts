@@ -11,7 +11,8 @@ import {
 } from "../contract.ts";
 import { memberText } from "../json_text.ts";
 import { deadline, describeError } from "../retry.ts";
-import { failure, readBody } from "../serve/server.ts";
+import { jsonIn, readBody } from "../serve/body.ts";
+import { failure } from "../serve/server.ts";
 import { EventCounters } from "./event_counters.ts";
 import { eventId } from "./event_id.ts";
 import { EventProblem } from "./event_problem.ts";
@@ -97,12 +98,7 @@ export class Receiver {
   }
 
   async #one(body: string, signal: AbortSignal): Promise<Response> {
-    let json: unknown;
-    try {
-      json = JSON.parse(body);
-    } catch (error) {
-      return failure(400, `The body is no JSON: ${describeError(error)}`);
-    }
+    const json = jsonIn(body);
     this.counters.received++;
     const event = eventSchema.safeParse(json);
     if (!event.success) return this.#refuse(describeIssues(event.error));

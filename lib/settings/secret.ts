@@ -1,4 +1,5 @@
 /** Secrets: out of a variable, a file, or a credential of systemd. */
+import { existsSync } from "node:fs";
 import { rememberSecret } from "../log.ts";
 import { readTextFile } from "./text_file.ts";
 
@@ -33,7 +34,7 @@ export function findSecret(
   if (value !== undefined) return checked(givenSecret(name, value));
   if (file !== undefined) return checked(() => secretOfFile(`${name}_FILE`, name, file));
   const directory = env.CREDENTIALS_DIRECTORY;
-  if (directory === undefined || !exists(`${directory}/${name}`)) return undefined;
+  if (directory === undefined || !existsSync(`${directory}/${name}`)) return undefined;
   return checked(() => secretOfFile("The credential", name, `${directory}/${name}`));
 }
 
@@ -45,15 +46,6 @@ export function givenSecret(name: SecretName, text: string): Secret {
 function checked(secret: Secret): Secret {
   secret();
   return secret;
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false; // systemd was given other credentials only
-  }
 }
 
 function secretOfText(name: SecretName, raw: string): string {

@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
-import { createApp, type HealthReason, listen, readBody } from "../../lib/serve/server.ts";
-
-const BODY = { maxBytes: 10, deadlineMs: 100 };
+import { createApp, type HealthReason, listen } from "../../lib/serve/server.ts";
 
 function app(
   { token, reasons = [], notes }: {
@@ -18,7 +16,6 @@ function app(
     metrics: () => "a_total 1\n",
     status: () => ({ detail: "<script>" }),
   });
-  served.post("/body", async (c) => c.text(await readBody(c.req.raw, BODY)));
   served.get("/broken", () => {
     throw new Error("something http://me:pass@host broke");
   });
@@ -114,34 +111,6 @@ Deno.test("Server takes a browser's word that a page is its own, behind a proxy 
   }
   // a name that somebody points here is no loopback name, whatever the browser says
   assert.equal((await behindProxy("same-origin", { host: "evil.example" })).status, 403);
-});
-
-Deno.test("Server refuses a body above the limit, told or untold", async () => {
-  const post = app();
-  assert.equal(
-    await (await post("/body", { method: "POST", body: "ten bytes!" })).text(),
-    "ten bytes!",
-  );
-  const told = { "content-length": "11" };
-  assert.equal(
-    (await post("/body", { method: "POST", body: "x".repeat(11), headers: told })).status,
-    413,
-  );
-  const stream = new ReadableStream({
-    start(controller) {
-      for (let i = 0; i < 11; i++) controller.enqueue(new Uint8Array([120]));
-      controller.close();
-    },
-  });
-  assert.equal((await post("/body", { method: "POST", body: stream })).status, 413);
-});
-
-Deno.test("Server does not wait forever for a body, nor take one that is no UTF-8", async () => {
-  const post = app();
-  const never = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => {}) });
-  assert.equal((await post("/body", { method: "POST", body: never })).status, 408);
-  const invalid = await post("/body", { method: "POST", body: new Uint8Array([0xff]) });
-  assert.equal(invalid.status, 400);
 });
 
 Deno.test("Server answers its own failure with 500, and without a secret", async () => {

@@ -9,19 +9,10 @@ import {
   type RegistryNames,
   registryNamesSchema,
 } from "../../contract.ts";
+import { listOf } from "../hass/answer_list.ts";
 
 const text = z.string().nullish().catch(undefined);
 const texts = z.array(z.string()).nullish().catch(undefined);
-
-/** Entries that cannot be read are left out: one odd entry must not cost all names. */
-function listOf<T extends z.ZodType>(entry: T) {
-  return z.array(z.unknown()).transform((entries) =>
-    entries.flatMap((raw) => {
-      const parsed = entry.safeParse(raw);
-      return parsed.success ? [parsed.data] : [];
-    })
-  );
-}
 
 /** The answers of `config/*_registry/list` and of `get_states`, as far as they are used. */
 export const registryListsSchema = z.object({

@@ -1,4 +1,5 @@
 /** Whether this process runs in a container. */
+import { existsSync } from "node:fs";
 import type { Environment } from "../../settings/settings_reader.ts";
 
 /** Files that Docker and Podman put there. */
@@ -6,14 +7,6 @@ export const CONTAINER_MARKS: readonly string[] = ["/.dockerenv", "/run/.contain
 
 /** Also where the environment says so: Podman, systemd-nspawn and LXC set `container`. */
 export function isInContainer(env: Environment, marks: readonly string[]): boolean {
-  return Boolean(env.container || env.KUBERNETES_SERVICE_HOST) || marks.some(exists);
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false; // not there, or not to be read
-  }
+  return Boolean(env.container || env.KUBERNETES_SERVICE_HOST) ||
+    marks.some((mark) => existsSync(mark));
 }

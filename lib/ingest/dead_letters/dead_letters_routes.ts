@@ -2,8 +2,8 @@
 import type { Context, Hono } from "hono";
 import { describeIssues } from "../../contract.ts";
 import { getLogger } from "../../log.ts";
-import { describeError } from "../../retry.ts";
-import { failure, readBody } from "../../serve/server.ts";
+import { jsonIn, readBody } from "../../serve/body.ts";
+import { failure } from "../../serve/server.ts";
 import type { DeadLetters, Moved } from "../outbox/dead_letters.ts";
 import {
   DEAD_LETTERS_PATH,
@@ -46,13 +46,7 @@ async function move(
     return failure(415, `Content-Type must be application/json, not ${type ?? "absent"}`);
   }
   const body = await readBody(c.req.raw, { maxBytes: 100_000, deadlineMs: 10_000 });
-  let json: unknown;
-  try {
-    json = JSON.parse(body);
-  } catch (error) {
-    return failure(400, `The body is no JSON: ${describeError(error)}`);
-  }
-  const request = deadLetterMoveSchema.safeParse(json);
+  const request = deadLetterMoveSchema.safeParse(jsonIn(body));
   if (!request.success) return failure(422, describeIssues(request.error));
   const { all: _, ...selection } = request.data;
   const { moved, stopped } = await letters[action](selection, stopping);

@@ -1,13 +1,11 @@
 /** `ingest import-statistics`: has the running ingest import, through its routes, and shows how far it is. */
-import { parseArgs } from "node:util";
-import { type CommandOutput, complainOf, WrongUse } from "../../program/command.ts";
-import { describeError, sleep } from "../../retry.ts";
+import { argumentsOf, type CommandOutput, complainOf, WrongUse } from "../../program/command.ts";
+import { sleep } from "../../retry.ts";
 import type { Environment } from "../../settings/settings_reader.ts";
 import { ImportDisplay } from "./import_display.ts";
 import { findProgram, ProgramAway, type RunningProgram } from "../../program/running_program.ts";
 import {
   IMPORT_PATH,
-  type ImportProgress,
   importProgressSchema,
   type ImportRequest,
   importRequestSchema,
@@ -49,16 +47,12 @@ export async function importStatistics(
 /** Undefined where only help is wanted. */
 function requestOf(args: readonly string[]): ImportRequest | undefined {
   const option = { type: "string" } as const;
-  let values: { since?: string; entities?: string; help?: boolean };
-  try {
-    ({ values } = parseArgs({
-      args: [...args],
-      options: { since: option, entities: option, help: { type: "boolean", short: "h" } },
-    }));
-  } catch (error) {
-    throw new WrongUse(`${describeError(error)}; see --help`);
-  }
-  const { help, ...given } = values;
+  const options = {
+    since: option,
+    entities: option,
+    help: { type: "boolean", short: "h" },
+  } as const;
+  const { help, ...given } = argumentsOf({ args: [...args], options }).values;
   if (help) return undefined;
   const request = importRequestSchema.safeParse(given);
   if (request.success) return request.data;
@@ -71,10 +65,6 @@ async function start(ingest: RunningProgram, request: ImportRequest): Promise<bo
   const answer = await ingest.post(IMPORT_PATH, request);
   if (answer.status !== 202 && answer.status !== 409) throw ingest.refusal(answer);
   return answer.status === 202;
-}
-
-async function progressOf(ingest: RunningProgram): Promise<ImportProgress> {
-  return ingest.bodyOf(await ingest.get(IMPORT_PATH), importProgressSchema);
 }
 
 async function follow(
@@ -93,7 +83,7 @@ async function follow(
   let heardMs = performance.now();
   for (;;) {
     try {
-      const progress = await progressOf(ingest);
+      const progress = ingest.bodyOf(await ingest.get(IMPORT_PATH), importProgressSchema);
       heardMs = performance.now();
       // ingest was started anew; it goes on where it was
       if (progress.state === "none") await start(ingest, request);

@@ -3,7 +3,8 @@ import type { Hono } from "hono";
 import { describeIssues } from "../../contract.ts";
 import { getLogger } from "../../log.ts";
 import { describeError } from "../../retry.ts";
-import { failure, readBody } from "../../serve/server.ts";
+import { jsonIn, readBody } from "../../serve/body.ts";
+import { failure } from "../../serve/server.ts";
 import { StatisticsImport, type StatisticsOptions } from "./statistics_import.ts";
 import {
   IMPORT_PATH,
@@ -47,13 +48,7 @@ export class Statistics {
     app.get(IMPORT_PATH, (c) => c.json({ ...this.progress, skipped: 0, refused: 0 }));
     app.post(IMPORT_PATH, async (c) => {
       const body = await readBody(c.req.raw, { maxBytes: 10_000, deadlineMs: 10_000 });
-      let json: unknown;
-      try {
-        json = body.trim() === "" ? {} : JSON.parse(body);
-      } catch (error) {
-        return failure(400, `The body is no JSON: ${describeError(error)}`);
-      }
-      const request = importRequestSchema.safeParse(json);
+      const request = importRequestSchema.safeParse(body.trim() === "" ? {} : jsonIn(body));
       if (!request.success) return failure(422, describeIssues(request.error));
       if (this.start(request.data)) return c.json(this.progress, 202);
       return failure(409, `An import is under way already, see GET ${IMPORT_PATH}`);

@@ -5,20 +5,11 @@
 import { z } from "zod";
 import { type RegistryNames, STATISTICS_VALUES, type StatisticsHour } from "../../contract.ts";
 import { formatTimeUs } from "../../time.ts";
+import { listOf } from "../hass/answer_list.ts";
 import { envelopeLine } from "../outbox/envelope.ts";
 
 const text = z.string().nullish().catch(undefined);
 const value = z.number().nullish().catch(undefined);
-
-/** The entries that can be read. */
-function listOf<T extends z.ZodType>(entry: T) {
-  return z.array(z.unknown()).transform((entries) =>
-    entries.flatMap((raw) => {
-      const parsed = entry.safeParse(raw);
-      return parsed.success ? [parsed.data] : [];
-    })
-  );
-}
 
 /** The answer to `recorder/list_statistic_ids`. */
 export const statisticsListSchema = listOf(z.object({
