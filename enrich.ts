@@ -1,11 +1,6 @@
 /** enrich: gives events their meaning and stores them in InfluxDB, or in the local store where none is set. */
 import { checkStore } from "./lib/enrich/commands/check_store.ts";
-import { type Command, processOutput } from "./lib/program/command.ts";
-import {
-  type EnrichSettings,
-  enrichSettings,
-  readEnvironment,
-} from "./lib/settings/program_settings.ts";
+import { type EnrichSettings, enrichSettings } from "./lib/settings/program_settings.ts";
 import { ConfigWatch } from "./lib/enrich/rules/config_watch.ts";
 import { exportStore } from "./lib/enrich/commands/export_command.ts";
 import { InfluxDb } from "./lib/enrich/influxdb/influxdb.ts";
@@ -20,7 +15,6 @@ import {
 } from "./lib/enrich/enrich_report.ts";
 import { schemaOf } from "./lib/enrich/schema.ts";
 import { StoreUnavailable } from "./lib/enrich/store.ts";
-import { health } from "./lib/program/health_command.ts";
 import { getLogger } from "./lib/log.ts";
 import { addPage } from "./lib/pages/page.ts";
 import { runProgram, STOP_MS } from "./lib/program/program.ts";
@@ -116,14 +110,6 @@ export async function enrich(
 }
 
 if (import.meta.main) {
-  const [name = "", ...args] = Deno.args;
-  const commands = new Map<string, Command>([
-    ["check", checkStore],
-    ["export", exportStore],
-    ["health", (_args, env, output) => health("enrich", env, output)],
-  ]);
-  const command = commands.get(name);
-  if (command) Deno.exit(await command(args, readEnvironment, processOutput("enrich")));
   const help = `enrich: gives Home Assistant's events their meaning and stores them.
 
 Usage: enrich [--help] [--version]
@@ -135,9 +121,12 @@ Usage: enrich [--help] [--version]
 Settings, from the environment or an .env in the working directory:
 ${settingsHelp("enrich")}`;
   Deno.exit(
-    await runProgram(
-      { name: "enrich", help, readSettings: enrichSettings, run: enrich },
-      Deno.args,
-    ),
+    await runProgram({
+      name: "enrich",
+      help,
+      commands: { check: checkStore, export: exportStore },
+      readSettings: enrichSettings,
+      run: enrich,
+    }, Deno.args),
   );
 }

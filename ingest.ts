@@ -1,13 +1,7 @@
 /** ingest: Home Assistant's WebSocket API → a durable outbox → `POST /events` of enrich. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { type Command, processOutput } from "./lib/program/command.ts";
-import {
-  type IngestSettings,
-  ingestSettings,
-  readEnvironment,
-} from "./lib/settings/program_settings.ts";
-import { health } from "./lib/program/health_command.ts";
+import { type IngestSettings, ingestSettings } from "./lib/settings/program_settings.ts";
 import { Capture } from "./lib/ingest/capture/capture.ts";
 import { checkIngest } from "./lib/ingest/check/check_ingest.ts";
 import { deadLetters } from "./lib/ingest/dead_letters/dead_letters_command.ts";
@@ -119,15 +113,6 @@ async function captureAndDeliver(
 }
 
 if (import.meta.main) {
-  const [name = "", ...args] = Deno.args;
-  const commands = new Map<string, Command>([
-    ["import-statistics", importStatistics],
-    ["dead-letters", deadLetters],
-    ["check", checkIngest],
-    ["health", (_args, env, output) => health("ingest", env, output)],
-  ]);
-  const command = commands.get(name);
-  if (command) Deno.exit(await command(args, readEnvironment, processOutput("ingest")));
   const help = `ingest: writes down everything that Home Assistant says, and delivers it to enrich.
 
 Usage: ingest [--help] [--version]
@@ -139,9 +124,16 @@ Usage: ingest [--help] [--version]
 Settings, from the environment or an .env in the working directory:
 ${settingsHelp("ingest")}`;
   Deno.exit(
-    await runProgram(
-      { name: "ingest", help, readSettings: ingestSettings, run: ingest },
-      Deno.args,
-    ),
+    await runProgram({
+      name: "ingest",
+      help,
+      commands: {
+        "import-statistics": importStatistics,
+        "dead-letters": deadLetters,
+        check: checkIngest,
+      },
+      readSettings: ingestSettings,
+      run: ingest,
+    }, Deno.args),
   );
 }

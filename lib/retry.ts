@@ -40,15 +40,18 @@ export function backoffMs(
   return random() * Math.min(maxMs, baseMs * 2 ** Math.min(attempt, 30));
 }
 
-/** Milliseconds that a `Retry-After` header asks for (seconds or an HTTP date, RFC 9110 10.2.3), or undefined. */
+/** The longest that a `Retry-After` is obeyed. */
+const MAX_RETRY_AFTER_MS = 600_000;
+
+/** Milliseconds that a `Retry-After` header asks for (seconds or an HTTP date, RFC 9110 10.2.3), ten minutes at the most. */
 export function retryAfterMs(
   header: string | null,
   nowMs = Date.now(),
 ): number | undefined {
   if (header === null) return undefined;
-  if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1000;
+  if (/^\s*\d+\s*$/.test(header)) return Math.min(Number(header) * 1000, MAX_RETRY_AFTER_MS);
   const date = Date.parse(header);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
+  return Number.isNaN(date) ? undefined : Math.min(Math.max(0, date - nowMs), MAX_RETRY_AFTER_MS);
 }
 
 /** Waits; ends early, without an error, when the signal is aborted. */

@@ -61,6 +61,8 @@ Deno.test("retryAfterMs reads seconds and HTTP dates", () => {
   assert.equal(retryAfterMs(" 0 ", nowMs), 0);
   assert.equal(retryAfterMs("Thu, 25 Jun 2026 12:00:30 GMT", nowMs), 30_000);
   assert.equal(retryAfterMs("Thu, 25 Jun 2026 11:00:00 GMT", nowMs), 0);
+  assert.equal(retryAfterMs("86400", nowMs), 600_000, "ten minutes at the most");
+  assert.equal(retryAfterMs("Fri, 26 Jun 2026 12:00:00 GMT", nowMs), 600_000);
   assert.equal(retryAfterMs("soon", nowMs), undefined);
   assert.equal(retryAfterMs("", nowMs), undefined);
   assert.equal(retryAfterMs(null, nowMs), undefined);

@@ -8,7 +8,8 @@ import {
   listedFirst,
   listedIn,
 } from "./rules/attribute_lists.ts";
-import { EntityValues } from "./rules/entity_values.ts";
+import { entityValues } from "./rules/entity_values.ts";
+import { perEntity } from "./rules/per_entity.ts";
 import { entityIdsOf } from "./tidy/event_point.ts";
 import { entityFilter, type EntityRules } from "./rules/filter.ts";
 import { homeAssistantPoint } from "./homeassistant/home_assistant.ts";
@@ -71,12 +72,13 @@ function entityRules(
   return { domains, entities, entityGlobs };
 }
 
+function entityConfigs(options: FileOptions) {
+  const { component_config, component_config_domain, component_config_glob } = options;
+  return entityValues(component_config, component_config_domain, component_config_glob);
+}
+
 function homeAssistantRules(options: FileOptions) {
-  const values = new EntityValues(
-    options.component_config,
-    options.component_config_domain,
-    options.component_config_glob,
-  );
+  const configOf = entityConfigs(options);
   return {
     measurementAttr: options.measurement_attr ?? "unit_of_measurement",
     defaultMeasurement: options.default_measurement,
@@ -86,35 +88,22 @@ function homeAssistantRules(options: FileOptions) {
     ignoreAttributes: new Set(options.ignore_attributes),
     precision: options.precision ?? "ns",
     entityConfig: (entityId: string) => {
-      const { override_measurement, ignore_attributes } = values.get(entityId);
+      const { override_measurement, ignore_attributes } = configOf(entityId);
       return { overrideMeasurement: override_measurement, ignoreAttributes: ignore_attributes };
     },
   } as const;
 }
 
-/** How many entities' lists are kept ready. */
-const MAX_ENTITIES = 16_384;
-
 /** The lists of an entity: its own go before those for all. */
 function attributeLists(options: FileOptions): (entityId: string) => Listed {
-  const values = new EntityValues(
-    options.component_config,
-    options.component_config_domain,
-    options.component_config_glob,
-  );
+  const configOf = entityConfigs(options);
   const forAll = listedIn(withIgnored(options.attributes, options.ignore_attributes));
-  const known = new Map<string, Listed>();
-  return (entityId) => {
-    const found = known.get(entityId);
-    if (found) return found;
-    const { attributes, ignore_attributes: ignored } = values.get(entityId);
-    const listed = attributes || ignored
+  return perEntity((entityId) => {
+    const { attributes, ignore_attributes: ignored } = configOf(entityId);
+    return attributes || ignored
       ? listedFirst(listedIn(withIgnored(attributes, ignored)), forAll)
       : forAll;
-    if (known.size >= MAX_ENTITIES) known.clear();
-    known.set(entityId, listed);
-    return listed;
-  };
+  });
 }
 
 function withIgnored(

@@ -1,6 +1,8 @@
 /** How both programs begin and end: arguments, settings, log, signals, exit status. */
 import manifest from "../../deno.json" with { type: "json" };
-import { argumentsOf, complainOf, processOutput } from "./command.ts";
+import { argumentsOf, type Command, complainOf, processOutput } from "./command.ts";
+import { health } from "./health_command.ts";
+import type { ProgramName } from "./running_program.ts";
 import { readEnvironment } from "../settings/program_settings.ts";
 import { getLogger, LOG_FORMATS, LOG_LEVELS, startLog, stopLog } from "../log.ts";
 import { describeError } from "../retry.ts";
@@ -17,20 +19,26 @@ interface LogSettings {
 }
 
 export interface Program<Settings extends LogSettings> {
-  readonly name: string;
+  readonly name: ProgramName;
   /** The text of `--help`. */
   readonly help: string;
+  /** Besides `health`, which both have; by the first argument. */
+  readonly commands: Readonly<Record<string, Command>>;
   readonly readSettings: (env: Environment) => Configured<Settings>;
   /** Does the work until the signal is aborted, then ends within `STOP_MS`. */
   readonly run: (settings: Settings, signal: AbortSignal) => Promise<void>;
 }
 
-/** Runs a program until SIGTERM or SIGINT. Returns its exit status: 0, 1 it failed, 2 it was asked or configured wrong. */
+/** Runs a program until SIGTERM or SIGINT, or one of its commands. Returns its exit status: 0, 1 it failed, 2 it was asked or configured wrong. */
 export async function runProgram<Settings extends LogSettings>(
   program: Program<Settings>,
   args: readonly string[],
 ): Promise<number> {
   const output = processOutput(program.name);
+  const [name = "", ...rest] = args;
+  if (name === "health") return await health(program.name, readEnvironment, output);
+  const command = Object.hasOwn(program.commands, name) ? program.commands[name] : undefined;
+  if (command) return await command(rest, readEnvironment, output);
   const options = {
     help: { type: "boolean", short: "h" },
     version: { type: "boolean" },

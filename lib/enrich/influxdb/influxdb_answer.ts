@@ -44,22 +44,19 @@ export class InfluxDbFault extends StoreUnavailable {
 const MAX_ANSWER_CHARS = 4_096;
 const MAX_JSON_CHARS = 1_000_000;
 const MAX_REASON_CHARS = 500;
-/** The longest that a Retry-After is obeyed. */
-const MAX_RETRY_AFTER_MS = 600_000;
 
 /** Reads the answer to a write; of its body the first 4 KiB. */
 export async function readAnswer(response: Response): Promise<Answer> {
   const { status, headers } = response;
   const serverNowMs = Date.parse(headers.get("date") ?? "");
-  const askedMs = retryAfterMs(
-    headers.get("retry-after"),
-    Number.isNaN(serverNowMs) ? undefined : serverNowMs,
-  );
   return {
     status,
     meaning: meaningOf(status, 204),
     reason: reasonIn(await startOfBody(response, MAX_ANSWER_CHARS)),
-    retryAfterMs: askedMs === undefined ? undefined : Math.min(askedMs, MAX_RETRY_AFTER_MS),
+    retryAfterMs: retryAfterMs(
+      headers.get("retry-after"),
+      Number.isNaN(serverNowMs) ? undefined : serverNowMs,
+    ),
   };
 }
 

@@ -1,4 +1,5 @@
 /** Which entities are kept: Home Assistant's own filter (homeassistant/helpers/entityfilter.py). */
+import { perEntity } from "./per_entity.ts";
 
 /** What is listed under `include:` or `exclude:`. */
 export interface EntityRules {
@@ -6,9 +7,6 @@ export interface EntityRules {
   readonly entities: readonly string[];
   readonly entityGlobs: readonly string[];
 }
-
-/** How many entities' answers are kept, as Home Assistant does. */
-const MAX_ENTITIES = 16_384;
 
 type Rule = (entityId: string) => boolean;
 
@@ -20,11 +18,11 @@ export function entityFilter(
   // 1
   if (isEmpty(exclude) && isEmpty(include)) return () => true;
   // 2 and 3: one side alone, where any match counts
-  if (isEmpty(exclude)) return cached((id) => Object.values(included).some((is) => is(id)));
-  if (isEmpty(include)) return cached((id) => !Object.values(excluded).some((is) => is(id)));
+  if (isEmpty(exclude)) return perEntity((id) => Object.values(included).some((is) => is(id)));
+  if (isEmpty(include)) return perEntity((id) => !Object.values(excluded).some((is) => is(id)));
   // 4: what is more exact goes first; `exclude: domains:` has no effect
   if (include.domains.length + include.entityGlobs.length > 0) {
-    return cached((id) =>
+    return perEntity((id) =>
       included.entity(id) ||
       (!excluded.entity(id) &&
         (included.glob(id) || (included.domain(id) && !excluded.glob(id))))
@@ -32,7 +30,7 @@ export function entityFilter(
   }
   // 5
   if (exclude.domains.length + exclude.entityGlobs.length > 0) {
-    return cached((id) =>
+    return perEntity((id) =>
       excluded.domain(id) || excluded.glob(id) ? included.entity(id) : !excluded.entity(id)
     );
   }
@@ -52,18 +50,6 @@ function matching(rules: EntityRules): Readonly<Record<"domain" | "entity" | "gl
     domain: (id) => domains.has(domainOf(id)),
     entity: (id) => entities.has(id),
     glob: (id) => globs.some((pattern) => pattern.test(id)),
-  };
-}
-
-function cached(passes: Rule): Rule {
-  const known = new Map<string, boolean>();
-  return (entityId) => {
-    const found = known.get(entityId);
-    if (found !== undefined) return found;
-    if (known.size >= MAX_ENTITIES) known.clear();
-    const answer = passes(entityId);
-    known.set(entityId, answer);
-    return answer;
   };
 }
 

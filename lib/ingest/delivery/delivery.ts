@@ -14,8 +14,6 @@ import type { PostEvents, PostOutcome } from "./post_events.ts";
 
 const log = getLogger("ingest", "delivery");
 
-/** The longest that a Retry-After is obeyed. */
-const MAX_RETRY_AFTER_MS = 600_000;
 /** An event that has failed alone so often, while others passed, goes to the dead letters. */
 const GIVE_UP_ATTEMPTS = 10;
 
@@ -123,7 +121,7 @@ export class Delivery {
         if (outcome.kind === "answered" || outcome.meaning !== "again" || signal.aborted) {
           return outcome;
         }
-        await sleep(Math.min(outcome.retryAfterMs ?? pauseMs, MAX_RETRY_AFTER_MS), signal);
+        await sleep(outcome.retryAfterMs ?? pauseMs, signal);
         outcome = await this.#send(lines, quickDeadlineMs, signal);
       }
       if (outcome.kind === "answered" || signal.aborted) return outcome;
@@ -233,6 +231,6 @@ export class Delivery {
     const { backoffBaseMs: baseMs, backoffMaxMs: maxMs } = this.#times;
     // 1 → 30 s apart: jitter alone could make a pause of nothing
     const pauseMs = Math.max(baseMs / 2, backoffMs(this.#failures++, { baseMs, maxMs }));
-    return Math.max(pauseMs, Math.min(retryAfterMs ?? 0, MAX_RETRY_AFTER_MS));
+    return Math.max(pauseMs, retryAfterMs ?? 0);
   }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { envelopeSchema } from "../../../lib/contract.ts";
-import { EntityValues } from "../../../lib/enrich/rules/entity_values.ts";
+import { entityValues } from "../../../lib/enrich/rules/entity_values.ts";
 import { EventProblem } from "../../../lib/enrich/event_problem.ts";
 import {
   type EntityConfig,
@@ -502,7 +502,7 @@ for (const [name, given, expected] of CASES) {
 }
 
 /** With the keys that the integration's own tests of `component_config` have. */
-const COMPONENTS = new EntityValues<EntityConfig>(
+const COMPONENTS = entityValues<EntityConfig>(
   new Map([
     ["sensor.fake_humidity", { overrideMeasurement: "humidity" }],
     ["fake.entity_id", { ignoreAttributes: ["id_ignore"] }],
@@ -534,7 +534,7 @@ Deno.test("homeAssistantPoint follows what is configured for an entity, a glob o
   for (const [entityId, measurement, ignored] of expected) {
     const rules: Partial<HomeAssistantRules> = {
       ignoreAttributes: new Set(["ignore"]),
-      entityConfig: (id) => COMPONENTS.get(id),
+      entityConfig: (id) => COMPONENTS(id),
     };
     const point = pointOf({ entityId, attributes, rules });
     assert.equal(point?.measurement, measurement);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { EntityValues } from "../../../lib/enrich/rules/entity_values.ts";
+import { entityValues } from "../../../lib/enrich/rules/entity_values.ts";
 
 interface Values {
   readonly override: string;
@@ -7,7 +7,7 @@ interface Values {
   readonly from: string;
 }
 
-const values = new EntityValues<Values>(
+const values = entityValues<Values>(
   new Map([["light.desk_lamp", { from: "exact" }], ["sensor.a", { override: "exact" }]]),
   new Map([["light", { override: "domain", ignored: ["a"], from: "domain" }]]),
   new Map<string, Partial<Values>>([
@@ -17,7 +17,7 @@ const values = new EntityValues<Values>(
   ]),
 );
 
-Deno.test("EntityValues gives the domain's values, then each glob's in order, then the entity's own, key by key", () => {
+Deno.test("entityValues gives the domain's values, then each glob's in order, then the entity's own, key by key", () => {
   const expected: Readonly<Record<string, Partial<Values>>> = {
     "light.desk_lamp": { override: "second glob", ignored: ["a"], from: "exact" },
     "light.desk": { override: "first glob", ignored: ["a"], from: "first glob" },
@@ -27,14 +27,14 @@ Deno.test("EntityValues gives the domain's values, then each glob's in order, th
     "lights.a": {},
   };
   for (const [entityId, value] of Object.entries(expected)) {
-    assert.deepEqual(values.get(entityId), value, entityId);
-    assert.deepEqual(values.get(entityId), value, `${entityId}, asked again`);
+    assert.deepEqual(values(entityId), value, entityId);
+    assert.deepEqual(values(entityId), value, `${entityId}, asked again`);
   }
 });
 
-Deno.test("EntityValues answers the same when it has forgotten what it knew", () => {
+Deno.test("entityValues answers the same when it has forgotten what it knew", () => {
   for (let n = 0; n < 20_000; n++) {
-    assert.deepEqual(values.get(`switch.a${n}`), { override: "switch" });
+    assert.deepEqual(values(`switch.a${n}`), { override: "switch" });
   }
-  assert.equal(values.get("light.desk").from, "first glob");
+  assert.equal(values("light.desk").from, "first glob");
 });
