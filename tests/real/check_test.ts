@@ -1,13 +1,13 @@
 /** `ingest check` and `enrich check`, as they are typed, against a real Home Assistant and a real influxd. */
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { freePort } from "./free_port.ts";
-import { HomeAssistant, newestVersion } from "./home_assistant.ts";
-import { Influxd } from "./influxd.ts";
-import { Process } from "./process.ts";
-import { type Environment, startEnrich } from "./programs.ts";
-import { realTest } from "./real_test_case.ts";
-import { underWrongClock } from "./wrong_clock.ts";
+import { freePort } from "./parts/free_port.ts";
+import { HomeAssistant, newestVersion } from "./parts/home_assistant.ts";
+import { Influxd } from "./parts/influxd.ts";
+import { Process } from "./parts/process.ts";
+import { type Environment, startEnrich } from "./parts/programs.ts";
+import { realTest } from "./parts/real_test_case.ts";
+import { underWrongClock } from "./parts/wrong_clock.ts";
 import { TemporaryFolder } from "../temporary.ts";
 
 const root = new URL("../../", import.meta.url).pathname;

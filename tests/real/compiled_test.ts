@@ -5,12 +5,12 @@ import { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
 import { HOUSE } from "../simulator/sample_house.ts";
 import { TemporaryFolder } from "../temporary.ts";
 import { until } from "../until.ts";
-import { bakedPermissions, PERMISSIONS } from "./compiled.ts";
-import { equationOf } from "./metrics_text.ts";
-import { prepared } from "./prepared.ts";
-import { Process, run } from "./process.ts";
-import { startEnrich, startIngest } from "./programs.ts";
-import { measured, realTest } from "./real_test_case.ts";
+import { bakedPermissions, PERMISSIONS } from "./parts/compiled.ts";
+import { equationOf } from "./parts/metrics_text.ts";
+import { prepared } from "./parts/prepared.ts";
+import { Process, run } from "./parts/process.ts";
+import { startEnrich, startIngest } from "./parts/programs.ts";
+import { measured, realTest } from "./parts/real_test_case.ts";
 
 const PROGRAMS = ["ingest", "enrich"] as const;
 

@@ -1,20 +1,20 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
-import { describeGaps, untilFilled } from "./filling.ts";
-import { clientTexts } from "./frames.ts";
-import { differences, historyRows, NO_DIFFERENCES, summary } from "./history.ts";
-import { HomeAssistant, newestVersion } from "./home_assistant.ts";
-import { Influxd } from "./influxd.ts";
-import { total } from "./metrics_text.ts";
-import { DATABASE, indexByEntity, Pipeline, stateKey } from "./pipeline.ts";
-import { startEnrich, startIngest } from "./programs.ts";
-import { Proxy } from "./proxy.ts";
-import { microseconds, Reader } from "./reader.ts";
-import { measured, realTestsAtOnce } from "./real_test_case.ts";
+import { describeGaps, untilFilled } from "./parts/filling.ts";
+import { clientTexts } from "./parts/frames.ts";
+import { differences, historyRows, NO_DIFFERENCES, summary } from "./parts/history.ts";
+import { HomeAssistant, newestVersion } from "./parts/home_assistant.ts";
+import { Influxd } from "./parts/influxd.ts";
+import { total } from "./parts/metrics_text.ts";
+import { DATABASE, indexByEntity, Pipeline, stateKey } from "./parts/pipeline.ts";
+import { startEnrich, startIngest } from "./parts/programs.ts";
+import { Proxy } from "./parts/proxy.ts";
+import { microseconds, Reader } from "./parts/reader.ts";
+import { measured, realTestsAtOnce } from "./parts/real_test_case.ts";
 import { TemporaryFolder } from "../temporary.ts";
 import { until } from "../until.ts";
-import { underWrongClock } from "./wrong_clock.ts";
+import { underWrongClock } from "./parts/wrong_clock.ts";
 
 const BURST = { n: 1_000_000, rate: 20, entities: 20 };
 /** Home Assistant is asked after 15 s of silence and has 10 s to answer. */

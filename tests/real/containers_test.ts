@@ -4,11 +4,11 @@ import { z } from "zod";
 import { parse } from "yaml";
 import { TemporaryFolder } from "../temporary.ts";
 import { until } from "../until.ts";
-import { bakedPermissions, PERMISSIONS } from "./compiled.ts";
+import { bakedPermissions, PERMISSIONS } from "./parts/compiled.ts";
 import { Compose, done, ROOT, stop } from "./containers/compose.ts";
-import { equationOf, type Metrics, parseMetrics, total } from "./metrics_text.ts";
-import { run } from "./process.ts";
-import { measured, realTest } from "./real_test_case.ts";
+import { equationOf, type Metrics, parseMetrics, total } from "./parts/metrics_text.ts";
+import { run } from "./parts/process.ts";
+import { measured, realTest } from "./parts/real_test_case.ts";
 
 const PROGRAMS = ["ingest", "enrich"] as const;
 /** What compose.yaml gives each container, and besides nothing to write to but its volumes. */

@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
-import { describeGaps, untilFilled } from "./filling.ts";
-import { differences, historyRows, missingRows, NO_DIFFERENCES, summary } from "./history.ts";
-import { availableVersions, type HomeAssistantVersion, newestVersion } from "./home_assistant.ts";
-import { byReason, equationOf, total } from "./metrics_text.ts";
-import { DATABASE, Pipeline } from "./pipeline.ts";
-import { nowMs, Reader } from "./reader.ts";
-import { measured, realTestsAtOnce } from "./real_test_case.ts";
+import { describeGaps, untilFilled } from "./parts/filling.ts";
+import { differences, historyRows, missingRows, NO_DIFFERENCES, summary } from "./parts/history.ts";
+import {
+  availableVersions,
+  type HomeAssistantVersion,
+  newestVersion,
+} from "./parts/home_assistant.ts";
+import { byReason, equationOf, total } from "./parts/metrics_text.ts";
+import { DATABASE, Pipeline } from "./parts/pipeline.ts";
+import { nowMs, Reader } from "./parts/reader.ts";
+import { measured, realTestsAtOnce } from "./parts/real_test_case.ts";
 import { until } from "../until.ts";
 
 const FULL = Deno.env.get("FULL") === "1";

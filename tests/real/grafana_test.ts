@@ -8,8 +8,8 @@ import {
   type VariableValues,
 } from "../docs/dashboards.ts";
 import { PLAYROOM, SMALL_HOUSE, smallHousePoints } from "../small_house.ts";
-import { Influxd, type Series } from "./influxd.ts";
-import { realTest } from "./real_test_case.ts";
+import { Influxd, type Series } from "./parts/influxd.ts";
+import { realTest } from "./parts/real_test_case.ts";
 
 const TIME_ZONE = "Australia/Adelaide";
 

@@ -2,9 +2,13 @@ import assert from "node:assert/strict";
 import { z } from "zod";
 import { FakeInfluxDb } from "../stand_ins/fake_influxdb.ts";
 import { until } from "../until.ts";
-import { availableVersions, HomeAssistant, type HomeAssistantVersion } from "./home_assistant.ts";
-import { type Program, startEnrich, startIngest } from "./programs.ts";
-import { realTestsAtOnce } from "./real_test_case.ts";
+import {
+  availableVersions,
+  HomeAssistant,
+  type HomeAssistantVersion,
+} from "./parts/home_assistant.ts";
+import { type Program, startEnrich, startIngest } from "./parts/programs.ts";
+import { realTestsAtOnce } from "./parts/real_test_case.ts";
 
 const SERVICE_TOKEN = "package-s3cret";
 const PACKAGE = new URL("../../etc/home-assistant/ha_ingestor.yaml", import.meta.url);

@@ -2,11 +2,11 @@ import fc from "fast-check";
 import assert from "node:assert/strict";
 import { type BatchAnswer, batchAnswerSchema } from "../../lib/contract.ts";
 import { formatTimeUs } from "../../lib/time.ts";
-import { differences, expectedPoint } from "./expected_point.ts";
-import { HOSTILE_MEMBERS, HOSTILE_STATES } from "./hostile_data.ts";
-import { Influxd, type StoredPoint } from "./influxd.ts";
-import { type Program, startEnrich } from "./programs.ts";
-import { measured, realTest } from "./real_test_case.ts";
+import { differences, expectedPoint } from "./parts/expected_point.ts";
+import { HOSTILE_MEMBERS, HOSTILE_STATES } from "./parts/hostile_data.ts";
+import { Influxd, type StoredPoint } from "./parts/influxd.ts";
+import { type Program, startEnrich } from "./parts/programs.ts";
+import { measured, realTest } from "./parts/real_test_case.ts";
 
 /** The property's; another one: SEED=n. */
 const SEED = Number(Deno.env.get("SEED") ?? "5");

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
-import { newestVersion } from "./home_assistant.ts";
-import { LatencyWatch, quantile } from "./latency.ts";
-import { DATABASE, Pipeline } from "./pipeline.ts";
-import { measured, realTest } from "./real_test_case.ts";
+import { newestVersion } from "./parts/home_assistant.ts";
+import { LatencyWatch, quantile } from "./parts/latency.ts";
+import { DATABASE, Pipeline } from "./parts/pipeline.ts";
+import { measured, realTest } from "./parts/real_test_case.ts";
 
 const IDLE_EVENTS = 17;
 const IDLE_MS = 60_000;

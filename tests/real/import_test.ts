@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import { describeGaps, fillingOf } from "./filling.ts";
-import { HomeAssistant, type HomeAssistantVersion, newestVersion } from "./home_assistant.ts";
-import { LatencyWatch, quantile } from "./latency.ts";
-import { equationOf, total } from "./metrics_text.ts";
-import { DATABASE, Pipeline } from "./pipeline.ts";
-import { run } from "./process.ts";
-import type { Program } from "./programs.ts";
-import { nowMs } from "./reader.ts";
-import { measured, realTest } from "./real_test_case.ts";
+import { describeGaps, fillingOf } from "./parts/filling.ts";
+import { HomeAssistant, type HomeAssistantVersion, newestVersion } from "./parts/home_assistant.ts";
+import { LatencyWatch, quantile } from "./parts/latency.ts";
+import { equationOf, total } from "./parts/metrics_text.ts";
+import { DATABASE, Pipeline } from "./parts/pipeline.ts";
+import { run } from "./parts/process.ts";
+import type { Program } from "./parts/programs.ts";
+import { nowMs } from "./parts/reader.ts";
+import { measured, realTest } from "./parts/real_test_case.ts";
 import { until } from "../until.ts";
 
 const ENTITIES = 500;

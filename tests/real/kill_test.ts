@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { type Downtime, Watch } from "./downtime.ts";
-import { differences, historyRows, missingRows, NO_DIFFERENCES, summary } from "./history.ts";
-import { newestVersion } from "./home_assistant.ts";
-import type { StoredPoint } from "./influxd.ts";
-import { equationOf, total } from "./metrics_text.ts";
-import { countEvents, DATABASE, indexByEntity, Pipeline, stateKey } from "./pipeline.ts";
-import { Reader, type ReadEvent } from "./reader.ts";
-import { measured, realTest } from "./real_test_case.ts";
+import { type Downtime, Watch } from "./parts/downtime.ts";
+import { differences, historyRows, missingRows, NO_DIFFERENCES, summary } from "./parts/history.ts";
+import { newestVersion } from "./parts/home_assistant.ts";
+import type { StoredPoint } from "./parts/influxd.ts";
+import { equationOf, total } from "./parts/metrics_text.ts";
+import { countEvents, DATABASE, indexByEntity, Pipeline, stateKey } from "./parts/pipeline.ts";
+import { Reader, type ReadEvent } from "./parts/reader.ts";
+import { measured, realTest } from "./parts/real_test_case.ts";
 import { until } from "../until.ts";
 
 const RATE = 100;

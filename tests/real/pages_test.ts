@@ -5,7 +5,7 @@ import { HOUSE } from "../simulator/sample_house.ts";
 import { TemporaryFolder } from "../temporary.ts";
 import { until } from "../until.ts";
 import { type Program, startEnrich, startIngest } from "../whole_programs.ts";
-import { Chromium, DESK, type OpenPage, PHONE, type View } from "./browser.ts";
+import { Chromium, DESK, type OpenPage, PHONE, type View } from "./parts/browser.ts";
 
 const VIEWS: Readonly<Record<string, View>> = {
   light: DESK,

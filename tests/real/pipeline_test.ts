@@ -4,13 +4,13 @@ import {
   availableVersions,
   type HomeAssistant,
   type HomeAssistantVersion,
-} from "./home_assistant.ts";
-import type { StoredPoint } from "./influxd.ts";
-import { byReason, equationOf, total } from "./metrics_text.ts";
-import { ODD_ATTRIBUTES, ODD_STATES, STORED_ATTRIBUTES } from "./odd_states.ts";
-import { countEvents, indexByEntity, Pipeline, stateKey } from "./pipeline.ts";
-import { Reader, type ReadEvent } from "./reader.ts";
-import { measured, realTest } from "./real_test_case.ts";
+} from "./parts/home_assistant.ts";
+import type { StoredPoint } from "./parts/influxd.ts";
+import { byReason, equationOf, total } from "./parts/metrics_text.ts";
+import { ODD_ATTRIBUTES, ODD_STATES, STORED_ATTRIBUTES } from "./parts/odd_states.ts";
+import { countEvents, indexByEntity, Pipeline, stateKey } from "./parts/pipeline.ts";
+import { Reader, type ReadEvent } from "./parts/reader.ts";
+import { measured, realTest } from "./parts/real_test_case.ts";
 
 const CHANGES = 200;
 const ENTITIES = 40;

@@ -7,10 +7,10 @@ import { pythonFloat } from "../../lib/enrich/homeassistant/python.ts";
 import { pythonLine } from "../../lib/enrich/homeassistant/python_line.ts";
 import { schemaOf } from "../../lib/enrich/schema.ts";
 import { TemporaryFolder } from "../temporary.ts";
-import { availableVersions, type HomeAssistantVersion } from "./home_assistant.ts";
-import { Influxd } from "./influxd.ts";
-import { run } from "./process.ts";
-import { measured, realTest } from "./real_test_case.ts";
+import { availableVersions, type HomeAssistantVersion } from "./parts/home_assistant.ts";
+import { Influxd } from "./parts/influxd.ts";
+import { run } from "./parts/process.ts";
+import { measured, realTest } from "./parts/real_test_case.ts";
 
 const STATES = 4_000;
 const SEED = 1;

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { postEventsTo } from "../../lib/ingest/delivery/post_events.ts";
 import { MAX_BATCH_EVENTS } from "../../lib/contract.ts";
-import { Influxd, type Series } from "./influxd.ts";
-import { knownHouse } from "./known_house.ts";
-import { startEnrich } from "./programs.ts";
-import { measured, realTest } from "./real_test_case.ts";
+import { Influxd, type Series } from "./parts/influxd.ts";
+import { knownHouse } from "./parts/known_house.ts";
+import { startEnrich } from "./parts/programs.ts";
+import { measured, realTest } from "./parts/real_test_case.ts";
 
 const DATABASE = "house";
 

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { FakeInfluxDb } from "../stand_ins/fake_influxdb.ts";
-import { differences, expectedPoint, storedPoint } from "./expected_point.ts";
-import { Influxd, type StoredPoint } from "./influxd.ts";
-import { equationOf, total } from "./metrics_text.ts";
-import type { Environment, Program } from "./programs.ts";
-import { Proxy } from "./proxy.ts";
-import { measured, realTest, realTestsAtOnce } from "./real_test_case.ts";
-import { SimulatedPipeline } from "./simulated_pipeline.ts";
+import { differences, expectedPoint, storedPoint } from "./parts/expected_point.ts";
+import { Influxd, type StoredPoint } from "./parts/influxd.ts";
+import { equationOf, total } from "./parts/metrics_text.ts";
+import type { Environment, Program } from "./parts/programs.ts";
+import { Proxy } from "./parts/proxy.ts";
+import { measured, realTest, realTestsAtOnce } from "./parts/real_test_case.ts";
+import { SimulatedPipeline } from "./parts/simulated_pipeline.ts";
 
 const FULL = Deno.env.get("FULL") === "1";
 const BATCH = 1_000;

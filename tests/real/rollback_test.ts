@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { Checkout, OLD_RELEASE } from "./checkout.ts";
-import { ExchangedHouse } from "./exchanged_house.ts";
-import { total } from "./metrics_text.ts";
-import { type Program, startIngest } from "./programs.ts";
-import { measured, realTestsAtOnce } from "./real_test_case.ts";
+import { Checkout, OLD_RELEASE } from "./parts/checkout.ts";
+import { ExchangedHouse } from "./parts/exchanged_house.ts";
+import { total } from "./parts/metrics_text.ts";
+import { type Program, startIngest } from "./parts/programs.ts";
+import { measured, realTestsAtOnce } from "./parts/real_test_case.ts";
 
 interface Ending {
   readonly end: (program: Program) => Promise<void>;

@@ -4,12 +4,16 @@
  * alike, row by row and field type by field type, but for the differences that the documentation lists.
  */
 import assert from "node:assert/strict";
-import { availableVersions, HomeAssistant, type HomeAssistantVersion } from "./home_assistant.ts";
-import { Influxd, type StoredPoint } from "./influxd.ts";
-import { total } from "./metrics_text.ts";
-import { startEnrich, startIngest } from "./programs.ts";
-import { measured, realTestsAtOnce } from "./real_test_case.ts";
-import { LISTED_STATES, restStates } from "./rest_states.ts";
+import {
+  availableVersions,
+  HomeAssistant,
+  type HomeAssistantVersion,
+} from "./parts/home_assistant.ts";
+import { Influxd, type StoredPoint } from "./parts/influxd.ts";
+import { total } from "./parts/metrics_text.ts";
+import { startEnrich, startIngest } from "./parts/programs.ts";
+import { measured, realTestsAtOnce } from "./parts/real_test_case.ts";
+import { LISTED_STATES, restStates } from "./parts/rest_states.ts";
 import { until } from "../until.ts";
 
 /** Options of the integration beside its connection. */

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { newestVersion } from "./home_assistant.ts";
-import type { StoredPoint } from "./influxd.ts";
-import { total } from "./metrics_text.ts";
-import { Pipeline } from "./pipeline.ts";
-import { Reader } from "./reader.ts";
-import { measured, realTestsAtOnce } from "./real_test_case.ts";
+import { newestVersion } from "./parts/home_assistant.ts";
+import type { StoredPoint } from "./parts/influxd.ts";
+import { total } from "./parts/metrics_text.ts";
+import { Pipeline } from "./parts/pipeline.ts";
+import { Reader } from "./parts/reader.ts";
+import { measured, realTestsAtOnce } from "./parts/real_test_case.ts";
 import { until } from "../until.ts";
 
 const RATE = 100;

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { until } from "../until.ts";
-import { availableVersions, type HomeAssistant } from "./home_assistant.ts";
-import type { HassSocket } from "./hass_socket.ts";
-import type { StoredPoint } from "./influxd.ts";
-import { total } from "./metrics_text.ts";
-import { DATABASE, Pipeline } from "./pipeline.ts";
-import { Process } from "./process.ts";
-import { measured, realTest } from "./real_test_case.ts";
+import { availableVersions, type HomeAssistant } from "./parts/home_assistant.ts";
+import type { HassSocket } from "./parts/hass_socket.ts";
+import type { StoredPoint } from "./parts/influxd.ts";
+import { total } from "./parts/metrics_text.ts";
+import { DATABASE, Pipeline } from "./parts/pipeline.ts";
+import { Process } from "./parts/process.ts";
+import { measured, realTest } from "./parts/real_test_case.ts";
 
 const HOURS = 1_800;
 const HOUR_MS = 3_600_000;

@@ -3,12 +3,12 @@ import type { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
 import { FakeInfluxDb } from "../stand_ins/fake_influxdb.ts";
 import { TemporaryFolder } from "../temporary.ts";
 import { until } from "../until.ts";
-import { differences, expectedPoint, storedPoint } from "./expected_point.ts";
-import { Influxd, type StoredPoint } from "./influxd.ts";
-import { equationOf, total } from "./metrics_text.ts";
-import { Proxy } from "./proxy.ts";
-import { measured, realTestsAtOnce } from "./real_test_case.ts";
-import { SimulatedPipeline } from "./simulated_pipeline.ts";
+import { differences, expectedPoint, storedPoint } from "./parts/expected_point.ts";
+import { Influxd, type StoredPoint } from "./parts/influxd.ts";
+import { equationOf, total } from "./parts/metrics_text.ts";
+import { Proxy } from "./parts/proxy.ts";
+import { measured, realTestsAtOnce } from "./parts/real_test_case.ts";
+import { SimulatedPipeline } from "./parts/simulated_pipeline.ts";
 
 const EVERY_MS = 20;
 const ENTITIES = 7;

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { equationOf, parseMetrics } from "./metrics_text.ts";
-import { prepared } from "./prepared.ts";
-import { run } from "./process.ts";
-import { measured } from "./real_test_case.ts";
+import { equationOf, parseMetrics } from "./parts/metrics_text.ts";
+import { prepared } from "./parts/prepared.ts";
+import { run } from "./parts/process.ts";
+import { measured } from "./parts/real_test_case.ts";
 
 const SCRIPTS = new URL("systemd", import.meta.url).pathname;
 const SANDBOXED = "dynamic CapEff:0000000000000000 CapBnd:0000000000000000 NoNewPrivs:1 Seccomp:2";

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
 import { HOUSE } from "../simulator/sample_house.ts";
 import { until } from "../until.ts";
-import { differences } from "./expected_point.ts";
-import { Influxd, type StoredPoint } from "./influxd.ts";
-import { total } from "./metrics_text.ts";
-import { type Program, startEnrich, startIngest } from "./programs.ts";
-import { measured, realTest } from "./real_test_case.ts";
+import { differences } from "./parts/expected_point.ts";
+import { Influxd, type StoredPoint } from "./parts/influxd.ts";
+import { total } from "./parts/metrics_text.ts";
+import { type Program, startEnrich, startIngest } from "./parts/programs.ts";
+import { measured, realTest } from "./parts/real_test_case.ts";
 
 /** Hands each request to the next of the servers; 502 where that one is away. */
 class Balancer implements AsyncDisposable {

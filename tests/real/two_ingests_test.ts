@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
-import { describeGaps, fillingOf } from "./filling.ts";
-import { HomeAssistant, newestVersion } from "./home_assistant.ts";
-import { Influxd, type StoredPoint } from "./influxd.ts";
-import { total } from "./metrics_text.ts";
-import { indexByEntity, stateKey } from "./pipeline.ts";
-import { type Program, startEnrich, startIngest } from "./programs.ts";
-import { Reader } from "./reader.ts";
-import { measured, realTest } from "./real_test_case.ts";
+import { describeGaps, fillingOf } from "./parts/filling.ts";
+import { HomeAssistant, newestVersion } from "./parts/home_assistant.ts";
+import { Influxd, type StoredPoint } from "./parts/influxd.ts";
+import { total } from "./parts/metrics_text.ts";
+import { indexByEntity, stateKey } from "./parts/pipeline.ts";
+import { type Program, startEnrich, startIngest } from "./parts/programs.ts";
+import { Reader } from "./parts/reader.ts";
+import { measured, realTest } from "./parts/real_test_case.ts";
 import { until } from "../until.ts";
 
 /** One ingest that nobody touches · one that is killed twice · one of each into the same store. */

@@ -1,9 +1,9 @@
 /** compose.yaml brought up by podman-compose, beside a simulated house and over a real InfluxDB 1. */
 import assert from "node:assert/strict";
 import { TemporaryFolder } from "../../temporary.ts";
-import { freePort } from "../free_port.ts";
-import { prepared } from "../prepared.ts";
-import { run } from "../process.ts";
+import { freePort } from "../parts/free_port.ts";
+import { prepared } from "../parts/prepared.ts";
+import { run } from "../parts/process.ts";
 
 export const ROOT = new URL("../../../", import.meta.url).pathname;
 

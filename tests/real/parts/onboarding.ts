@@ -1,6 +1,6 @@
 /** The first user of a new Home Assistant. */
 import { z } from "zod";
-import { until } from "../until.ts";
+import { until } from "../../until.ts";
 import { HassSocket } from "./hass_socket.ts";
 
 async function postJson(url: string, init: RequestInit): Promise<unknown> {

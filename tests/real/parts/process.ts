@@ -1,5 +1,5 @@
 /** A child process of a test: its output is kept, and shown when the test fails. */
-import { until } from "../until.ts";
+import { until } from "../../until.ts";
 
 const LINES_SHOWN = 80;
 

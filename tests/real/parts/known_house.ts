@@ -3,7 +3,7 @@
  * story belongs to a query of docs/queries.md; all happen in one house with three restarts.
  */
 import assert from "node:assert/strict";
-import { parseTimeUs } from "../../lib/time.ts";
+import { parseTimeUs } from "../../../lib/time.ts";
 import { type Attributes, House } from "./house.ts";
 
 const HOUR_US = 3_600_000_000;

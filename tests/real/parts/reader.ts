@@ -3,7 +3,7 @@ import { z } from "zod";
 import { setTimeout as delay } from "node:timers/promises";
 import type { HomeAssistant } from "./home_assistant.ts";
 import { HassSocket } from "./hass_socket.ts";
-import { until } from "../until.ts";
+import { until } from "../../until.ts";
 
 const RECONNECT_MS = 20;
 

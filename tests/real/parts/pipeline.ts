@@ -10,7 +10,7 @@ import {
   startIngest,
 } from "./programs.ts";
 import { Proxy } from "./proxy.ts";
-import { until } from "../until.ts";
+import { until } from "../../until.ts";
 
 export const DATABASE = "home";
 

@@ -1,9 +1,9 @@
 /** What a store must hold of an event if nothing goes wrong, and comparing it with what it holds. */
-import { envelopeSchema } from "../../lib/contract.ts";
-import type { AttributeMode } from "../../lib/enrich/tidy/attributes.ts";
-import { tidyPoint } from "../../lib/enrich/tidy/tidy.ts";
-import { memberText } from "../../lib/json_text.ts";
-import type { ReceivedPoint } from "../stand_ins/fake_influxdb.ts";
+import { envelopeSchema } from "../../../lib/contract.ts";
+import type { AttributeMode } from "../../../lib/enrich/tidy/attributes.ts";
+import { tidyPoint } from "../../../lib/enrich/tidy/tidy.ts";
+import { memberText } from "../../../lib/json_text.ts";
+import type { ReceivedPoint } from "../../stand_ins/fake_influxdb.ts";
 import type { StoredPoint } from "./influxd.ts";
 
 /** What line protocol cannot say of a name, as it is said instead. */

@@ -1,10 +1,10 @@
 /** A simulated Home Assistant with nothing in it, and ingest and enrich as processes between it and a store. */
-import { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
-import type { FiredEvent } from "../simulator/bus.ts";
+import { SimulatedHomeAssistant } from "../../simulator/home_assistant.ts";
+import type { FiredEvent } from "../../simulator/bus.ts";
 import { type Metrics, total } from "./metrics_text.ts";
 import { type Environment, type Program, startEnrich, startIngest } from "./programs.ts";
 import { Proxy } from "./proxy.ts";
-import { until } from "../until.ts";
+import { until } from "../../until.ts";
 
 export interface SimulatedPipelineOptions {
   /** Of enrich: which store. */

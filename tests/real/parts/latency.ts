@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Influxd } from "./influxd.ts";
 import { nowMs } from "./reader.ts";
-import { until } from "../until.ts";
+import { until } from "../../until.ts";
 
 /** A write's points become readable series by series, so not in the order of their times. */
 const OVERLAP_NS = 2_000_000_000n;

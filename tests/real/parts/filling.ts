@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { Program } from "./programs.ts";
 import { total } from "./metrics_text.ts";
-import { until } from "../until.ts";
+import { until } from "../../until.ts";
 
 /** The last look at the recorder comes 90 s after subscribing. */
 const FILLED_LIMIT_MS = 240_000;

@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { equationOf } from "./metrics_text.ts";
 import type { Program } from "./programs.ts";
 import { nowMs } from "./reader.ts";
-import { until } from "../until.ts";
+import { until } from "../../until.ts";
 
 const SAMPLE_MS = 25;
 /** So many scrapes alike: nothing more comes in. */

@@ -1,13 +1,13 @@
 /** A house that is told in the lines that ingest would send, with ingest's own names and snapshots. */
 import assert from "node:assert/strict";
-import { envelopeLine } from "../../lib/ingest/outbox/envelope.ts";
+import { envelopeLine } from "../../../lib/ingest/outbox/envelope.ts";
 import {
   type PresentState,
   stateSnapshotText,
   unseenStateText,
-} from "../../lib/ingest/hass/present_states.ts";
-import { Registry, registryListsSchema } from "../../lib/ingest/capture/registry.ts";
-import { formatTimeUs } from "../../lib/time.ts";
+} from "../../../lib/ingest/hass/present_states.ts";
+import { Registry, registryListsSchema } from "../../../lib/ingest/capture/registry.ts";
+import { formatTimeUs } from "../../../lib/time.ts";
 
 export type Attributes = Readonly<Record<string, unknown>>;
 

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { z } from "zod";
 import { freePort } from "./free_port.ts";
 import { Process } from "./process.ts";
-import { until } from "../until.ts";
+import { until } from "../../until.ts";
 
 /** A point as the store gives it back. */
 export interface StoredPoint {

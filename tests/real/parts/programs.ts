@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { freePort } from "./free_port.ts";
 import { equationOf, type Metrics, parseMetrics } from "./metrics_text.ts";
 import { Process, type Usage } from "./process.ts";
-import { until } from "../until.ts";
+import { until } from "../../until.ts";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
+const ROOT = new URL("../../../", import.meta.url).pathname;
 
 export type Environment = Readonly<Record<string, string>>;
 

@@ -5,9 +5,9 @@ import { HassSocket } from "./hass_socket.ts";
 import { onboard } from "./onboarding.ts";
 import { Process, run } from "./process.ts";
 import { note } from "./real_test_case.ts";
-import { until } from "../until.ts";
+import { until } from "../../until.ts";
 
-const here = `${import.meta.dirname}/home-assistant`;
+const here = `${import.meta.dirname}/../home-assistant`;
 const KNOWN_VERSIONS = ["2024.3.3", "2025.4.4"] as const;
 /** install.sh's exit status where the Python is missing. */
 const PYTHON_MISSING = 3;
