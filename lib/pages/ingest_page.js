@@ -48,7 +48,11 @@ function showOutbox({ outbox, events }, nowMs) {
     "outbox",
     full ? "bad" : waits && nowMs - Date.parse(oldest) > 60_000 ? "note" : "well",
     full ? "Full" : `${numberText(events.queued)} waiting`,
-    waits ? `the oldest for ${durationText(nowMs - Date.parse(oldest))}` : "nothing is held back",
+    waits
+      ? `the oldest for ${durationText(nowMs - Date.parse(oldest))}`
+      : events.queued > 0
+      ? "filled in or imported"
+      : "nothing is held back",
     `${(fullness * 100).toFixed(1)} % of the allowed size in use`,
   );
 }

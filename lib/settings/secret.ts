@@ -1,7 +1,6 @@
 /** Secrets: out of a variable, a file, or a credential of systemd. */
-import { existsSync } from "node:fs";
 import { rememberSecret } from "../log.ts";
-import { readTextFile } from "./text_file.ts";
+import { exists, readTextFile } from "./text_file.ts";
 
 /**
  * A secret, read again at each use, so that a corrected file counts without a restart.
@@ -34,7 +33,7 @@ export function findSecret(
   if (value !== undefined) return checked(givenSecret(name, value));
   if (file !== undefined) return checked(() => secretOfFile(`${name}_FILE`, name, file));
   const directory = env.CREDENTIALS_DIRECTORY;
-  if (directory === undefined || !existsSync(`${directory}/${name}`)) return undefined;
+  if (directory === undefined || !exists(`${directory}/${name}`)) return undefined;
   return checked(() => secretOfFile("The credential", name, `${directory}/${name}`));
 }
 
