@@ -14,7 +14,7 @@ import {
   enrichStatus,
 } from "./lib/enrich/enrich_report.ts";
 import { schemaOf } from "./lib/enrich/schema.ts";
-import { StoreUnavailable } from "./lib/enrich/store.ts";
+import { type Store, StoreUnavailable } from "./lib/enrich/store.ts";
 import { getLogger } from "./lib/log.ts";
 import { addPage } from "./lib/pages/page.ts";
 import { runProgram, STOP_MS } from "./lib/program/program.ts";
@@ -29,7 +29,7 @@ const PROBE_DEADLINE_MS = 10_000;
 const PRUNE_INTERVAL_MS = 3_600_000;
 
 /** The store that changed settings name; a local one stays open. Throws ConfigError for another kind. */
-function storeAfter(store: InfluxDb | LocalStore, settings: EnrichSettings): InfluxDb | LocalStore {
+function storeAfter(store: Store, settings: EnrichSettings): Store {
   const options = influxDbOptions(settings);
   if (store instanceof LocalStore !== (options === undefined)) {
     throw new ConfigError([
@@ -58,16 +58,15 @@ export async function enrich(
   onListening: (url: string) => void = () => {},
 ): Promise<void> {
   const log = getLogger("enrich");
-  let store = openStore(settings);
+  const receiver = new Receiver({ store: openStore(settings), schema: schemaOf(settings) });
   try {
-    const receiver = new Receiver({ store, schema: schemaOf(settings) });
     const configWatch = new ConfigWatch(settings, (next) => {
       // first what may fail, so that a change is applied whole or not at all
       const schema = schemaOf(next);
-      const other = storeAfter(store, next);
-      if (other !== store) store.close();
+      const { store } = receiver;
+      receiver.store = storeAfter(store, next);
       receiver.schema = schema;
-      receiver.store = store = other;
+      if (receiver.store !== store) store.close();
     });
     const parts = { receiver, settings, configWatch };
     const app = createApp({
@@ -83,18 +82,19 @@ export async function enrich(
     onListening(server.url);
     log.info("Listening on {url}, storing in {store}", {
       url: server.url,
-      store: store.status().description,
+      store: receiver.store.status().description,
     });
     const watching = configWatch.run(signal);
     let problem: string | undefined;
     let prunedMs = -Infinity;
     while (!signal.aborted) {
+      const { store } = receiver;
       await store.probe(deadline(PROBE_DEADLINE_MS, signal));
       if (store instanceof LocalStore && performance.now() - prunedMs > PRUNE_INTERVAL_MS) {
         await prune(store, signal);
         prunedMs = performance.now();
       }
-      const now = store.status().problem;
+      const now = receiver.store.status().problem;
       if (now !== problem && !signal.aborted) {
         if (now) log.warn("Cannot store: {problem}", { problem: now });
         else log.info("Storing again");
@@ -105,7 +105,7 @@ export async function enrich(
     await watching;
     await Promise.race([server.close(), sleep(STOP_MS, new AbortController().signal)]);
   } finally {
-    store.close();
+    receiver.store.close();
   }
 }
 

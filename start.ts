@@ -10,9 +10,13 @@
 import { dirname, join } from "node:path";
 import { complainOf, processOutput } from "./lib/program/command.ts";
 import { watchFlow } from "./lib/program/flow.ts";
-import { findProgram, type ProgramName } from "./lib/program/running_program.ts";
+import {
+  findProgram,
+  type ProgramName,
+  type RunningProgram,
+} from "./lib/program/running_program.ts";
 import { readEnvironment } from "./lib/settings/program_settings.ts";
-import type { Environment } from "./lib/settings/settings_reader.ts";
+import { ConfigError, type Environment } from "./lib/settings/settings_reader.ts";
 
 const SIMULATED_URL = "http://127.0.0.1:18123";
 /** A program that stops has 3 s to drain, and some to end. */
@@ -89,6 +93,16 @@ function kill(process: Deno.ChildProcess, signal: Deno.Signal): void {
   }
 }
 
+/** Where the programs are found; empty where the settings do not say: each says itself all that is wrong. */
+function found(names: readonly ProgramName[], env: Environment): RunningProgram[] {
+  try {
+    return names.map((name) => findProgram(name, env));
+  } catch (error) {
+    if (error instanceof ConfigError) return [];
+    throw error;
+  }
+}
+
 async function main(): Promise<number> {
   const [first, ...rest] = Deno.args;
   const simulate = first === "--simulate";
@@ -121,7 +135,7 @@ async function main(): Promise<number> {
     return 2;
   }
   const dataDir = env.DATA_DIR ?? "data";
-  const programs = names.map((name) => findProgram(name, env));
+  const programs = found(names, env);
   const stopping = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => stopping.abort());

@@ -1,4 +1,4 @@
-/** What no store takes as a point, since InfluxDB would not: so what one has, another can have. */
+/** What InfluxDB would not take as a point. */
 import { Buffer } from "node:buffer";
 import type { FieldValue, StorePoint } from "./store.ts";
 

@@ -9,7 +9,7 @@ export function ingestMetrics({ outbox, capture, delivery }: IngestParts): () =>
   let counters = outbox.counters();
   metrics.counter(
     "events_received_total",
-    "Events captured: delivered + left out + dead letters + dropped + waiting.",
+    "Received: events captured, or refused while the outbox was full; = delivered + left out + dead letters + dropped + waiting.",
     () => {
       // all of one scrape come from one set, or the equation would not hold between two of them
       counters = outbox.counters();

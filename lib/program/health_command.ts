@@ -5,7 +5,7 @@ import { findProgram, type ProgramName } from "./running_program.ts";
 import type { Environment } from "../settings/settings_reader.ts";
 
 const healthSchema = z.object({
-  reasons: z.array(z.object({ reason: z.string(), action: z.string() })).default([]),
+  reasons: z.array(z.object({ reason: z.string(), action: z.string() })).nonempty(),
 });
 
 /**
@@ -21,8 +21,9 @@ export async function health(
     const program = findProgram(name, readEnvironment());
     const answer = await program.get("/health/ready");
     if (answer.status === 200) return output.write("ready\n"), 0;
-    if (answer.status !== 503) throw program.refusal(answer);
-    const { reasons } = healthSchema.parse(answer.body);
+    const unready = healthSchema.safeParse(answer.body);
+    if (answer.status !== 503 || !unready.success) throw program.refusal(answer);
+    const { reasons } = unready.data;
     for (const { reason, action } of reasons) output.complain(`${reason}: ${action}`);
   } catch (error) {
     complainOf(error, output);

@@ -99,13 +99,14 @@ export class RunningProgram {
   /** What the program says where it does not do what it was asked. */
   refusal({ status, body }: ProgramAnswer): Error {
     const failure = failureSchema.safeParse(body);
+    if (failure.success) {
+      const { detail, cause } = failure.data;
+      const name = this.name.replace(/^./, (c) => c.toUpperCase());
+      return new Error(`${name} answered ${status}: ${[detail, cause].filter(Boolean).join(": ")}`);
+    }
     return new Error(
-      failure.success
-        ? `${
-          this.name.replace(/^./, (c) => c.toUpperCase())
-        } answered ${status}: ${failure.data.detail}`
-        : `What answers at ${this.url} is no ${this.name} of this version (it answered ${status}); ` +
-          `check ${this.#settings}`,
+      `What answers at ${this.url} is no ${this.name} of this version (it answered ${status}); ` +
+        `check ${this.#settings}`,
     );
   }
 

@@ -110,3 +110,27 @@ for (const program of ["ingest", "enrich"] as const) {
     );
   });
 }
+
+Deno.test("health says what answers instead of the program, in words", async () => {
+  const answers = [
+    () => new Response("<html>Service Unavailable</html>", { status: 503 }),
+    () => new Response("", { status: 503 }),
+    () => Response.json({ detail: "It broke", cause: "the disk is full" }, { status: 500 }),
+  ];
+  let request = 0;
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => answers[request++]?.() ?? new Response(),
+  );
+  const env = { ENRICH_PORT: String(server.addr.port) };
+  const stranger =
+    /^What answers at .* is no enrich of this version \(it answered 503\); check ENR/;
+  assert.match((await check("enrich", env)).complained, stranger);
+  assert.match((await check("enrich", env)).complained, stranger);
+  const broken = await check("enrich", env);
+  assert.deepEqual(broken, {
+    status: 1,
+    written: "",
+    complained: "Enrich answered 500: It broke: the disk is full\n",
+  });
+});

@@ -126,7 +126,7 @@ class Export {
     }
   }
 
-  /** Whether there is a outcome on the point. */
+  /** Whether there is an outcome on the point. */
   #settle(point: StorePoint, outcome: PointOutcome | undefined): boolean {
     if (!outcome || outcome.kind === "pending") return false;
     this.#counts[outcome.kind]++;

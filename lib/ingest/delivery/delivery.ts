@@ -33,12 +33,14 @@ export class Delivery {
   readonly #post: PostEvents;
   readonly #times: DeliveryTimes;
   /**
-   * The event that has just failed alone. What is tried next tells whether it is to blame: where
-   * that passes, it has failed once more; where that fails too, enrich or the store is away.
+   * Events that have failed alone, one after the other. What is tried next tells whether they are to
+   * blame: where that passes, each has failed once more; as long as everything fails, enrich or the
+   * store is away.
    */
-  #alone: { readonly seq: number; readonly reason: string; readonly isFirst: boolean } | undefined;
-  /** Whether others have passed since an event that is set aside was tried. */
+  #alone: { readonly seq: number; readonly reason: string; readonly isAside: boolean }[] = [];
+  /** Whether others have passed since an event that is set aside was tried, and which one that was. */
   #asideIsDue = false;
+  #lastAside = 0;
   /** How many events the next batch may have. */
   #limit = MAX_BATCH_EVENTS;
   #quick = true;
@@ -89,17 +91,19 @@ export class Delivery {
   /** One batch. Returns the pause before the next, or undefined where nothing waits. */
   async #deliverNext(signal: AbortSignal): Promise<number | undefined> {
     const { waiting } = this.#outbox;
-    const aside = this.#asideIsDue ? waiting.aside() : undefined;
+    const aside = this.#asideIsDue ? waiting.aside(this.#lastAside) : undefined;
     if (aside) return await this.#tryAside(aside, signal);
+    // the next one alone is tried at twice the distance: those to blame may stand side by side
+    const alone = this.#alone.filter(({ isAside }) => !isAside).length;
     const rows = waiting.peek({
-      maxEvents: this.#alone?.isFirst ? 1 : this.#limit,
+      maxEvents: alone > 0 ? 1 : this.#limit,
       maxBytes: MAX_BATCH_BYTES,
-      without: this.#alone?.seq,
+      skip: 2 ** alone - 1,
     });
     if (rows.length === 0) {
-      if (!this.#alone && !waiting.aside()) return undefined;
-      // nobody else waits, so that nothing tells who is to blame: it is tried again
-      this.#alone = undefined;
+      if (this.#alone.length === 0 && !waiting.aside()) return undefined;
+      // nobody else waits, so that nothing tells who is to blame: all of it is tried again
+      this.#alone = [];
       this.#asideIsDue = true;
       return 0;
     }
@@ -149,18 +153,17 @@ export class Delivery {
     this.#recovered();
     this.#limit = Math.min(MAX_BATCH_EVENTS, this.#limit * 2);
     this.#asideIsDue = true;
-    if (!this.#alone) return;
-    const { seq, reason } = this.#alone;
-    this.#alone = undefined;
-    const attempts = this.#outbox.waiting.failedAlone(seq);
-    if (attempts < GIVE_UP_ATTEMPTS) return;
-    this.#bury(seq, `failed ${attempts} times alone, while others passed: ${reason}`);
+    for (const { seq, reason } of this.#alone.splice(0)) {
+      const attempts = this.#outbox.waiting.failedAlone(seq);
+      if (attempts < GIVE_UP_ATTEMPTS) continue;
+      this.#bury(seq, `failed ${attempts} times alone, while others passed: ${reason}`);
+    }
   }
 
   #failed(
     rows: readonly OutboxRow[],
     { meaning, reason, retryAfterMs }: Failed,
-    isFirst = true,
+    isAside = false,
   ): number {
     this.#noteFailure(reason);
     const [only] = rows.length === 1 ? rows : [];
@@ -170,8 +173,7 @@ export class Delivery {
     }
     if (meaning !== "misconfigured") {
       if (!only) this.#limit = Math.max(1, Math.floor(rows.length / 2));
-      // two in a row: neither is to blame
-      else this.#alone = this.#alone ? undefined : { seq: only.seq, reason, isFirst };
+      else this.#alone.push({ seq: only.seq, reason, isAside });
     }
     return this.#pauseMs(retryAfterMs);
   }
@@ -179,10 +181,11 @@ export class Delivery {
   /** Another attempt of an event that is set aside. */
   async #tryAside(row: OutboxRow, signal: AbortSignal): Promise<number> {
     this.#asideIsDue = false;
+    this.#lastAside = row.seq;
     const outcome = await this.#send([row.line], this.#times.patientDeadlineMs, signal);
     if (signal.aborted) return 0;
-    if (outcome.kind === "failed") return this.#failed([row], outcome, false);
-    if (this.#settle([row], outcome.answer) === 0) return this.#failed([row], TOO_SLOW, false);
+    if (outcome.kind === "failed") return this.#failed([row], outcome, true);
+    if (this.#settle([row], outcome.answer) === 0) return this.#failed([row], TOO_SLOW, true);
     this.#asideIsDue = true;
     this.#recovered();
     return 0;

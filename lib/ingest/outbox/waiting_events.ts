@@ -4,19 +4,16 @@ import { z } from "zod";
 import { Statements } from "../../sqlite.ts";
 
 /**
- * `attempts`: how often the event has failed alone while others passed. What has is set aside:
- * batches go without it, and it is tried alone between them. A file of release 0.1.0 gets the
- * column, and 0.1.0 does not mind it.
+ * `attempt` has the events that have failed alone while others passed, and how often. They are set
+ * aside: batches go without them, and they are tried alone in between. It is a table and not a
+ * column, so that a count never rewrites a large row, for which a full file has no room. Release
+ * 0.1.0 leaves it alone, and may have delivered what it names.
  */
 const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS outbox (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, line TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0);
+  CREATE TABLE IF NOT EXISTS outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, line TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS attempt (seq INTEGER PRIMARY KEY, attempts INTEGER NOT NULL);
 `;
-const HAS_ATTEMPTS = "SELECT 1 FROM pragma_table_info('outbox') WHERE name = 'attempts'";
-const ADD_ATTEMPTS = "ALTER TABLE outbox ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0";
-const INDEX = `
-  CREATE INDEX IF NOT EXISTS outbox_aside ON outbox (attempts, seq) WHERE attempts > 0;
-`;
+const NOT_ASIDE = "seq NOT IN (SELECT seq FROM attempt)";
 
 /** An envelope of ingest's own making ends in its `via`. */
 const OLDEST_HEARD = `
@@ -34,8 +31,6 @@ export class WaitingEvents {
 
   constructor(db: DatabaseSync) {
     db.exec(SCHEMA);
-    if (!db.prepare(HAS_ATTEMPTS).get()) db.exec(ADD_ATTEMPTS);
-    db.exec(INDEX);
     this.#statements = new Statements(db);
   }
 
@@ -47,23 +42,20 @@ export class WaitingEvents {
   /** Within a transaction: the event waits no more. */
   remove(seq: number): void {
     this.#statements.get("DELETE FROM outbox WHERE seq = ?").run(seq);
+    this.#statements.get("DELETE FROM attempt WHERE seq = ?").run(seq);
   }
 
-  /** Rows in order but those set aside and the one of `without`; the first one always, then as many as fit. */
+  /** Rows in order but those set aside, from the one after `skip` others on: the first one always, then as many as fit. */
   peek(
-    { maxEvents, maxBytes, without = 0 }: {
-      maxEvents: number;
-      maxBytes: number;
-      without?: number;
-    },
+    { maxEvents, maxBytes, skip = 0 }: { maxEvents: number; maxBytes: number; skip?: number },
   ): OutboxRow[] {
     // not iterate(): Deno's (2.9.6) ends without a word where SQLite fails, as at a damaged page
     const candidates = this.#statements
       .get(
-        "SELECT seq, octet_length(line) AS bytes FROM outbox " +
-          "WHERE attempts = 0 AND seq != ? ORDER BY seq LIMIT ?",
+        `SELECT seq, octet_length(line) AS bytes FROM outbox WHERE ${NOT_ASIDE} ` +
+          "ORDER BY seq LIMIT ? OFFSET ?",
       )
-      .all(without, maxEvents);
+      .all(maxEvents, skip);
     let last = 0;
     let total = 0;
     for (const { seq, bytes } of candidates) {
@@ -72,22 +64,23 @@ export class WaitingEvents {
       last = Number(seq);
     }
     return this.#statements
-      .get("SELECT seq, line FROM outbox WHERE attempts = 0 AND seq != ? AND seq <= ? ORDER BY seq")
-      .all(without, last).map(rowOf);
+      .get(`SELECT seq, line FROM outbox WHERE seq BETWEEN ? AND ? AND ${NOT_ASIDE} ORDER BY seq`)
+      .all(Number(candidates[0]?.seq ?? 0), last).map(rowOf);
   }
 
-  /** Of the events that are set aside the one that was tried least. */
-  aside(): OutboxRow | undefined {
+  /** Of the events that are set aside the one behind `after`, or else the first. */
+  aside(after = 0): OutboxRow | undefined {
     const row = this.#statements.get(
-      "SELECT seq, line FROM outbox WHERE attempts > 0 ORDER BY attempts, seq LIMIT 1",
-    ).get();
+      "SELECT seq, line FROM attempt JOIN outbox USING (seq) ORDER BY seq <= ?, seq LIMIT 1",
+    ).get(after);
     return row && rowOf(row);
   }
 
   /** The event has failed alone while others passed, and is set aside. Returns how often it has. */
   failedAlone(seq: number): number {
     const row = this.#statements.get(
-      "UPDATE outbox SET attempts = attempts + 1 WHERE seq = ? RETURNING attempts",
+      "INSERT INTO attempt SELECT seq, 1 FROM outbox WHERE seq = ? " +
+        "ON CONFLICT DO UPDATE SET attempts = attempts + 1 RETURNING attempts",
     ).get(seq);
     return Number(row?.attempts ?? 0);
   }

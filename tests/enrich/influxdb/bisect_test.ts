@@ -77,7 +77,7 @@ Deno.test("Bisect asks no further where there is one outcome of a whole slice", 
   assert.deepEqual(outcomes, Array(3).fill({ kind: "skipped", reason: "retention" }));
 });
 
-Deno.test("Bisect does not write an item of which a outcome is known, be that from the start or learnt", async () => {
+Deno.test("Bisect does not write an item of which an outcome is known, be that from the start or learnt", async () => {
   await fc.assert(fc.asyncProperty(items, items, async (bads, olds) => {
     const numbered = bads.map((bad, index) => ({ bad, index, old: olds[index] ?? false }));
     const skipped = { kind: "skipped", reason: "retention" } as const;

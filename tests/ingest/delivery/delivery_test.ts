@@ -193,18 +193,79 @@ Deno.test("Delivery remembers over a restart how often an event has failed alone
 
 Deno.test("Delivery buries nothing while everything fails, however long", async () => {
   const answering: Answering = (lines, request) => request <= 60 ? no(500) : allStored(lines);
-  await delivering(8, answering, async (setup) => {
-    await until(() => setup.enrich.requests.length > 30, "it has been tried often");
+  await delivering(100, answering, async (setup) => {
+    await until(() => setup.enrich.requests.length > 40, "it has been tried often");
     assert.match(setup.delivery.problem?.reason ?? "", /answered 500 no/);
     const alone = setup.enrich.requests.filter(({ length }) => length === 1).flat();
     assert.deepEqual(
       new Set(alone),
-      new Set(['{"event":0}', '{"event":1}']),
+      new Set([0, 1, 3, 7, 15, 31, 63].map((n) => `{"event":${n}}`)),
       "it does not work its way through the queue",
     );
     await empty(setup);
     assert.equal(setup.outbox.counters().deadLetters, 0);
-    assert.equal(setup.outbox.counters().delivered, 8);
+    assert.equal(setup.outbox.counters().delivered, 100);
+  });
+});
+
+Deno.test("Delivery finds those to blame where they stand side by side", async () => {
+  const poisons = new Set([0, 1, 2, 3, 4].map((n) => `{"event":${n}}`));
+  let arrived = 20;
+  let outbox: Outbox | undefined;
+  const answering: Answering = (lines) => {
+    // a house goes on talking: others keep coming
+    if (arrived < 500) outbox?.append([`{"event":${arrived++}}`]);
+    return lines.some((line) => poisons.has(line)) ? no(500, "out of memory") : allStored(lines);
+  };
+  await delivering(20, answering, async (setup) => {
+    outbox = setup.outbox;
+    await until(() => setup.outbox.counters().deadLetters === poisons.size, "all are buried");
+    outbox = undefined;
+    await empty(setup);
+    const others = setup.enrich.stored.filter((line) => !poisons.has(line));
+    assert.equal(new Set(others).size, setup.outbox.counters().delivered);
+    for (const poison of poisons) {
+      const alone = setup.enrich.requests.filter((lines) => lines.join() === poison);
+      assert.ok(alone.length >= 10, `${poison}: ${alone.length}`);
+    }
+  });
+});
+
+Deno.test("Delivery delivers what was set aside before a restart, though nothing else waits", async () => {
+  using folder = new TemporaryFolder();
+  await using enrich = new FakeEnrich();
+  using outbox = new Outbox({
+    path: folder.file("outbox.sqlite"),
+    maxBytes: 50_000_000,
+    onFailure: assert.ifError,
+  });
+  outbox.append(['{"event":0}']);
+  assert.equal(outbox.waiting.failedAlone(1), 1);
+  const stop = new AbortController();
+  const post = postEventsTo(enrich.url, undefined);
+  const running = new Delivery({ outbox, post, times: TIMES }).run(stop.signal);
+  try {
+    await until(() => outbox.counters().delivered === 1, "it is delivered", { limitMs: 20_000 });
+  } finally {
+    stop.abort();
+    await running;
+  }
+});
+
+Deno.test("Delivery tries what is set aside in turn, also while nothing else comes", async () => {
+  const [poison, shy] = ['{"event":0}', '{"event":1}'];
+  let isQuiet = false;
+  const answering: Answering = (lines) => {
+    if (lines.includes(poison)) return no(500);
+    return lines.includes(shy) && !isQuiet ? no(500) : allStored(lines);
+  };
+  await delivering(4, answering, async (setup) => {
+    await until(() => setup.outbox.counters().waiting === 2, "the others have passed");
+    isQuiet = true;
+    await until(() => setup.outbox.counters().waiting === 1, "the one that is well now passes");
+    const before = setup.enrich.requests.length;
+    await until(() => setup.enrich.requests.length > before + 20, "the other is tried on");
+    assert.equal(setup.outbox.counters().deadLetters, 0, "nobody has passed meanwhile");
   });
 });
 

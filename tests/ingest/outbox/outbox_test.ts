@@ -87,7 +87,7 @@ Deno.test("Outbox gives as many rows as fit, and the first one always", () => {
   assert.deepEqual(lengths(10, 300), [1, 2], "é takes two bytes");
   assert.deepEqual(lengths(2, 1e6), [1, 2]);
   assert.deepEqual(
-    outbox.waiting.peek({ ...ALL, without: 1 }).map(({ seq }) => seq),
+    outbox.waiting.peek({ ...ALL, skip: 1 }).map(({ seq }) => seq),
     [2, 3],
   );
 });
@@ -95,20 +95,32 @@ Deno.test("Outbox gives as many rows as fit, and the first one always", () => {
 Deno.test("Outbox sets aside what has failed alone, and remembers how often over a restart", () => {
   using folder = new TemporaryFolder();
   const path = folder.file("outbox.sqlite");
-  const first = new Outbox({ path, maxBytes: 50_000_000, onFailure: assert.ifError });
+  const first = open(path);
   assert.equal(first.waiting.aside(), undefined);
-  first.append(["a", "b", "c"]);
+  first.append(["a", "b", "c", "d"]);
   assert.equal(first.waiting.failedAlone(2), 1);
   assert.equal(first.waiting.failedAlone(2), 2);
   assert.equal(first.waiting.failedAlone(3), 1);
-  assert.deepEqual(first.waiting.peek(ALL).map(({ line }) => line), ["a"]);
-  assert.equal(first.waiting.aside()?.line, "c", "the one that was tried least");
+  assert.deepEqual(first.waiting.peek(ALL).map(({ line }) => line), ["a", "d"]);
+  assert.deepEqual(first.waiting.peek({ ...ALL, skip: 1 }).map(({ line }) => line), ["d"]);
+  assert.deepEqual([0, 2, 3].map((after) => first.waiting.aside(after)?.line), ["b", "c", "b"]);
   first[Symbol.dispose]();
-  using again = new Outbox({ path, maxBytes: 50_000_000, onFailure: assert.ifError });
+  using again = open(path);
   assert.equal(again.waiting.failedAlone(2), 3);
   again.settle({ done: [3], delivered: 1, leftOut: {}, problems: [{ seq: 2, reason: "bad" }] });
   assert.equal(again.waiting.aside(), undefined);
   assert.equal(again.waiting.failedAlone(2), 0, "it waits no more");
+});
+
+Deno.test("Outbox that is full counts a failure of an event however large", () => {
+  using folder = new TemporaryFolder();
+  using outbox = open(folder.file("outbox.sqlite"), 8_000_000);
+  outbox.append(["x".repeat(1_000_000)]);
+  while (!outbox.size.full) {
+    outbox.add({ line: "y".repeat(1_000) });
+    outbox.flush();
+  }
+  for (let n = 1; n <= 10; n++) assert.equal(outbox.waiting.failedAlone(1), n);
 });
 
 Deno.test("Outbox moves a problem to the dead letters with its reason", () => {
@@ -232,6 +244,45 @@ Deno.test("Outbox that is full refuses and counts, drains, and takes events agai
   assert.equal(outbox.size.full, false);
   assert.equal(outbox.counters().dropped.get("outbox_full"), 101);
   assertEquation(outbox.counters());
+});
+
+Deno.test("Outbox has room while it is not full and few events wait, and nobody waits for a stop", async () => {
+  using folder = new TemporaryFolder();
+  using outbox = open(folder.file("outbox.sqlite"), 8_000_000);
+  const stop = new AbortController();
+  await outbox.room(stop.signal);
+  let hasRoom = false;
+  const waits = () => {
+    hasRoom = false;
+    return outbox.room(stop.signal).then(() => hasRoom = true);
+  };
+  const letGo = (n: number) => outbox.settle(done(outbox.waiting.peek({ ...ALL, maxEvents: n })));
+
+  outbox.append(Array.from({ length: 2_000 }, (_, i) => `${i}`));
+  const few = waits();
+  outbox.append(["one more"]);
+  letGo(1);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(hasRoom, false, "2,000 wait");
+  letGo(1);
+  await few;
+
+  letGo(2_000);
+  while (!outbox.size.full) {
+    outbox.add({ line: "x".repeat(100_000) });
+    outbox.flush();
+  }
+  assert.ok(outbox.counters().waiting < 100, "few wait");
+  const full = waits();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(hasRoom, false, "the file is full");
+  letGo(50);
+  await full;
+
+  outbox.append(Array.from({ length: 2_000 }, (_, i) => `${i}`));
+  const never = waits();
+  stop.abort();
+  await never;
 });
 
 Deno.test("Outbox takes what can wait once there is room for all of it, and lets others work meanwhile", async () => {
