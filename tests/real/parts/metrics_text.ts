@@ -39,7 +39,7 @@ export function byReason(
   return reasons;
 }
 
-/** Both sides of received = delivered + skipped + dead-lettered + dropped + queued. */
+/** Both sides of received = delivered + left out + dead letters + dropped + waiting. */
 export function equationOf(
   metrics: Metrics,
 ): { received: number; ends: number; text: string } {
@@ -52,8 +52,8 @@ export function equationOf(
   return {
     received,
     ends: delivered + skipped + deadLettered + dropped + queued,
-    text: `received ${received} = delivered ${delivered} + skipped ${skipped}` +
-      ` + dead-lettered ${deadLettered} + dropped ${dropped} + queued ${queued}`,
+    text: `received ${received} = delivered ${delivered} + left out ${skipped}` +
+      ` + dead letters ${deadLettered} + dropped ${dropped} + waiting ${queued}`,
   };
 }
 
