@@ -7,7 +7,8 @@
 import { type BatchAnswer, MAX_BATCH_BYTES, MAX_BATCH_EVENTS } from "../../contract.ts";
 import { getLogger } from "../../log.ts";
 import { backoffMs, sleep } from "../../retry.ts";
-import type { Outbox, Settlement } from "../outbox/outbox.ts";
+import type { Outbox } from "../outbox/outbox.ts";
+import type { Settlement } from "../outbox/settlement.ts";
 import type { OutboxRow } from "../outbox/waiting_events.ts";
 import { DELIVERY_TIMES, type DeliveryTimes } from "./delivery_times.ts";
 import type { PostEvents, PostOutcome } from "./post_events.ts";
@@ -27,6 +28,12 @@ type Failed = Extract<PostOutcome, { kind: "failed" }>;
 
 /** Every event was answered with "pending": a step that leads nowhere is a failure. */
 const TOO_SLOW: Failed = { kind: "failed", meaning: "again", reason: "the store is too slow" };
+/** No event is to blame: what enrich has answered cannot be noted, and is asked again. */
+const NO_ROOM: Failed = {
+  kind: "failed",
+  meaning: "misconfigured",
+  reason: "has answered, but the full outbox has no room to note it",
+};
 
 export class Delivery {
   readonly #outbox: Outbox;
@@ -109,8 +116,8 @@ export class Delivery {
     }
     const outcome = await this.#attempt(rows, signal);
     if (signal.aborted) return 0;
-    if (outcome.kind === "failed") return this.#failed(rows, outcome);
-    if (this.#settle(rows, outcome.answer) === 0) return this.#failed(rows, TOO_SLOW);
+    const failure = outcome.kind === "failed" ? outcome : this.#settle(rows, outcome.answer);
+    if (failure) return this.#failed(rows, failure);
     this.#passed();
     return 0;
   }
@@ -184,34 +191,38 @@ export class Delivery {
     this.#lastAside = row.seq;
     const outcome = await this.#send([row.line], this.#times.patientDeadlineMs, signal);
     if (signal.aborted) return 0;
-    if (outcome.kind === "failed") return this.#failed([row], outcome, true);
-    if (this.#settle([row], outcome.answer) === 0) return this.#failed([row], TOO_SLOW, true);
+    const failure = outcome.kind === "failed" ? outcome : this.#settle([row], outcome.answer);
+    if (failure) return this.#failed([row], failure, true);
     this.#asideIsDue = true;
     this.#recovered();
     return 0;
   }
 
-  /** Lets go of what was answered. Returns how many events that were. */
-  #settle(rows: readonly OutboxRow[], answer: BatchAnswer): number {
+  /** Lets go of what was answered. Returns what is wrong where nothing has left the outbox. */
+  #settle(rows: readonly OutboxRow[], answer: BatchAnswer): Failed | undefined {
+    if (answer.pending.length === rows.length) return TOO_SLOW;
     const problems = answer.problems.flatMap(({ index, reason }) => {
       const row = rows[index];
       return row ? [{ seq: row.seq, reason }] : [];
     });
     const kept = new Set([...answer.pending, ...answer.problems.map(({ index }) => index)]);
     const done = rows.filter((_, index) => !kept.has(index)).map(({ seq }) => seq);
-    this.#letGo({ done, delivered: answer.stored, leftOut: answer.skipped, problems });
-    return done.length + problems.length;
+    return this.#letGo({ done, delivered: answer.stored, leftOut: answer.skipped, problems })
+      ? undefined
+      : NO_ROOM;
   }
 
   #bury(seq: number, reason: string): void {
     this.#letGo({ done: [], delivered: 0, leftOut: {}, problems: [{ seq, reason }] });
   }
 
-  #letGo(settlement: Settlement): void {
-    this.#outbox.settle(settlement);
-    for (const { seq, reason } of settlement.problems) {
+  /** Returns whether anything has left the outbox. */
+  #letGo(settlement: Settlement): boolean {
+    const buried = this.#outbox.settle(settlement);
+    for (const { seq, reason } of buried ?? []) {
       log.warn("Event {seq} went to the dead letters: {reason}", { seq, reason });
     }
+    return buried !== undefined && settlement.done.length + buried.length > 0;
   }
 
   #noteFailure(reason: string): void {

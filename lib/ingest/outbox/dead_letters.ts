@@ -53,7 +53,7 @@ export interface Moved {
 }
 
 /** One transaction that moves events and changes the counters. */
-type Transact = (changes: Readonly<Record<string, number>>, work: () => void) => void;
+export type Transact = (changes: Readonly<Record<string, number>>, work: () => void) => void;
 
 export class DeadLetters {
   readonly #statements: Statements;
@@ -65,11 +65,11 @@ export class DeadLetters {
     this.#transact = transact;
   }
 
-  /** Copies a row of the outbox here; within the transaction that removes it there. */
-  bury(seq: number, reason: string): void {
+  /** Within the transaction that removes the event from those that wait. */
+  bury({ seq, line, reason }: { seq: number; line: string; reason: string }): void {
     this.#statements.get(
-      "INSERT INTO dead_letter (seq, line, reason, refused_at) SELECT seq, line, ?, ? FROM outbox WHERE seq = ?",
-    ).run(reason, new Date().toISOString(), seq);
+      "INSERT INTO dead_letter (seq, line, reason, refused_at) VALUES (?, ?, ?, ?)",
+    ).run(seq, line, reason, new Date().toISOString());
   }
 
   /** How many there are of each reason, the most frequent first. */

@@ -9,6 +9,7 @@ import { DeadLetters } from "./dead_letters.ts";
 import { MissingStates, type StateStamp } from "./missing_states.ts";
 import { Ledger, type OutboxCounters } from "./ledger.ts";
 import { OutboxSize } from "./outbox_size.ts";
+import { type Settlement, Settling } from "./settlement.ts";
 import { WaitingEvents } from "./waiting_events.ts";
 
 const USER_VERSION = 1;
@@ -40,23 +41,12 @@ export interface Spooled {
   readonly stamp?: StateStamp;
 }
 
-/** What enrich has answered for: rows that leave the outbox, all in one transaction. */
-export interface Settlement {
-  /** Rows that are stored or left out. */
-  readonly done: readonly number[];
-  /** How many of them are stored. */
-  readonly delivered: number;
-  /** How many of them were left out, by reason. */
-  readonly leftOut: Readonly<Record<string, number>>;
-  /** Rows that can never be stored. */
-  readonly problems: readonly { readonly seq: number; readonly reason: string }[];
-}
-
 export class Outbox implements Disposable {
   readonly #db: DatabaseSync;
   readonly #statements: Statements;
   readonly #options: OutboxOptions;
   readonly #ledger: Ledger;
+  readonly #settling: Settling;
   readonly waiting: WaitingEvents;
   readonly size: OutboxSize;
   readonly missing: MissingStates;
@@ -82,6 +72,7 @@ export class Outbox implements Disposable {
     this.deadLetters = new DeadLetters(this.#db, this.#transact.bind(this));
     this.waiting = new WaitingEvents(this.#db);
     this.size = new OutboxSize(this.#db, options.path, options.maxBytes);
+    this.#settling = new Settling(this, this.#transact.bind(this));
   }
 
   /** Takes one event, to be committed within `commitIntervalMs`. While the outbox is full it is counted as dropped. */
@@ -175,21 +166,9 @@ export class Outbox implements Disposable {
     }
   }
 
-  /** Lets go of what enrich has answered for. */
-  settle({ done, delivered, leftOut, problems }: Settlement): void {
-    const changes: Record<string, number> = {
-      delivered,
-      dead_lettered: problems.length,
-      queued: -(done.length + problems.length),
-    };
-    for (const [reason, count] of Object.entries(leftOut)) changes[`skipped:${reason}`] = count;
-    this.#transact(changes, () => {
-      for (const { seq, reason } of problems) {
-        this.deadLetters.bury(seq, reason);
-        this.waiting.remove(seq);
-      }
-      for (const seq of done) this.waiting.remove(seq);
-    });
+  /** Lets go of what enrich has answered for: see Settling. */
+  settle(settlement: Settlement): Settlement["problems"] | undefined {
+    return this.#settling.settle(settlement);
   }
 
   /** The last committed set of the equation's counters. */

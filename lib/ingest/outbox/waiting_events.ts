@@ -45,6 +45,13 @@ export class WaitingEvents {
     this.#statements.get("DELETE FROM attempt WHERE seq = ?").run(seq);
   }
 
+  /** As `remove`; returns the event's line. */
+  take(seq: number): string {
+    const row = this.#statements.get("SELECT line FROM outbox WHERE seq = ?").get(seq);
+    this.remove(seq);
+    return String(row?.line);
+  }
+
   /** Rows in order but those set aside, from the one after `skip` others on: the first one always, then as many as fit. */
   peek(
     { maxEvents, maxBytes, skip = 0 }: { maxEvents: number; maxBytes: number; skip?: number },

@@ -302,6 +302,75 @@ Deno.test("Delivery buries an event that is set aside at once where alone it is 
   });
 });
 
+/**
+ * Delivers a full outbox, which was started again, to an enrich for which some of its events are
+ * problems, until the condition holds. Returns the counters.
+ */
+async function deliverFull(
+  isProblem: (n: number) => boolean,
+  condition: (outbox: Outbox, delivery: Delivery) => boolean,
+) {
+  using folder = new TemporaryFolder();
+  const options = {
+    path: folder.file("outbox.sqlite"),
+    maxBytes: 8_000_000,
+    commitIntervalMs: 1e6,
+    onFailure: assert.ifError,
+  };
+  {
+    using filling = new Outbox(options);
+    for (let n = 0; !filling.size.full; n++) {
+      filling.add({ line: `{"event":${n},"text":"${"x".repeat(1_000)}"}` });
+      filling.flush();
+    }
+  }
+  await using enrich = new FakeEnrich((lines) => {
+    const numbers = lines.map((line) => JSON.parse(line).event);
+    const problems = numbers.flatMap((n, index) =>
+      isProblem(n) ? [{ index, reason: "field type conflict" }] : []
+    );
+    const stored = lines.length - problems.length;
+    return allStored(lines, { status: "partial", stored, problems });
+  });
+  using outbox = new Outbox(options);
+  const { received, dropped } = outbox.counters();
+  assert.equal(dropped.get("outbox_full"), 1);
+  const stop = new AbortController();
+  const post = postEventsTo(enrich.url, undefined);
+  const delivery = new Delivery({ outbox, post, times: TIMES });
+  const running = delivery.run(stop.signal);
+  try {
+    const wish = { limitMs: 20_000 };
+    await Promise.race([until(() => condition(outbox, delivery), "it holds", wish), running]);
+  } finally {
+    stop.abort();
+    await running;
+  }
+  const { delivered, deadLetters, waiting } = outbox.counters();
+  assert.equal(received, delivered + deadLetters + waiting + 1);
+  assert.equal(outbox.waiting.peek({ maxEvents: 1e6, maxBytes: 1e9 }).length, waiting);
+  return outbox.counters();
+}
+
+Deno.test("Delivery drains a full outbox though one in five of its events is a problem", async () => {
+  const { deadLetters } = await deliverFull(
+    (n) => n % 5 === 0,
+    (outbox) => outbox.counters().waiting === 0,
+  );
+  assert.ok(deadLetters > 500, `${deadLetters}`);
+});
+
+Deno.test("Delivery goes on though a full outbox has no room for its dead letters", async () => {
+  let said = "";
+  const { delivered, waiting } = await deliverFull(() => true, (_outbox, delivery) => {
+    said = delivery.problem?.reason ?? "";
+    return said !== "";
+  });
+  assert.match(said, /has answered, but the full outbox has no room to note it/);
+  assert.equal(delivered, 0);
+  assert.ok(waiting > 0);
+});
+
 Deno.test("Delivery holds everything while SERVICE_TOKEN is wrong, and needs no restart", async () => {
   const answering: Answering = (lines, request) => request <= 20 ? no(401) : allStored(lines);
   await delivering(8, answering, async (setup) => {
