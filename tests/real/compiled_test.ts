@@ -85,7 +85,7 @@ realTest(
     fire();
     await until(async () => {
       const { received, ends, text } = equationOf(await ingest.metrics());
-      return received === ends && text.endsWith("queued 0");
+      return received === ends && text.endsWith("waiting 0");
     }, "all is delivered");
     const { text } = equationOf(await ingest.metrics());
     for (const program of [ingest, enrich]) {
