@@ -31,11 +31,12 @@ const SCHEMA = `
     PRIMARY KEY (series, time_ns)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS total (points INTEGER NOT NULL) STRICT;
-  INSERT INTO total SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM total);
+  INSERT INTO total (points) SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM total);
 `;
 const FIND_SERIES = "SELECT id FROM series WHERE measurement = ? AND tags = ?";
 const ADD_SERIES = "INSERT INTO series (measurement, tags) VALUES (?, ?)";
-const ADD_POINT = "INSERT INTO point VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+const ADD_POINT =
+  "INSERT INTO point (series, time_ns, fields) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
 /** RFC 7396 takes null for "delete", but no field is null; numbers keep their text. */
 const UNITE_POINT =
   "UPDATE point SET fields = json_patch(fields, ?) WHERE series = ? AND time_ns = ?";

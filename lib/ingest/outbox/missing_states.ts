@@ -108,7 +108,7 @@ export class MissingStates {
 
   #see(entityId: string, lastUpdatedUs: number): void {
     this.#statements.get(
-      "INSERT INTO seen VALUES (?, ?) ON CONFLICT DO UPDATE " +
+      "INSERT INTO seen (entity_id, last_updated_us) VALUES (?, ?) ON CONFLICT DO UPDATE " +
         "SET last_updated_us = max(last_updated_us, excluded.last_updated_us)",
     ).run(entityId, lastUpdatedUs);
   }

@@ -86,7 +86,7 @@ export class WaitingEvents {
   /** The event has failed alone while others passed, and is set aside. Returns how often it has. */
   failedAlone(seq: number): number {
     const row = this.#statements.get(
-      "INSERT INTO attempt SELECT seq, 1 FROM outbox WHERE seq = ? " +
+      "INSERT INTO attempt (seq, attempts) SELECT seq, 1 FROM outbox WHERE seq = ? " +
         "ON CONFLICT DO UPDATE SET attempts = attempts + 1 RETURNING attempts",
     ).get(seq);
     return Number(row?.attempts ?? 0);
