@@ -54,8 +54,9 @@ export function openDatabase(
           "run the newer release that wrote it, or give this one another DATA_DIR",
       );
     }
+    // nothing that is there is written again: a file on a full disk opens too
     db.exec(schema);
-    db.exec(`PRAGMA user_version=${userVersion}`);
+    if (found < userVersion) db.exec(`PRAGMA user_version=${userVersion}`);
     return db;
   } catch (error) {
     db.close();

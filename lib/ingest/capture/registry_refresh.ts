@@ -11,6 +11,8 @@ const META_KEY = "registry";
 /** Adding 1,200 entities fires 1,200 events and must not cost as many fetches. */
 const QUIET_MS = 1_000;
 const MAX_WAIT_MS = 10_000;
+/** Lines of one commit; live events come between. */
+const STEP = 500;
 /** After a failed fetch, or while Home Assistant's time is not known yet. */
 const RETRY_MS = 30_000;
 
@@ -21,6 +23,9 @@ export class RegistryRefresh {
   readonly #clock: HassClock;
   readonly #envelope: (event: string) => string;
   #registry: Registry;
+  /** What the outbox has: an entity's changes since then are still to be spooled. */
+  #saved: Registry;
+  #spooling: Promise<unknown> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #latestMs = Infinity;
 
@@ -33,7 +38,8 @@ export class RegistryRefresh {
     this.#outbox = outbox;
     this.#clock = clock;
     this.#envelope = envelope;
-    this.#registry = Registry.load(outbox.meta(META_KEY));
+    this.#saved = Registry.load(outbox.meta(META_KEY));
+    this.#registry = this.#saved;
   }
 
   get registry(): Registry {
@@ -58,8 +64,9 @@ export class RegistryRefresh {
   }
 
   /**
-   * Fetches the registries now; what is new or changed is spooled as `entity_info` together with
-   * the registry itself. Returns whether that worked: without it the last names go on.
+   * Fetches the registries now; their names hold from then on. What is new or changed is spooled as
+   * `entity_info` once the outbox has room, for as long as the connection lasts; the next one goes on.
+   * Returns whether they could be read: without that the last names go on.
    */
   async fetch(connection: Connection): Promise<boolean> {
     try {
@@ -76,9 +83,13 @@ export class RegistryRefresh {
         if (timeUs !== undefined) this.#clock.hear(timeUs);
       }
       const next = Registry.from(lists, this.#registry);
-      const saved = this.#spoolChanges(next);
       this.#registry = next;
-      return saved;
+      const nowUs = this.#clock.nowUs();
+      if (nowUs === undefined) return false;
+      const closed = new AbortController();
+      connection.closed.then(() => closed.abort());
+      this.#spooling = this.#spooling.then(() => this.#spool(next, nowUs, closed.signal));
+      return true;
     } catch (error) {
       log.warn("Cannot read the registries, the last names go on: {reason}", {
         reason: describeError(error),
@@ -87,22 +98,31 @@ export class RegistryRefresh {
     }
   }
 
-  #spoolChanges(next: Registry): boolean {
-    const changes = next.changesSince(this.#registry);
-    const nowUs = this.#clock.nowUs();
-    if (nowUs === undefined) return false;
+  /** Spools what is new or changed, in steps, and with the last of them what it was compared with. */
+  async #spool(next: Registry, nowUs: number, closed: AbortSignal): Promise<void> {
     const time_fired = formatTimeUs(nowUs);
-    const lines = changes.map((data) =>
+    const lines = next.changesSince(this.#saved).map((data) =>
       this.#envelope(
         JSON.stringify({ event_type: "entity_info", data, origin: "LOCAL", time_fired }),
       )
     );
-    const saved = this.#outbox.append(lines, () => this.#outbox.setMeta(META_KEY, next.save()));
+    for (let at = 0; at <= lines.length; at += STEP) {
+      const isLast = at + STEP > lines.length;
+      const done = await this.#outbox.appendWithRoom(
+        () => ({
+          lines: lines.slice(at, at + STEP),
+          also: () => isLast && this.#outbox.setMeta(META_KEY, next.save()),
+        }),
+        closed,
+        Infinity,
+      );
+      if (!done) return;
+    }
+    this.#saved = next;
     log.debug("Read the registries: {entities} entities, {changes} new or changed", {
       entities: next.size,
       changes: lines.length,
     });
-    return saved;
   }
 }
 

@@ -32,7 +32,7 @@ const TOO_SLOW: Failed = { kind: "failed", meaning: "again", reason: "the store 
 const NO_ROOM: Failed = {
   kind: "failed",
   meaning: "misconfigured",
-  reason: "has answered, but the full outbox has no room to note it",
+  reason: "has answered, but there is no room to note it",
 };
 
 export class Delivery {

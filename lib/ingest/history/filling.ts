@@ -20,6 +20,8 @@ const log = getLogger("ingest", "filling");
 /** When is looked, in milliseconds since the subscription: the recorder commits late. */
 export const LOOKS_MS = [0, 15_000, 90_000] as const;
 const POLL_MS = 1_000;
+/** Present states of one commit; live events come between. */
+const STEP = 500;
 const SAY_INTERVAL_MS = 10_000;
 
 export interface FillingOptions extends FirstImportOptions {
@@ -64,12 +66,9 @@ export class Filling {
   /** Capture stops, or had stopped: what follows may be missing until it goes on. */
   openGap(reason: string): void {
     const { outbox } = this.#options;
-    outbox.flush();
+    outbox.openGap();
     const seenUs = outbox.missing.newestSeenUs();
-    if (seenUs === undefined) return;
-    // a full outbox opens them when it takes events again
-    outbox.append([], () => outbox.missing.open());
-    this.gaps.begin(reason, seenUs);
+    if (seenUs !== undefined) this.gaps.begin(reason, seenUs);
   }
 
   /** Before subscribing: see `beginFirstImport`. */
@@ -161,13 +160,14 @@ export class Filling {
       lastUpdatedUs > (outbox.missing.seenUs(entityId) ?? -Infinity)
     );
     const { open } = this.gaps;
-    outbox.append([], () => {
+    const compared = outbox.append([], () => {
       for (const { entityId, lastUpdatedUs } of states) {
         outbox.missing.unchanged(entityId, lastUpdatedUs);
       }
       const known = new Set([...states.map(({ entityId }) => entityId), ...registered()]);
       if (open) outbox.missing.openUnseen(known, open.fromUs);
     });
+    if (!compared) throw new Error(outbox.size.reason);
     this.gaps.resumed(clock.nowUs() ?? 0, outbox.missing.extent().entities);
     return unseen;
   }
@@ -199,15 +199,17 @@ export class Filling {
   /** Spools the present states that history did not bring either. */
   async #spoolUnseen(unseen: readonly PresentState[], ended: AbortSignal): Promise<void> {
     const { outbox, line } = this.#options;
-    await outbox.appendWithRoom(() => {
-      outbox.flush();
-      const left = unseen.filter(({ entityId, lastUpdatedUs }) =>
-        lastUpdatedUs > (outbox.missing.seenUs(entityId) ?? -Infinity)
-      );
-      return {
-        lines: left.map((state) => line(unseenStateText(state), state, "snapshot")),
-        also: () => left.forEach((stamp) => outbox.missing.heard(stamp)),
-      };
-    }, ended);
+    for (let at = 0; at < unseen.length && !ended.aborted; at += STEP) {
+      await outbox.appendWithRoom(() => {
+        outbox.flush();
+        const left = unseen.slice(at, at + STEP).filter(({ entityId, lastUpdatedUs }) =>
+          lastUpdatedUs > (outbox.missing.seenUs(entityId) ?? -Infinity)
+        );
+        return {
+          lines: left.map((state) => line(unseenStateText(state), state, "snapshot")),
+          also: () => left.forEach((stamp) => outbox.missing.heard(stamp)),
+        };
+      }, ended);
+    }
   }
 }

@@ -28,17 +28,19 @@ export async function beginFirstImport(
   { outbox, clock, registered, days }: FirstImportOptions,
 ): Promise<void> {
   if (outbox.meta(META_KEY) !== undefined) return;
-  if (days === 0) return outbox.setMeta(META_KEY, "0");
+  if (days === 0) return void outbox.append([], () => outbox.setMeta(META_KEY, "0"));
   const states = await presentStates(connection);
   for (const { lastUpdatedUs } of states) clock.hear(lastUpdatedUs);
   const known = new Set([...states.map(({ entityId }) => entityId), ...registered()]);
   const nowUs = clock.nowUs();
   if (nowUs === undefined) return;
   // together, so that a kill in between cannot import it all twice
-  outbox.append([], () => {
+  const noted = outbox.append([], () => {
     outbox.missing.openAll(known, nowUs - days * DAY_US);
     outbox.setMeta(META_KEY, String(days));
   });
+  // on a disk that takes nothing it is noted at the next connection
+  if (!noted) return;
   log.info("Importing {days} days of history of {entities} entities", {
     days,
     entities: known.size,

@@ -93,31 +93,35 @@ export class HistoryReader {
       return true;
     }
     this.#failures = 0;
-    this.#spool(within, rows, startUs);
+    await this.#spool(within, rows, startUs, ended);
     if (count < FEW_ROWS) this.#windowUs = Math.min(MAX_WINDOW_US, this.#windowUs * 2);
     this.maxEntities = Math.min(MAX_ENTITIES, this.maxEntities * 2);
     return true;
   }
 
-  #spool(
+  async #spool(
     asked: readonly Missing[],
     rows: ReadonlyMap<string, readonly HistoryRow[]>,
     startUs: number,
-  ): void {
+    ended: AbortSignal,
+  ): Promise<void> {
     const { outbox, line, gaps } = this.#options;
-    outbox.flush();
-    // an event may have ended or removed some while Home Assistant looked its rows up
-    const { events, progress } = pageOf(outbox.missing.again(asked), rows, startUs);
-    const lines = events.map(({ text, stamp: { entityId }, friendlyName }) =>
-      line(text, { entityId, friendlyName })
-    );
-    const committed = outbox.append(
-      lines,
-      () => outbox.missing.filled(events.map(({ stamp }) => stamp), progress),
-    );
+    let filled = 0;
+    const committed = await outbox.appendWithRoom(() => {
+      outbox.flush();
+      // an event may have ended or removed some while Home Assistant looked its rows up
+      const { events, progress } = pageOf(outbox.missing.again(asked), rows, startUs);
+      filled = events.length;
+      return {
+        lines: events.map(({ text, stamp: { entityId }, friendlyName }) =>
+          line(text, { entityId, friendlyName })
+        ),
+        also: () => outbox.missing.filled(events.map(({ stamp }) => stamp), progress),
+      };
+    }, ended);
     if (!committed) return;
-    this.#rows += lines.length;
-    gaps.filled(lines.length);
+    this.#rows += filled;
+    gaps.filled(filled);
   }
 
   /**

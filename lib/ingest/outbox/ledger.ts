@@ -25,6 +25,12 @@ export interface OutboxCounters {
   readonly waiting: number;
 }
 
+/** By how much counters change, by their names in the file: `received`, `skipped:filter`, … */
+export type Changes = Readonly<Record<string, number>>;
+
+/** Does the work and changes the counters as it says, in one transaction. */
+export type Transact = (work: () => Changes) => void;
+
 export class Ledger {
   readonly #db: DatabaseSync;
   readonly #statements: Statements;
@@ -39,20 +45,20 @@ export class Ledger {
       this.#counters.set(String(name), Number(value));
     }
     // these rows must be there before the file is full, so that a refusal can still be counted
-    this.transact({ received: 0, queued: 0, "dropped:outbox_full": 0 }, () => {});
+    this.transact(() => ({ received: 0, queued: 0, "dropped:outbox_full": 0 }));
   }
 
-  /** Does the work and changes the counters in one transaction; `read` follows its commit. */
-  transact(changes: Readonly<Record<string, number>>, work: () => void): void {
-    const next = Object.entries(changes)
-      .filter(([name, change]) => change !== 0 || !this.#counters.has(name))
-      .map(([name, change]): [string, number] => [name, this.#value(name) + change]);
-    const write = this.#statements.get(
-      "INSERT OR REPLACE INTO counter (name, value) VALUES (?, ?)",
-    );
-    transaction(this.#db, () => {
-      work();
-      for (const [name, value] of next) write.run(name, value);
+  /** Does the work and changes the counters as it says, in one transaction; `read` follows its commit. */
+  transact(work: () => Changes): void {
+    const next = transaction(this.#db, () => {
+      const changed = Object.entries(work())
+        .filter(([name, change]) => change !== 0 || !this.#counters.has(name))
+        .map(([name, change]): [string, number] => [name, this.#value(name) + change]);
+      const write = this.#statements.get(
+        "INSERT OR REPLACE INTO counter (name, value) VALUES (?, ?)",
+      );
+      for (const [name, value] of changed) write.run(name, value);
+      return changed;
     });
     for (const [name, value] of next) this.#counters.set(name, value);
   }

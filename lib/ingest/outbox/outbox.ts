@@ -6,9 +6,11 @@ import type { DatabaseSync } from "node:sqlite";
 import { sleep } from "../../retry.ts";
 import { isFull, openDatabase, Statements } from "../../sqlite.ts";
 import { DeadLetters } from "./dead_letters.ts";
-import { MissingStates, type StateStamp } from "./missing_states.ts";
-import { Ledger, type OutboxCounters } from "./ledger.ts";
+import type { Spooled } from "./envelope.ts";
+import { type Changes, Ledger, type OutboxCounters } from "./ledger.ts";
+import { MissingStates } from "./missing_states.ts";
 import { OutboxSize } from "./outbox_size.ts";
+import { Owed } from "./owed.ts";
 import { type Settlement, Settling } from "./settlement.ts";
 import { WaitingEvents } from "./waiting_events.ts";
 
@@ -35,18 +37,13 @@ export interface OutboxOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-/** A line to be spooled, and what it says of an entity's state. */
-export interface Spooled {
-  readonly line: string;
-  readonly stamp?: StateStamp;
-}
-
 export class Outbox implements Disposable {
   readonly #db: DatabaseSync;
   readonly #statements: Statements;
   readonly #options: OutboxOptions;
   readonly #ledger: Ledger;
   readonly #settling: Settling;
+  readonly #owed: Owed;
   readonly waiting: WaitingEvents;
   readonly size: OutboxSize;
   readonly missing: MissingStates;
@@ -55,9 +52,6 @@ export class Outbox implements Disposable {
   #bufferChars = 0;
   #commitTimer: ReturnType<typeof setTimeout> | undefined;
   #changed = Promise.withResolvers<void>();
-  #refusedUncounted = 0;
-  /** Whether events have been refused since the last commit. */
-  #refusing = false;
 
   /**
    * Opens or makes the file. A damaged one is set aside beside it, see `setAside`.
@@ -71,8 +65,12 @@ export class Outbox implements Disposable {
     this.missing = new MissingStates(this.#db);
     this.deadLetters = new DeadLetters(this.#db, this.#transact.bind(this));
     this.waiting = new WaitingEvents(this.#db);
-    this.size = new OutboxSize(this.#db, options.path, options.maxBytes);
+    this.size = new OutboxSize(this.#db, {
+      ...options,
+      deadLetterBytes: () => this.deadLetters.bytes,
+    });
     this.#settling = new Settling(this, this.#transact.bind(this));
+    this.#owed = new Owed(this, this.#transact.bind(this));
   }
 
   /** Takes one event, to be committed within `commitIntervalMs`. While the outbox is full it is counted as dropped. */
@@ -92,37 +90,55 @@ export class Outbox implements Disposable {
     this.#buffer = [];
     this.#bufferChars = 0;
     try {
-      const committed = this.append(events.map(({ line }) => line), () => {
-        for (const { stamp } of events) if (stamp) this.missing.heard(stamp);
-      });
-      if (!committed) this.#refuse(events.length);
+      this.#commit(events);
     } catch (error) {
       this.#options.onFailure(error);
     }
   }
 
+  /** Commits as many of them as there is room for. */
+  #commit(events: readonly Spooled[]): void {
+    const committed = this.append(events.map(({ line }) => line), () => {
+      for (const { stamp } of events) if (stamp) this.missing.heard(stamp);
+    });
+    if (committed) return;
+    if (events.length === 1 || this.size.stillFull()) return this.#owed.refuse(events.length);
+    const middle = Math.ceil(events.length / 2);
+    this.#commit(events.slice(0, middle));
+    this.#commit(events.slice(middle));
+  }
+
   /**
    * Commits lines, and what `also` writes with them, in one transaction. Returns false, and
-   * commits nothing, while the file is full. Throws where SQLite fails for another reason.
+   * commits nothing, while the file is full; without lines it may use what is kept for dead
+   * letters. Throws where SQLite fails for another reason.
    */
   append(lines: readonly string[], also: () => void = () => {}): boolean {
-    if (this.size.stillFull()) return false;
     const n = lines.length;
+    if (n > 0 && !this.#settling.makeRoomFor(lines)) return false;
     try {
-      this.#transact({ received: n, queued: n }, () => {
-        // what was refused while the file was full is a gap like any other
-        if (this.#refusing) this.missing.open();
+      this.#transact(() => {
+        if (n > 0) this.#owed.beforeEvents();
         for (const line of lines) this.waiting.add(line);
         also();
+        return { received: n, queued: n };
       });
-      this.#refusing = false;
-      return true;
     } catch (error) {
-      this.missing.reload();
       if (!isFull(error)) throw error;
-      this.size.ranOut();
+      if (n > 0) this.size.ranOut();
       return false;
     }
+    if (n > 0) {
+      this.#owed.tookEvents();
+      this.size.wrote({ events: true });
+    }
+    return true;
+  }
+
+  /** Capture has stopped hearing: states may be missing from now on. Noted as soon as it can be written. */
+  openGap(): void {
+    this.flush();
+    this.#owed.openGap();
   }
 
   /** Resolves at the next commit that moves events, or when the signal is aborted. */
@@ -137,13 +153,13 @@ export class Outbox implements Disposable {
 
   /**
    * Resolves when there is room for what need not hurry, or when the signal is aborted: the file
-   * is not full, and few events wait, so that live ones are never far behind.
+   * is not full, and fewer than `mostWaiting` events wait, so that live ones are never far behind.
    */
-  async room(signal: AbortSignal): Promise<void> {
+  async room(signal: AbortSignal, mostWaiting = MANY_WAITING): Promise<void> {
     while (!signal.aborted) {
       // a disk may have space again although no event moves
       if (this.size.stillFull()) await sleep(RETRY_MS, signal);
-      else if (this.counters().waiting >= MANY_WAITING) await this.changed(signal);
+      else if (this.counters().waiting >= mostWaiting) await this.changed(signal);
       else return;
     }
   }
@@ -155,9 +171,10 @@ export class Outbox implements Disposable {
   async appendWithRoom(
     make: () => { readonly lines: readonly string[]; readonly also?: () => void },
     signal: AbortSignal,
+    mostWaiting?: number,
   ): Promise<boolean> {
     for (;;) {
-      await this.room(signal);
+      await this.room(signal, mostWaiting);
       if (signal.aborted) return false;
       const { lines, also } = make();
       if (this.append(lines, also)) return true;
@@ -181,9 +198,16 @@ export class Outbox implements Disposable {
     return row === undefined ? undefined : String(row.value);
   }
 
+  /** Events that were refused and are not among the counters yet: not even that can be written now. */
+  get uncounted(): number {
+    return this.#owed.refused;
+  }
+
   /** Commits what was added and closes the file. */
   [Symbol.dispose](): void {
     this.flush();
+    this.#owed.write();
+    this.#owed.close();
     this.#db.close();
   }
 
@@ -192,23 +216,25 @@ export class Outbox implements Disposable {
     this.#statements.get("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)").run(key, value);
   }
 
-  /** One transaction that moves events and changes the counters. */
-  #transact(changes: Readonly<Record<string, number>>, work: () => void): void {
-    this.#ledger.transact(changes, work);
+  /** One transaction that moves events and changes the counters; what was refused before is counted with it. */
+  #transact(work: () => Changes): void {
+    const { bytes } = this.deadLetters;
+    let counted = () => {};
+    try {
+      this.#ledger.transact(() => {
+        const owed = this.#owed.with(work());
+        counted = owed.counted;
+        return owed.changes;
+      });
+    } catch (error) {
+      // what is kept in memory goes back too
+      this.missing.reload();
+      this.deadLetters.bytes = bytes;
+      throw error;
+    }
+    counted();
+    this.size.wrote({ events: false });
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
-  }
-
-  /** Counts refused events. On a disk that is truly full not even that can be written: it is made up for later. */
-  #refuse(n: number): void {
-    this.#refusing = true;
-    this.#refusedUncounted += n;
-    try {
-      const refused = this.#refusedUncounted;
-      this.#transact({ received: refused, "dropped:outbox_full": refused }, () => {});
-      this.#refusedUncounted = 0;
-    } catch (error) {
-      if (!isFull(error)) throw error;
-    }
   }
 }

@@ -1,8 +1,13 @@
 /** What leaves the outbox once enrich has answered for it. */
+import { getLogger } from "../../log.ts";
 import { isFull } from "../../sqlite.ts";
-import type { DeadLetters, Transact } from "./dead_letters.ts";
+import type { DeadLetter } from "./dead_letter.ts";
+import type { DeadLetters } from "./dead_letters.ts";
+import type { Transact } from "./ledger.ts";
 import type { OutboxSize } from "./outbox_size.ts";
 import type { WaitingEvents } from "./waiting_events.ts";
+
+const log = getLogger("ingest", "outbox");
 
 /** What enrich has answered for: rows that leave the outbox. */
 export interface Settlement {
@@ -40,8 +45,34 @@ export class Settling {
   settle(settlement: Settlement): Settlement["problems"] | undefined {
     if (this.#settleAtOnce(settlement)) return settlement.problems;
     const { problems } = settlement;
-    if (!this.#settleAtOnce({ ...settlement, problems: [] })) return undefined;
+    if (!this.#settleAtOnce({ ...settlement, problems: [] })) {
+      this.#file.size.ranOut({ stuck: true });
+      return undefined;
+    }
     return this.#bury(problems);
+  }
+
+  /**
+   * Whether there is room for the lines; where not, events are refused from now on. Dead letters
+   * beyond their part, as a file of 0.1.0 may have them, give way: else they would keep events out
+   * for as long as nobody looks at them.
+   */
+  makeRoomFor(lines: readonly string[]): boolean {
+    const { size, deadLetters } = this.#file;
+    const maxBytes = size.deadLettersMaxBytes;
+    const bytes = lines.reduce((sum, line) => sum + Buffer.byteLength(line), 0);
+    while (!size.stuck && !size.hasRoomFor(bytes) && deadLetters.bytes > maxBytes) {
+      let gone: readonly DeadLetter[] = [];
+      const done = this.#tryTo(() => {
+        gone = deadLetters.makeRoom(bytes, maxBytes);
+        return { dead_lettered: -gone.length, "dropped:dead_letters_full": gone.length };
+      });
+      if (!done) break;
+      sayDropped(gone);
+    }
+    if (!size.stillFull() && size.hasRoomFor(bytes)) return true;
+    size.ranOut();
+    return false;
   }
 
   /** As many of them as there is room for. */
@@ -54,28 +85,46 @@ export class Settling {
 
   /** In one transaction. Returns false, and changes nothing, where the file is full. */
   #settleAtOnce({ done, delivered, leftOut, problems }: Settlement): boolean {
-    const changes: Record<string, number> = {
-      delivered,
-      dead_lettered: problems.length,
-      queued: -(done.length + problems.length),
-    };
-    for (const [reason, count] of Object.entries(leftOut)) changes[`skipped:${reason}`] = count;
+    const { waiting, deadLetters, size } = this.#file;
+    const maxBytes = size.deadLettersMaxBytes;
+    let gone: readonly DeadLetter[] = [];
+    const settled = this.#tryTo(() => {
+      // what leaves goes first: a full file then has room for the dead letters
+      for (const seq of done) waiting.remove(seq);
+      const letters = problems.map(({ seq, reason }) => ({ seq, reason, line: waiting.take(seq) }));
+      gone = letters.flatMap((letter) => deadLetters.bury(letter, maxBytes));
+      const changes: Record<string, number> = {
+        delivered,
+        dead_lettered: problems.length - gone.length,
+        queued: -(done.length + problems.length),
+      };
+      if (gone.length > 0) changes["dropped:dead_letters_full"] = gone.length;
+      for (const [reason, count] of Object.entries(leftOut)) changes[`skipped:${reason}`] = count;
+      return changes;
+    });
+    if (settled) sayDropped(gone);
+    return settled;
+  }
+
+  #tryTo(work: Parameters<Transact>[0]): boolean {
     try {
-      this.#transact(changes, () => {
-        // what leaves goes first: a full file then has room for the dead letters
-        for (const seq of done) this.#file.waiting.remove(seq);
-        const letters = problems.map(({ seq, reason }) => ({
-          seq,
-          reason,
-          line: this.#file.waiting.take(seq),
-        }));
-        for (const letter of letters) this.#file.deadLetters.bury(letter);
-      });
+      this.#transact(work);
       return true;
     } catch (error) {
       if (!isFull(error)) throw error;
-      this.#file.size.ranOut();
       return false;
     }
+  }
+}
+
+/** Never without a word: the log is all that is left of them. */
+function sayDropped(gone: readonly DeadLetter[]): void {
+  for (const { seq, entity_id, event_type, time_fired, reason } of gone) {
+    log.warn("Dropped the oldest dead letter, {seq}, to have room: {event} of {time}, {reason}", {
+      seq,
+      event: entity_id ?? event_type ?? "an event",
+      time: time_fired ?? "an unknown time",
+      reason,
+    });
   }
 }
