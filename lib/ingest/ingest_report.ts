@@ -1,5 +1,5 @@
 /** What ingest says about itself: health with what to do, status, the page. Every number has a source. */
-import type { IngestSettings } from "../settings/program_settings.ts";
+import type { HassTokenOrigin, IngestSettings } from "../settings/program_settings.ts";
 import { PerMinute } from "../serve/per_minute.ts";
 import { VERSION } from "../program/program.ts";
 import type { HealthReason, PageSource, Verdict } from "../serve/server.ts";
@@ -11,6 +11,17 @@ import type { Statistics } from "./statistics/statistics.ts";
 
 /** Of the gaps the page shows the last ones. */
 const SHOWN_GAPS = 5;
+
+const MAKE_TOKEN = "make a new long-lived access token under your profile, Security";
+const NEW_TOKEN: Readonly<Record<HassTokenOrigin, string>> = {
+  variable: `${MAKE_TOKEN}, set HASS_TOKEN to it and restart ingest`,
+  file: `${MAKE_TOKEN}, and write it to the file of HASS_TOKEN_FILE, which is read every 10 s`,
+  credential: `${MAKE_TOKEN}, make it the credential HASS_TOKEN and restart ingest`,
+  supervisor: "restart this app: at each start the Supervisor gives it a new token",
+};
+const UNBAN =
+  "Home Assistant has banned this machine after failed logins, or a proxy lets nobody " +
+  "in: delete its address from ip_bans.yaml in Home Assistant's configuration folder and restart it";
 
 export interface IngestParts {
   readonly outbox: Outbox;
@@ -24,19 +35,8 @@ export interface IngestParts {
 export function ingestHealth({ outbox, capture, delivery, settings }: IngestParts): HealthReason[] {
   const reasons: HealthReason[] = [];
   const { state } = capture;
-  if (state.kind === "token refused") {
-    reasons.push({
-      reason: `Home Assistant refused HASS_TOKEN: ${state.reason}`,
-      action: "make a new long-lived access token under your profile, Security, and set it",
-    });
-  } else if (state.kind !== "capturing") {
-    reasons.push({
-      reason: state.kind === "connecting"
-        ? "Home Assistant has not answered yet"
-        : `Home Assistant is not connected: ${state.reason}`,
-      action: `see that Home Assistant runs and that HASS_URL (${settings.hassUrl}) reaches it`,
-    });
-  }
+  const captureReason = captureHealth(state, settings);
+  if (captureReason) reasons.push(captureReason);
   if (delivery.problem) {
     reasons.push({
       reason: `Events wait in the outbox: enrich ${delivery.problem.reason}`,
@@ -50,6 +50,36 @@ export function ingestHealth({ outbox, capture, delivery, settings }: IngestPart
     });
   }
   return reasons;
+}
+
+/** Why events are not captured; undefined where they are. */
+export function captureHealth(
+  state: CaptureState,
+  settings: Pick<IngestSettings, "hassUrl" | "hassTokenOrigin">,
+): HealthReason | undefined {
+  switch (state.kind) {
+    case "capturing":
+      return undefined;
+    case "token refused":
+      return {
+        reason: `Home Assistant refused HASS_TOKEN: ${state.reason}` +
+          (state.heldBack
+            ? "; it is now tried only once a day, so that Home Assistant does not ban this address"
+            : ""),
+        action: NEW_TOKEN[settings.hassTokenOrigin],
+      };
+    case "connecting":
+      return { reason: "Home Assistant has not answered yet", action: reachable(settings) };
+    case "disconnected":
+      return {
+        reason: `Home Assistant is not connected: ${state.reason}`,
+        action: /status code: 403/.test(state.reason) ? UNBAN : reachable(settings),
+      };
+  }
+}
+
+function reachable({ hassUrl }: Pick<IngestSettings, "hassUrl">): string {
+  return `see that Home Assistant runs and that HASS_URL (${hassUrl}) reaches it`;
 }
 
 /** What health says besides: dead letters wait for a person, and keep nobody waiting. */
@@ -169,6 +199,9 @@ function flowStatus({ outbox, capture, delivery, statistics, settings }: IngestP
 
 /** For one release the version goes by the name that 0.1.0 gave it, too. */
 function hassStatus(state: CaptureState) {
+  if (state.kind === "token refused") {
+    return { kind: state.kind, reason: state.reason, held_back: state.heldBack };
+  }
   if (state.kind !== "capturing") return state;
   const { kind, haVersion, events } = state;
   return { kind, ha_version: haVersion, haVersion, events };

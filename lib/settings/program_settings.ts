@@ -99,6 +99,9 @@ const KNOWN_NAMES = [
   ...SECRETS.flatMap((name) => [name, `${name}_FILE`]),
 ];
 
+/** Where the token is given, and so what it takes for a new one to count. */
+export type HassTokenOrigin = "variable" | "file" | "credential" | "supervisor";
+
 export type IngestSettings = NonNullable<ReturnType<typeof readIngest>>;
 export interface EnrichSettings extends NonNullable<ReturnType<typeof readEnrich>> {
   /** Reads the same environment again, with the files that it names. Throws ConfigError. */
@@ -112,6 +115,13 @@ function readIngest(reader: SettingsReader, env: Environment) {
   const hassToken = supervised
     ? givenSecret("HASS_TOKEN", supervised)
     : reader.secret("HASS_TOKEN");
+  const hassTokenOrigin: HassTokenOrigin = supervised
+    ? "supervisor"
+    : env.HASS_TOKEN?.trim()
+    ? "variable"
+    : env.HASS_TOKEN_FILE?.trim()
+    ? "file"
+    : "credential";
   const serviceToken = reader.secret("SERVICE_TOKEN");
   const hassUrl = parsed?.HASS_URL ??
     (supervised ? "http://supervisor/core" : undefined);
@@ -136,6 +146,7 @@ function readIngest(reader: SettingsReader, env: Environment) {
     logFormat: parsed.LOG_FORMAT,
     hassUrl,
     hassToken,
+    hassTokenOrigin,
     serviceToken,
     source: parsed.SOURCE,
     host: parsed.INGEST_HOST,

@@ -24,6 +24,7 @@ Deno.test("ingestSettings has a default for everything but Home Assistant's addr
     logLevel: "info",
     logFormat: "text",
     hassUrl: "https://house/ha",
+    hassTokenOrigin: "variable",
     serviceToken: undefined,
     source: undefined,
     host: "127.0.0.1",
@@ -105,6 +106,8 @@ Deno.test("A secret comes from the variable, a file or a credential, and is read
     const byCredential =
       ingestSettings({ HASS_URL: "http://a", CREDENTIALS_DIRECTORY: folder }).settings;
     assert.equal(byFile.hassToken(), "first");
+    assert.equal(byFile.hassTokenOrigin, "file");
+    assert.equal(byCredential.hassTokenOrigin, "credential");
     Deno.writeTextFileSync(file, "second");
     assert.equal(byFile.hassToken(), "second");
     assert.equal(byCredential.hassToken(), "second");
@@ -128,6 +131,7 @@ Deno.test("In an app the Supervisor is Home Assistant", () => {
   const { settings } = ingestSettings({ SUPERVISOR_TOKEN: "from-supervisor" });
   assert.equal(settings.hassUrl, "http://supervisor/core");
   assert.equal(settings.hassToken(), "from-supervisor");
+  assert.equal(settings.hassTokenOrigin, "supervisor");
 });
 
 Deno.test("A program that others can reach needs SERVICE_TOKEN", () => {

@@ -5,26 +5,29 @@
 import type { RegistryNames } from "../../contract.ts";
 import { getLogger } from "../../log.ts";
 import { describeError, sleep } from "../../retry.ts";
+import type { HassTokenOrigin } from "../../settings/program_settings.ts";
 import type { Secret } from "../../settings/secret.ts";
 import { parseTimeUs } from "../../time.ts";
 import { Filling } from "../history/filling.ts";
 import { Connection, TokenRefused } from "../hass/connection.ts";
 import { envelopeLine } from "../outbox/envelope.ts";
 import { HassClock } from "../hass/hass_clock.ts";
-import type { StateStamp } from "../outbox/missing_states.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { type EventHead, isRegistryEvent, webSocketUrl } from "../hass/protocol.ts";
 import type { PresentState } from "../hass/present_states.ts";
 import { CAPTURE_TIMES, type CaptureTimes, reconnectWaitMs } from "./capture_times.ts";
 import { RegistryRefresh } from "./registry_refresh.ts";
 import { takeSnapshots } from "./state_snapshots.ts";
+import { stampOf } from "./state_stamp.ts";
 import { subscribe, type Subscribed } from "./subscription.ts";
+import { TokenRefusals } from "./token_refusals.ts";
 
 const log = getLogger("ingest", "capture");
 
 export interface CaptureOptions {
   readonly hassUrl: string;
   readonly hassToken: Secret;
+  readonly hassTokenOrigin?: HassTokenOrigin;
   /** Names the house, where there are several. */
   readonly source?: string;
   readonly outbox: Outbox;
@@ -40,7 +43,7 @@ export interface CaptureOptions {
 export type CaptureState =
   | { readonly kind: "connecting" }
   | { readonly kind: "capturing"; readonly haVersion: string; readonly events: Subscribed }
-  | { readonly kind: "token refused"; readonly reason: string }
+  | { readonly kind: "token refused"; readonly reason: string; readonly heldBack: boolean }
   | { readonly kind: "disconnected"; readonly reason: string };
 
 type Lost = Extract<CaptureState, { readonly reason: string }>;
@@ -50,6 +53,7 @@ export class Capture {
   readonly #times: CaptureTimes;
   readonly #clock = new HassClock();
   readonly #registry: RegistryRefresh;
+  readonly #refusals: TokenRefusals;
   readonly filling: Filling;
   #state: CaptureState = { kind: "connecting" };
   #connection: Connection | undefined;
@@ -60,6 +64,7 @@ export class Capture {
   constructor(options: CaptureOptions) {
     this.#options = options;
     this.#times = options.times ?? CAPTURE_TIMES;
+    this.#refusals = new TokenRefusals(this.#times, options.hassTokenOrigin !== "supervisor");
     this.#registry = new RegistryRefresh(
       options.outbox,
       this.#clock,
@@ -112,21 +117,22 @@ export class Capture {
   /** Captures until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
     this.filling.openGap("ingest was not running");
-    const { refusedWaitMs, stableMs } = this.#times;
+    const { tokenLookMs, stableMs } = this.#times;
     let awaySinceMs = performance.now();
     while (!signal.aborted) {
       const startedMs = performance.now();
-      const lost = await this.#capture(signal).catch((error): Lost => ({
-        kind: error instanceof TokenRefused ? "token refused" : "disconnected",
-        reason: describeError(error),
-      }));
+      const lost = await this.#capture(signal).catch((error): Lost =>
+        error instanceof TokenRefused
+          ? { kind: "token refused", reason: error.message, heldBack: error.heldBack }
+          : { kind: "disconnected", reason: describeError(error) }
+      );
       if (signal.aborted) return;
       const nowMs = performance.now();
       if (nowMs - startedMs > stableMs) awaySinceMs = nowMs;
       this.#lost(lost);
       const refused = lost.kind === "token refused";
       await sleep(
-        refused ? refusedWaitMs : reconnectWaitMs(this.#times, nowMs - awaySinceMs),
+        refused ? tokenLookMs : reconnectWaitMs(this.#times, nowMs - awaySinceMs),
         signal,
       );
     }
@@ -141,9 +147,11 @@ export class Capture {
 
   /** One connection, from opening to end. */
   async #capture(signal: AbortSignal): Promise<Lost> {
+    const token = this.#options.hassToken();
+    this.#refusals.check(token);
     const { connection, haVersion } = await Connection.open({
       url: webSocketUrl(this.#options.hassUrl),
-      token: this.#options.hassToken(),
+      token,
       signal,
       times: this.#times,
       handlers: {
@@ -153,7 +161,10 @@ export class Capture {
           log.warn("Cannot read a message of Home Assistant: {reason}", { reason });
         },
       },
+    }).catch((error) => {
+      throw this.#refusals.noted(token, error);
     });
+    this.#refusals.forget();
     // from here on events may come, and with the connection's end some may be missing
     let mayHear = false;
     let reason = "Home Assistant did not take the subscription";
@@ -225,15 +236,4 @@ export class Capture {
     const registry = this.#registry.registry.namesOf(entity);
     return envelopeLine(text, { registry, source: this.#options.source, via });
   }
-}
-
-/** What an event says of when its entity's state was updated; undefined where it is no state's. */
-function stampOf(
-  { event_type, data }: EventHead,
-  timeUs: number | undefined,
-): StateStamp | undefined {
-  const { entity_id: entityId, new_state: newState, old_state: oldState } = data;
-  const lastUpdatedUs = newState?.last_updated ? parseTimeUs(newState.last_updated) : timeUs;
-  if (event_type !== "state_changed" || !entityId || lastUpdatedUs === undefined) return undefined;
-  return { entityId, lastUpdatedUs, previousUs: parseTimeUs(oldState?.last_updated ?? "") };
 }

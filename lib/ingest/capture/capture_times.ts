@@ -1,12 +1,13 @@
 /** How long capture waits for what, and before it connects again. */
 import { CONNECTION_TIMES, type ConnectionTimes } from "../hass/connection.ts";
+import type { TokenRefusalTimes } from "./token_refusals.ts";
 
 /** How long is waited for what, in milliseconds; injected so that tests need not wait. */
-export interface CaptureTimes extends ConnectionTimes {
+export interface CaptureTimes extends ConnectionTimes, TokenRefusalTimes {
   /** While Home Assistant starts, a subscription can take more than 10 s. */
   readonly subscribeDeadlineMs: number;
-  /** A refused token counts as a failed login, and enough of those get the address banned. */
-  readonly refusedWaitMs: number;
+  /** How often a refused token is read again, which costs Home Assistant nothing. */
+  readonly tokenLookMs: number;
   /** The longest wait at first; it grows with the time away, so that little is missed at the end. */
   readonly backoffBaseMs: number;
   readonly backoffMaxMs: number;
@@ -18,6 +19,8 @@ export const CAPTURE_TIMES: CaptureTimes = {
   ...CONNECTION_TIMES,
   subscribeDeadlineMs: 60_000,
   refusedWaitMs: 60_000,
+  heldBackMs: 86_400_000,
+  tokenLookMs: 10_000,
   backoffBaseMs: 1_000,
   backoffMaxMs: 30_000,
   stableMs: 30_000,

@@ -20,9 +20,13 @@ export const CONNECTION_TIMES: ConnectionTimes = {
   pongDeadlineMs: 10_000,
 };
 
-/** Home Assistant does not accept the token. Trying again soon can get the address banned. */
+/** Home Assistant does not accept the token. Trying again and again can get the address banned. */
 export class TokenRefused extends Error {
   override readonly name = "TokenRefused";
+  /** `heldBack`: the same token is not tried again soon. */
+  constructor(message: string, readonly heldBack = false) {
+    super(message);
+  }
 }
 
 /** Home Assistant answered a command with an error. */

@@ -1,24 +1,22 @@
 import assert from "node:assert/strict";
-import { memberText } from "../../../lib/json_text.ts";
 import { Capture } from "../../../lib/ingest/capture/capture.ts";
-import { CAPTURE_TIMES, type CaptureTimes } from "../../../lib/ingest/capture/capture_times.ts";
+import type { CaptureTimes } from "../../../lib/ingest/capture/capture_times.ts";
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { HOUSE } from "../../simulator/sample_house.ts";
 import { SimulatedHomeAssistant, type SimulationOptions } from "../../simulator/home_assistant.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { until } from "../../until.ts";
+import {
+  capturedLines as captured,
+  capturedTexts as texts,
+  type Capturing,
+  capturing as capturingOf,
+  connected,
+  TIMES,
+} from "./capturing.ts";
 
-const TIMES: CaptureTimes = {
-  ...CAPTURE_TIMES,
-  refusedWaitMs: 50,
-  backoffBaseMs: 5,
-  backoffMaxMs: 20,
-};
-
-interface Setup {
+interface Setup extends Capturing {
   readonly hass: SimulatedHomeAssistant;
-  readonly outbox: Outbox;
-  readonly capture: Capture;
 }
 
 /** Captures from a simulated Home Assistant for as long as the test takes. */
@@ -33,42 +31,14 @@ async function capturing(
 ): Promise<void> {
   using folder = new TemporaryFolder();
   await using hass = new SimulatedHomeAssistant({ recorder: false, ...simulation }).start();
-  using outbox = new Outbox({
-    path: folder.file("outbox.sqlite"),
-    maxBytes: 100_000_000,
-    onFailure: assert.ifError,
-  });
   const hassToken = () => token?.(hass) ?? hass.token;
-  const capture = new Capture({
-    hassUrl: hass.url,
-    hassToken,
-    source,
-    outbox,
-    importDays: 0,
-    snapshotMinutes: 0,
-    times,
-    looksMs: [],
-  });
-  const stop = new AbortController();
-  const running = capture.run(stop.signal);
-  try {
-    await test({ hass, outbox, capture });
-  } finally {
-    stop.abort();
-    await running;
-  }
+  await capturingOf(
+    hass,
+    folder.file("outbox.sqlite"),
+    (setup) => test({ hass, ...setup }),
+    { hassToken, source, times },
+  );
 }
-
-const connected = ({ capture }: Setup, times = 1) =>
-  until(() => capture.state.kind === "capturing" && capture.connections >= times, "it captures");
-
-/** The lines in the outbox of events that Home Assistant fired, not those of ingest's own making. */
-function captured({ outbox }: Setup): string[] {
-  return outbox.waiting.peek({ maxEvents: 1_000_000, maxBytes: 1e12 }).map(({ line }) => line)
-    .filter((line) => !line.includes('"via":'));
-}
-
-const texts = (setup: Setup) => captured(setup).map((line) => memberText(line, "event"));
 
 Deno.test("Capture spools every event byte for byte and in order, with the names of its entity", async () => {
   for (const version of ["2024.3.3", "2025.4.4"] as const) {
