@@ -19,7 +19,7 @@ import { CAPTURE_TIMES, type CaptureTimes, reconnectWaitMs } from "./capture_tim
 import { RegistryRefresh } from "./registry_refresh.ts";
 import { takeSnapshots } from "./state_snapshots.ts";
 import { stampOf } from "./state_stamp.ts";
-import { subscribe, type Subscribed } from "./subscription.ts";
+import { askForCoalescing, type Subscribed, Subscription } from "./subscription.ts";
 import { TokenRefusals } from "./token_refusals.ts";
 
 const log = getLogger("ingest", "capture");
@@ -54,6 +54,7 @@ export class Capture {
   readonly #clock = new HassClock();
   readonly #registry: RegistryRefresh;
   readonly #refusals: TokenRefusals;
+  readonly #subscription = new Subscription();
   readonly filling: Filling;
   #state: CaptureState = { kind: "connecting" };
   #connection: Connection | undefined;
@@ -169,12 +170,15 @@ export class Capture {
     let mayHear = false;
     let reason = "Home Assistant did not take the subscription";
     try {
-      await connection.command("supported_features", { features: { coalesce_messages: 1 } });
+      await askForCoalescing(connection);
       // at the very first start names come first: what happens meanwhile is a gap like any other
       if (this.#registry.registry.size === 0) await this.#registry.fetch(connection);
       await this.filling.prepare(connection);
       mayHear = true;
-      const events = await subscribe(connection, this.#times.subscribeDeadlineMs);
+      const { events, unheard } = await this.#subscription.begin(
+        connection,
+        this.#times.subscribeDeadlineMs,
+      );
       this.#connections++;
       this.#connection = connection;
       this.#state = { kind: "capturing", haVersion, events };
@@ -183,6 +187,7 @@ export class Capture {
         haVersion,
         url: this.#options.hassUrl,
       });
+      this.#registry.pollMs = unheard.length > 0 ? this.#times.registryPollMs : undefined;
       this.#registry.schedule(connection, 0);
       const working = this.#whileConnected(connection, signal);
       reason = await connection.closed;

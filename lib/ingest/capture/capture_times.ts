@@ -8,6 +8,8 @@ export interface CaptureTimes extends ConnectionTimes, TokenRefusalTimes {
   readonly subscribeDeadlineMs: number;
   /** How often a refused token is read again, which costs Home Assistant nothing. */
   readonly tokenLookMs: number;
+  /** How often the registries are read where not all of their events can be heard. */
+  readonly registryPollMs: number;
   /** The longest wait at first; it grows with the time away, so that little is missed at the end. */
   readonly backoffBaseMs: number;
   readonly backoffMaxMs: number;
@@ -21,6 +23,7 @@ export const CAPTURE_TIMES: CaptureTimes = {
   refusedWaitMs: 60_000,
   heldBackMs: 86_400_000,
   tokenLookMs: 10_000,
+  registryPollMs: 600_000,
   backoffBaseMs: 1_000,
   backoffMaxMs: 30_000,
   stableMs: 30_000,

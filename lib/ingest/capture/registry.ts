@@ -51,6 +51,15 @@ export const registryListsSchema = z.object({
   })),
 });
 export type RegistryLists = z.infer<typeof registryListsSchema>;
+export type RegistryKind = keyof RegistryLists;
+
+/** What an entity or a device has of which list. */
+const MEMBERS_OF: Partial<Record<RegistryKind, readonly (keyof EntityInfo & string)[]>> = {
+  areas: ["area", "floor"],
+  floors: ["floor"],
+  labels: ["labels"],
+  devices: ["area", "floor", "device", "manufacturer", "model"],
+};
 
 /** An entity with everything that the registries say of it, looked up. */
 interface Entity {
@@ -96,9 +105,17 @@ export class Registry {
 
   /**
    * Looks everything up once. An entity whose state is missing or only restored keeps the unit and
-   * classes that `previous` knows: while Home Assistant starts it does not say them.
+   * classes that `previous` knows: while Home Assistant starts it does not say them. What comes of
+   * a list that was refused stays as `previous` has it.
    */
-  static from(lists: RegistryLists, previous: Registry): Registry {
+  static from(
+    lists: RegistryLists,
+    previous: Registry,
+    refused: ReadonlySet<RegistryKind> = new Set(),
+  ): Registry {
+    const keptMembers = [...refused].flatMap((kind) => MEMBERS_OF[kind] ?? []);
+    const kept = (known: Readonly<Record<string, unknown>> = {}) =>
+      present(Object.fromEntries(keptMembers.map((member) => [member, known[member]])));
     const floors = new Map(lists.floors.map(({ floor_id, name }) => [floor_id, name]));
     const areas = new Map(lists.areas.map((area) => [area.area_id, area]));
     const labels = new Map(lists.labels.map(({ label_id, name }) => [label_id, name]));
@@ -110,9 +127,11 @@ export class Registry {
     };
     const entities = lists.entities.map((entry): [string, Entity] => {
       const device = entry.device_id ? devices.get(entry.device_id) : undefined;
-      const deviceName = device?.name_by_user ?? device?.name;
       const attributes = states.get(entry.entity_id);
       const known = previous.#entities.get(entry.entity_id)?.info;
+      const deviceName = refused.has("devices")
+        ? known?.device
+        : device?.name_by_user ?? device?.name;
       const said = attributes && !attributes.restored
         ? {
           unit: attributes.unit_of_measurement,
@@ -133,16 +152,24 @@ export class Registry {
           entity_category: entry.entity_category,
           labels: entry.labels?.map((id) => labels.get(id) ?? id),
           ...said,
+          ...kept(known),
         })),
       }];
     });
     const deviceNames = lists.devices.map((device): [string, RegistryNames] => [
       device.id,
       registryNamesSchema.parse(
-        present({ ...place(device.area_id), device: device.name_by_user ?? device.name }),
+        present({
+          ...place(device.area_id),
+          device: device.name_by_user ?? device.name,
+          ...kept(previous.#devices.get(device.id)),
+        }),
       ),
     ]);
-    return new Registry(new Map(entities), new Map(deviceNames));
+    return new Registry(
+      refused.has("entities") ? previous.#entities : new Map(entities),
+      refused.has("devices") ? previous.#devices : new Map(deviceNames),
+    );
   }
 
   /** The registry that `save` wrote, or an empty one where the text is none. */

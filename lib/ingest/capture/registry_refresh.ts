@@ -2,10 +2,11 @@
 import { formatTimeUs, parseTimeUs } from "../../time.ts";
 import { getLogger } from "../../log.ts";
 import { describeError } from "../../retry.ts";
-import { CommandFailed, type Connection } from "../hass/connection.ts";
+import type { Connection } from "../hass/connection.ts";
 import type { HassClock } from "../hass/hass_clock.ts";
 import type { Outbox } from "../outbox/outbox.ts";
-import { Registry, registryListsSchema } from "./registry.ts";
+import { Registry } from "./registry.ts";
+import { RegistryAnswers } from "./registry_answers.ts";
 
 const META_KEY = "registry";
 /** Adding 1,200 entities fires 1,200 events and must not cost as many fetches. */
@@ -22,6 +23,9 @@ export class RegistryRefresh {
   readonly #outbox: Outbox;
   readonly #clock: HassClock;
   readonly #envelope: (event: string) => string;
+  readonly #answers = new RegistryAnswers();
+  /** How often the registries are fetched besides, in milliseconds, where not all their events are heard. */
+  pollMs: number | undefined;
   #registry: Registry;
   /** What the outbox has: an entity's changes since then are still to be spooled. */
   #saved: Registry;
@@ -53,7 +57,8 @@ export class RegistryRefresh {
     this.#latestMs = Math.min(this.#latestMs, nowMs + Math.max(waitMs, MAX_WAIT_MS));
     this.#timer = setTimeout(async () => {
       this.#latestMs = Infinity;
-      if (!await this.fetch(connection)) this.schedule(connection, RETRY_MS);
+      const nextMs = await this.fetch(connection) ? this.pollMs : RETRY_MS;
+      if (nextMs !== undefined) this.schedule(connection, nextMs);
     }, Math.min(waitMs, this.#latestMs - nowMs));
     connection.closed.then(() => this.cancel());
   }
@@ -70,26 +75,19 @@ export class RegistryRefresh {
    */
   async fetch(connection: Connection): Promise<boolean> {
     try {
-      const lists = registryListsSchema.parse({
-        areas: await list(connection, "config/area_registry/list"),
-        floors: await list(connection, "config/floor_registry/list"),
-        labels: await list(connection, "config/label_registry/list"),
-        devices: await list(connection, "config/device_registry/list"),
-        entities: await list(connection, "config/entity_registry/list"),
-        states: await list(connection, "get_states"),
-      });
+      const { lists, refused, passing } = await this.#answers.ask(connection);
       for (const { last_updated } of lists.states) {
         const timeUs = parseTimeUs(last_updated);
         if (timeUs !== undefined) this.#clock.hear(timeUs);
       }
-      const next = Registry.from(lists, this.#registry);
+      const next = Registry.from(lists, this.#registry, refused);
       this.#registry = next;
       const nowUs = this.#clock.nowUs();
       if (nowUs === undefined) return false;
       const closed = new AbortController();
       connection.closed.then(() => closed.abort());
       this.#spooling = this.#spooling.then(() => this.#spool(next, nowUs, closed.signal));
-      return true;
+      return !passing;
     } catch (error) {
       log.warn("Cannot read the registries, the last names go on: {reason}", {
         reason: describeError(error),
@@ -123,15 +121,5 @@ export class RegistryRefresh {
       entities: next.size,
       changes: lines.length,
     });
-  }
-}
-
-/** A list, or an empty one where this release of Home Assistant does not have it. */
-async function list(connection: Connection, command: string): Promise<unknown> {
-  try {
-    return await connection.command(command);
-  } catch (error) {
-    if (error instanceof CommandFailed && error.code === "unknown_command") return [];
-    throw error;
   }
 }
