@@ -52,6 +52,8 @@ export interface HomeAssistantOptions {
   readonly extraYaml?: string;
   /** Without the `demo` integration, whose 100 entities have devices, but also a life of their own. */
   readonly minimal?: boolean;
+  /** More options of `http`, indented by two. */
+  readonly httpYaml?: string;
   /** More options of the recorder, indented by two. */
   readonly recorderYaml?: string;
   /** Without the `history` integration: the recorder records, but nobody can ask. */
@@ -87,6 +89,7 @@ export class HomeAssistant implements AsyncDisposable {
       version,
       dir: givenDir,
       extraYaml = "",
+      httpYaml = "",
       recorderYaml = "",
       minimal = false,
       withoutHistory = false,
@@ -104,6 +107,7 @@ export class HomeAssistant implements AsyncDisposable {
       [
         template.replace("server_port: 8123", `server_port: ${port}`)
           .replace("history:\n", withoutHistory ? "" : "history:\n")
+          .replace("http:\n", `http:\n${httpYaml}`)
           .replace("recorder:\n", `recorder:\n${recorderYaml}`),
         minimal ? "" : "demo:\n",
         extraYaml,

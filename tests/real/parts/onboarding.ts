@@ -1,4 +1,4 @@
-/** The first user of a new Home Assistant. */
+/** The users of a new Home Assistant. */
 import { z } from "zod";
 import { until } from "../../until.ts";
 import { HassSocket } from "./hass_socket.ts";
@@ -29,12 +29,11 @@ export async function onboard(
     "Home Assistant asks for its first user",
     { limitMs },
   );
-  const client_id = `${url}/`;
   const { auth_code } = z.looseObject({ auth_code: z.string() }).parse(
     await postJson(`${url}/api/onboarding/users`, {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({
-        client_id,
+        client_id: clientId(url),
         name: "Test",
         username: "test",
         password: "test-password",
@@ -42,16 +41,7 @@ export async function onboard(
       }),
     }),
   );
-  const { access_token } = z.looseObject({ access_token: z.string() }).parse(
-    await postJson(`${url}/auth/token`, {
-      body: new URLSearchParams({
-        client_id,
-        grant_type: "authorization_code",
-        code: auth_code,
-      }),
-    }),
-  );
-  using socket = await HassSocket.open(url, access_token);
+  using socket = await HassSocket.open(url, await accessToken(url, auth_code));
   return z.string().parse(
     await socket.command({
       type: "auth/long_lived_access_token",
@@ -59,4 +49,52 @@ export async function onboard(
       lifespan: 1,
     }),
   );
+}
+
+/** Makes a user who is no administrator, and returns a token for it that holds for half an hour. */
+export async function ordinaryUser(url: string, adminToken: string): Promise<string> {
+  using socket = await HassSocket.open(url, adminToken);
+  const { user } = z.looseObject({ user: z.looseObject({ id: z.string() }) }).parse(
+    await socket.command({
+      type: "config/auth/create",
+      name: "Ordinary",
+      group_ids: ["system-users"],
+    }),
+  );
+  const login = { username: "ordinary", password: "test-password" };
+  await socket.command({
+    type: "config/auth_provider/homeassistant/create",
+    user_id: user.id,
+    ...login,
+  });
+  const client_id = clientId(url);
+  const { flow_id } = z.looseObject({ flow_id: z.string() }).parse(
+    await postJson(`${url}/auth/login_flow`, {
+      body: JSON.stringify({
+        client_id,
+        handler: ["homeassistant", null],
+        redirect_uri: client_id,
+      }),
+    }),
+  );
+  const { result } = z.looseObject({ result: z.string() }).parse(
+    await postJson(`${url}/auth/login_flow/${flow_id}`, {
+      body: JSON.stringify({ client_id, ...login }),
+    }),
+  );
+  return await accessToken(url, result);
+}
+
+function clientId(url: string): string {
+  return `${url}/`;
+}
+
+async function accessToken(url: string, code: string): Promise<string> {
+  const body = new URLSearchParams({
+    client_id: clientId(url),
+    grant_type: "authorization_code",
+    code,
+  });
+  return z.looseObject({ access_token: z.string() })
+    .parse(await postJson(`${url}/auth/token`, { body })).access_token;
 }
