@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { REGISTRY_EVENTS } from "../../../lib/ingest/hass/protocol.ts";
+import { CollectedLog } from "../../collected_log.ts";
 import { HOUSE } from "../../simulator/sample_house.ts";
 import type { SimulationOptions } from "../../simulator/home_assistant.ts";
 import { RefusingHomeAssistant } from "../../stand_ins/refusing_home_assistant.ts";
@@ -65,6 +66,31 @@ Deno.test("Names that change unheard are read at intervals; where all is heard, 
       }
     }, { hassToken: () => hass.plainToken, times: { ...TIMES, registryPollMs: 50 } });
   }
+});
+
+Deno.test("What a token may not have is named once in the log, however often capture connects", async () => {
+  using folder = new TemporaryFolder();
+  await using log = await CollectedLog.begin();
+  await using hass = started();
+  hass.refuses = ({ type, event_type }) =>
+    event_type === "area_registry_updated" || type === "config/floor_registry/list"
+      ? "unauthorized"
+      : undefined;
+  const floors = () =>
+    hass.received.filter(({ type }) => type === "config/floor_registry/list").length;
+  await capturing(hass, folder.file("outbox.sqlite"), async (setup) => {
+    for (let time = 1; time <= 3; time++) {
+      await connected(setup, time);
+      await until(() => floors() >= time, "the lists are asked for");
+      await hears(hass, setup, `sensor.heard_${time}`);
+      hass.cutClients();
+    }
+    await connected(setup, 4);
+    assert.equal(log.with("may not have area_registry_updated either").length, 1);
+    assert.equal(log.with("Cannot read config/floor_registry/list").length, 1);
+    assert.equal(log.with("no administrator's").length, 1);
+    assert.ok(log.with("Capturing states").length >= 4, "the log is collected");
+  }, { hassToken: () => hass.plainToken });
 });
 
 Deno.test("A core that does not know supported_features is captured all the same", async () => {
