@@ -1,4 +1,5 @@
 /** What Python's `float()` and `str()` make of the values of a JSON text. */
+import { pythonFloatText } from "../../settings/python_scalar.ts";
 
 /** What `float()` takes for white space around a number: not quite `\s`. */
 const SPACE = "[\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]*";
@@ -30,17 +31,6 @@ function asciiDigit(digit: string): string {
   let below = 0;
   while (/\p{Nd}/u.test(String.fromCodePoint(codePoint - below - 1))) below++;
   return String(below % 10);
-}
-
-/** `repr()` of a float. */
-export function pythonFloatText(value: number): string {
-  if (Object.is(value, -0)) return "-0.0";
-  const size = Math.abs(value);
-  if (size === 0 || (size >= 1e-4 && size < 1e16)) {
-    return Number.isInteger(value) ? `${value}.0` : String(value);
-  }
-  if (!Number.isFinite(value)) return Number.isNaN(value) ? "nan" : value < 0 ? "-inf" : "inf";
-  return value.toExponential().replace(/([+-])(\d)$/, (_, sign, digit) => `${sign}0${digit}`);
 }
 
 /** Whether a text, or (undefined) any other value, under that key is not to be told. */

@@ -14,8 +14,8 @@
  * - A tag or field without a name is left out, as InfluxDB 1's client does.
  * - NUL in names becomes `\0`.
  */
+import { pythonFloatText } from "../../settings/python_scalar.ts";
 import { checkIdentity, checkNames, checkValue } from "../point_limits.ts";
-import { pythonFloatText } from "./python.ts";
 import type { FieldValue, StorePoint } from "../store.ts";
 
 type Write = (text: string) => string;

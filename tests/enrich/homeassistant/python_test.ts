@@ -1,9 +1,5 @@
 import assert from "node:assert/strict";
-import {
-  pythonFloat,
-  pythonFloatText,
-  pythonText,
-} from "../../../lib/enrich/homeassistant/python.ts";
+import { pythonFloat, pythonText } from "../../../lib/enrich/homeassistant/python.ts";
 
 Deno.test("pythonFloat reads what Python's float() reads", () => {
   const numbers: readonly (readonly [string, number])[] = [
@@ -93,29 +89,6 @@ Deno.test("pythonFloat does not hang on texts without end", () => {
     assert.equal(pythonFloat(`${part.repeat(100_000)}x`), undefined);
   }
   assert.ok(performance.now() - startMs < 1_000);
-});
-
-Deno.test("pythonFloatText writes a float as Python's repr()", () => {
-  const floats: readonly (readonly [number, string])[] = [
-    [1, "1.0"],
-    [-12.5, "-12.5"],
-    [0, "0.0"],
-    [-0, "-0.0"],
-    [0.1 + 0.2, "0.30000000000000004"],
-    [0.0001, "0.0001"],
-    [0.00001, "1e-05"],
-    [-0.0000015, "-1.5e-06"],
-    [1e15, "1000000000000000.0"],
-    [9999999999999998, "9999999999999998.0"],
-    [1e16, "1e+16"],
-    [123456789012345680000, "1.2345678901234568e+20"],
-    [1.5e300, "1.5e+300"],
-    [5e-324, "5e-324"],
-    [Infinity, "inf"],
-    [-Infinity, "-inf"],
-    [NaN, "nan"],
-  ];
-  for (const [value, text] of floats) assert.equal(pythonFloatText(value), text);
 });
 
 function textOf(json: string): string {
