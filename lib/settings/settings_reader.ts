@@ -31,6 +31,11 @@ export function urlOf(schemes: readonly string[], example: string) {
       schemes.map((s) => `${s}//`).join(" or ")
     }, for example ${example}`;
     const url = URL.parse(text);
+    if (!url && schemes.some((scheme) => text.startsWith(`${scheme}//`))) {
+      return problem(
+        `must name a host and a port that can be (the numbers of an address are at most 255), for example ${example}`,
+      );
+    }
     if (!url || !schemes.includes(url.protocol)) return problem(wish);
     if (url.username || url.password) {
       return problem("must not carry a user name or password");
@@ -85,6 +90,11 @@ function warningsOf(env: Environment, known: readonly string[]): string[] {
   );
 }
 
+/** The URL, whole or not, with what stands before its host hidden. */
+function withoutCredentials(text: string): string {
+  return text.replace(/\/\/.*@/, "//***@");
+}
+
 /** Collects what one program's settings are made of, and everything that is wrong with them. */
 export class SettingsReader {
   readonly problems: string[] = [];
@@ -104,7 +114,7 @@ export class SettingsReader {
     for (const { path, message } of result.error.issues) {
       const name = String(path[0]);
       this.problems.push(
-        `${name} is "${this.#env[name] ?? ""}": it ${message}`,
+        `${name} is "${withoutCredentials(this.#env[name] ?? "")}": it ${message}`,
       );
     }
   }

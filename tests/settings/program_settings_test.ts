@@ -57,6 +57,7 @@ Deno.test("ingestSettings tells every problem at once, one sentence each", () =>
     problems.some((p) => p === 'INGEST_PORT is "80o1": it must be a whole number from 0 to 65535'),
   );
   assert.ok(problems.some((p) => /^LOG_LEVEL.*debug, info, warning, error/.test(p)));
+  assert.ok(problems.some((p) => /^ENRICHMENT_SERVICE_URL is "http:\/\/\*\*\*@enrich"/.test(p)));
 });
 
 Deno.test("ingestSettings says where a token is made", () => {
@@ -171,6 +172,11 @@ Deno.test("enrichSettings knows InfluxDB's version by what is set", () => {
     [{ ...url, INFLUXDB_DATABASE: "home", INFLUXDB_USERNAME: "u" }, /go together/],
     [{ ...url, INFLUXDB_VERSION: "4", INFLUXDB_DATABASE: "home" }, /must be 1, 2 or 3/],
     [{ ...url, INFLUXDB_URL: "influx:8086", INFLUXDB_DATABASE: "x" }, /must begin with http/],
+    [{ INFLUXDB_URL: "http://192.168.1.300:8086", INFLUXDB_DATABASE: "x" }, /must name a host/],
+    [
+      { INFLUXDB_URL: "http://influx:80860", INFLUXDB_DATABASE: "x" },
+      /must name a host and a port/,
+    ],
   ];
   for (const [env, message] of wrong) {
     assert.match(problemsOf(enrichSettings, env).join("\n"), message);
