@@ -1,6 +1,6 @@
 /** What becomes of an event: a point by SCHEMA, or nothing where a filter or the schema leaves it out. */
 import type { EnrichSettings } from "../settings/program_settings.ts";
-import { type FileOptions, NO_FILE } from "../settings/config_file.ts";
+import { type FileOptions, NO_FILE } from "../settings/file_options.ts";
 import type { Envelope } from "../contract.ts";
 import {
   type AttributeLists,

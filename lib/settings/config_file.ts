@@ -1,131 +1,13 @@
 /**
  * CONFIG_FILE: the `influxdb:` block of Home Assistant's own configuration, with `attributes:`
- * beside it for SCHEMA=tidy. Values are taken as the integration takes them
- * (homeassistant/components/influxdb, helpers/config_validation.py).
+ * beside it for SCHEMA=tidy.
  */
 import { basename } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { distance } from "fastest-levenshtein";
-import { z } from "zod";
-import { YamlReader } from "./yaml_file.ts";
-
-/** `cv.string`: numbers and booleans become their Python text. */
-const text = z.union([z.string(), z.number(), z.boolean()], "must be a text").transform((value) =>
-  typeof value === "boolean" ? (value ? "True" : "False") : String(value)
-);
-
-const TRUE = ["1", "true", "yes", "on", "enable"];
-const FALSE = ["0", "false", "no", "off", "disable"];
-
-/** `cv.boolean` */
-const boolean = z.union([z.string(), z.number(), z.boolean()], "must be true or false")
-  .transform((value, context) => {
-    if (typeof value !== "string") return Boolean(value);
-    const word = value.toLowerCase().trim();
-    if (TRUE.includes(word)) return true;
-    if (FALSE.includes(word)) return false;
-    context.addIssue({ code: "custom", message: "must be true or false", input: value });
-    return z.NEVER;
-  });
-
-/** `cv.ensure_list`: one value stands for a list of it. */
-function listOf<T>(item: z.ZodType<T>) {
-  return z.preprocess(
-    (value) => value === undefined || value === null ? [] : Array.isArray(value) ? value : [value],
-    z.array(item),
-  );
-}
-
-/** `cv.entity_id`, after core.py's VALID_ENTITY_ID */
-const entityId = text.transform((value) => value.toLowerCase().trim()).refine(
-  (id) => /^(?!.+__)(?!_)[\da-z_]+(?<!_)\.(?!_)[\da-z_]+(?<!_)$/.test(id),
-  "must be an entity id, for example sensor.kitchen",
-);
-
-/** `cv.entity_ids`: a list, or one text with commas. */
-const entityIds = z.preprocess(
-  (value) => typeof value === "string" ? value.split(",") : value ?? [],
-  z.array(entityId, "must be a list of entity ids"),
-);
-
-/** A block that is left empty in YAML is null. */
-function block<T extends z.ZodType>(schema: T) {
-  return z.preprocess((value) => value ?? {}, schema);
-}
-
-function mapOf<T>(key: z.ZodType<string>, value: z.ZodType<T>) {
-  return block(z.record(z.string(), value, "must be a block of names and values")).transform(
-    (given, context) =>
-      new Map(
-        Object.entries(given).map(([name, one]): [string, T] => {
-          const parsed = key.safeParse(name);
-          if (parsed.success) return [parsed.data, one];
-          context.addIssue({
-            code: "custom",
-            path: [name],
-            message: parsed.error.issues[0]?.message ?? "",
-          });
-          return [name, one];
-        }),
-      ),
-  );
-}
-
-const entityRules = block(z.strictObject({
-  domains: listOf(text),
-  entities: entityIds,
-  entity_globs: listOf(text),
-}, "must be a block"));
-
-/** Of SCHEMA=tidy: what of a state's attributes is stored beside, and left out of, ATTRIBUTES. */
-const attributeRules = block(
-  z.strictObject({ include: listOf(text), exclude: listOf(text) }, "must be a block"),
-);
-
-const entityConfig = block(z.strictObject({
-  override_measurement: text.optional(),
-  ignore_attributes: listOf(text).optional(),
-  attributes: attributeRules.optional(),
-}, "must be a block"));
-
-/** `max_retries` and the like: `cv.positive_int`. */
-const whole = z.coerce.number().int("must be a whole number").min(0, "must not be negative");
-
-const fileSchema = block(z.strictObject({
-  api_version: text.pipe(z.enum(["1", "2"], "must be 1 or 2")).optional(),
-  host: text.refine(
-    (host) => /^(?:[\w.-]+|\[[\da-fA-F:.]+\])$/.test(host),
-    "must be a host name or an address alone, without http:// and port",
-  ).optional(),
-  port: whole.max(65_535, "must be a port").optional(),
-  ssl: boolean.optional(),
-  verify_ssl: boolean.default(true),
-  ssl_ca_cert: text.optional(),
-  path: text.refine((path) => /^[\w./~%-]*$/.test(path), "must be the path of a URL").optional(),
-  database: text.optional(),
-  username: text.optional(),
-  password: text.optional(),
-  token: text.optional(),
-  organization: text.optional(),
-  bucket: text.optional(),
-  precision: z.enum(["ms", "s", "us", "ns"], "must be one of ms, s, us, ns").optional(),
-  max_retries: whole.optional(),
-  measurement_attr: z.enum(
-    ["unit_of_measurement", "domain__device_class", "entity_id"],
-    "must be one of unit_of_measurement, domain__device_class, entity_id",
-  ).optional(),
-  default_measurement: text.optional(),
-  override_measurement: text.optional(),
-  tags: mapOf(text, text),
-  tags_attributes: listOf(text),
-  ignore_attributes: listOf(text),
-  include: entityRules,
-  exclude: entityRules,
-  attributes: attributeRules,
-  component_config: mapOf(entityId, entityConfig),
-  component_config_glob: mapOf(text, entityConfig),
-  component_config_domain: mapOf(text, entityConfig),
-}, "must be a block of options"));
+import type { z } from "zod";
+import { type FileOptions, fileSchema, NAMES, NO_FILE } from "./file_options.ts";
+import { partAt, type YamlPart, YamlReader } from "./yaml_file.ts";
 
 const COMPONENT_CONFIGS = [
   "component_config",
@@ -133,56 +15,85 @@ const COMPONENT_CONFIGS = [
   "component_config_domain",
 ] as const;
 
-/** The options of the file, as they are named there. */
-export type FileOptions = z.output<typeof fileSchema>;
-
-/** The options where no file is set. */
-export const NO_FILE: FileOptions = fileSchema.parse({});
-
-const NAMES = [
-  ...Object.keys(fileSchema.def.out.def.shape),
-  ...Object.keys(entityConfig.def.out.def.shape),
-  ...Object.keys(entityRules.def.out.def.shape),
-];
-
 export interface ConfigFile {
   /** What it is called in messages: its name without the folder. */
   readonly name: string;
   readonly path: string;
   readonly options: FileOptions;
+  /** Where an option stands, for the beginning of a sentence: "influxdb.yaml, line 3". */
+  readonly placeOf: (option: keyof FileOptions) => string;
   /** The text of each file that was read for it, by path; undefined where one could not be. */
   readonly texts: ReadonlyMap<string, string | undefined>;
 }
 
-/** Reads the file. Every problem is added to `problems`, by the option's name; none of them holds a value. */
+/** The most that is told of one file: what is wrong with it may be repeated without end. */
+const MAX_PROBLEMS = 20;
+
+/**
+ * Reads the file, whatever is in it. Every problem is added to `problems`, by file, line and the
+ * option's name; none of them holds a value.
+ */
 export function readConfigFile(path: string, problems: string[]): ConfigFile {
   const reader = new YamlReader();
-  const value = reader.read(path, "influxdb");
-  const file = { name: basename(path), path, texts: reader.texts };
-  problems.push(...reader.problems);
-  if (reader.problems.length > 0) return { ...file, options: NO_FILE };
-  const isOther = typeof value === "object" && value !== null && !Array.isArray(value) &&
-    Object.keys(value).length > 0 && !Object.keys(value).some((name) => NAMES.includes(name));
-  if (isOther) {
-    problems.push(`${file.name} has no influxdb: in it, and none of that block's options`);
-    return { ...file, options: NO_FILE };
-  }
-  const parsed = fileSchema.safeParse(value);
-  if (parsed.success) return { ...file, options: parsed.data };
-  problems.push(...parsed.error.issues.flatMap((issue) => problemsOf(file.name, issue)));
+  const part = reader.read(path, "influxdb");
+  const name = basename(path);
+  const placeOf = (option: string) => part ? partAt(part, [option]).place : name;
+  const file = { name, path, placeOf, texts: reader.texts };
+  const found = part && reader.problems.length === 0 ? optionsIn(name, part) : reader.problems;
+  if (!isProblems(found)) return { ...file, options: found };
+  problems.push(...found.slice(0, MAX_PROBLEMS));
+  const more = found.length - MAX_PROBLEMS;
+  if (more > 0) problems.push(`${name} has ${more} more faults than these`);
   return { ...file, options: NO_FILE };
 }
 
-function problemsOf(file: string, issue: z.core.$ZodIssue): string[] {
+function isProblems(found: FileOptions | readonly string[]): found is readonly string[] {
+  return Array.isArray(found);
+}
+
+function optionsIn(name: string, part: YamlPart): FileOptions | readonly string[] {
+  const names = [...part.parts.keys()];
+  const isBlock = !Array.isArray(part.value);
+  if (isBlock && names.length > 0 && !names.some((option) => NAMES.includes(option))) {
+    return [`${name} has no influxdb: in it, and none of that block's options`];
+  }
+  const parsed = fileSchema.safeParse(part.value);
+  if (!parsed.success) return parsed.error.issues.flatMap((issue) => problemsOf(part, issue));
+  const rewritten = SECRET_OPTIONS.filter((option) => partAt(part, [option]).isRewritten);
+  if (rewritten.length === 0) return parsed.data;
+  return rewritten.map((option) =>
+    `${partAt(part, [option]).place}: ${option} is a number or a word that YAML makes another ` +
+    "text of: quote it"
+  );
+}
+
+/** Options whose very text counts, though the integration would take Python's text of a number. */
+const SECRET_OPTIONS = ["password", "token"] as const;
+
+function problemsOf(part: YamlPart, issue: z.core.$ZodIssue): string[] {
+  const { path } = issue;
   if (issue.code !== "unrecognized_keys") {
-    const option = issue.path.join(": ");
-    return [option === "" ? `${file} ${issue.message}` : `${file}: ${option} ${issue.message}`];
+    const { value, place } = partAt(part, path);
+    const isEmpty = value === null && path.length > 0;
+    const message = isEmpty
+      ? "is empty: give it a value, in quotes where it begins with # or &, or leave it out"
+      : issue.message;
+    const option = path.map(shownName).join(": ");
+    return [option === "" ? `${place}: this ${message}` : `${place}: ${option} ${message}`];
   }
   return issue.keys.map((key) => {
-    const nearest = NAMES.reduce((a, b) => distance(key, b) < distance(key, a) ? b : a);
-    const option = [...issue.path, key].join(": ");
-    return `${file}: ${option} is no option; did you mean ${nearest}?`;
+    const shown = shownName(key);
+    const nearest = NAMES.reduce((a, b) => distance(shown, b) < distance(shown, a) ? b : a);
+    const option = [...path.map(shownName), shown].join(": ");
+    const { namePlace } = partAt(part, [...path, key]);
+    return `${namePlace}: ${option} is no option; did you mean ${nearest}?`;
   });
+}
+
+/** What stands before a colon, unless it is more than a name: a value, where the space behind the colon is missing. */
+function shownName(name: PropertyKey): string {
+  const text = String(name);
+  return /^[\w.*?[\]!-]{1,64}$/.test(text) ? text : `${/^\w{0,32}/.exec(text)?.[0]}…`;
 }
 
 /** Options that only one of the schemas asks for. */

@@ -1,8 +1,10 @@
 /** Where InfluxDB is and who may write: out of the environment, and of CONFIG_FILE where that is silent. */
 import { dirname, resolve } from "node:path";
-import type { ConfigFile, FileOptions } from "./config_file.ts";
+import { isDeepStrictEqual } from "node:util";
+import type { ConfigFile } from "./config_file.ts";
+import type { FileOptions } from "./file_options.ts";
 import { givenSecret, type Secret } from "./secret.ts";
-import { readTextFile } from "./text_file.ts";
+import { readSmallTextFile } from "./text_file.ts";
 
 /** What the environment says. */
 export interface InfluxDbEnvironment {
@@ -22,6 +24,9 @@ export interface InfluxDbSettings extends InfluxDbEnvironment {
   /** The text of the certificate authority that is trusted besides the system's; throws where it cannot be read. */
   readonly caCert: (() => string) | undefined;
 }
+
+/** Every authority that the world knows takes a quarter of a megabyte. */
+const MAX_CA_BYTES = 10_000_000;
 
 /** The integration's own (homeassistant/components/influxdb/const.py and its two clients). */
 const DEFAULTS = {
@@ -79,6 +84,32 @@ export function influxdbSettings(
   return settings;
 }
 
+/** The options of the file that a connection is made of. */
+const CONNECTION = [
+  "api_version",
+  "host",
+  "port",
+  "ssl",
+  "ssl_ca_cert",
+  "path",
+  "database",
+  "username",
+  "password",
+  "token",
+  "organization",
+  "bucket",
+] as const satisfies readonly (keyof FileOptions)[];
+
+/** Whether both files, beside one and the same environment, name the same connection. */
+export function isSameConnection(
+  one: ConfigFile | undefined,
+  other: ConfigFile | undefined,
+): boolean {
+  return CONNECTION.every((option) =>
+    isDeepStrictEqual(one?.options[option], other?.options[option])
+  );
+}
+
 function versionOf(
   env: InfluxDbEnvironment,
   options: Partial<FileOptions>,
@@ -106,20 +137,21 @@ function caCertOf(file: ConfigFile | undefined, problems: string[]): (() => stri
   const { ssl_ca_cert: caCert, verify_ssl: verifies } = file.options;
   if (!verifies) {
     problems.push(
-      `${file.name}: verify_ssl: false is refused, for anybody could read and change what is sent: ` +
-        "leave it out, and where the certificate is of an authority of your own name that by " +
-        "ssl_ca_cert: /path/to/ca.pem",
+      `${file.placeOf("verify_ssl")}: verify_ssl: false is refused, for anybody could read and ` +
+        "change what is sent: leave it out, and where the certificate is of an authority of your " +
+        "own name that by ssl_ca_cert: /path/to/ca.pem",
     );
   }
   if (caCert === undefined) return undefined;
   const path = resolve(dirname(file.path), caCert);
+  const place = file.placeOf("ssl_ca_cert");
   const read = () => {
     try {
-      return readTextFile(path);
+      return readSmallTextFile(path, MAX_CA_BYTES);
     } catch (error) {
       const reason = error instanceof Error ? error.message : "";
       throw new Error(
-        `${file.name}: ssl_ca_cert is "${caCert}": it must be a file that can be read (${reason})`,
+        `${place}: ssl_ca_cert is "${caCert}": it must be a file that can be read (${reason})`,
       );
     }
   };
@@ -156,17 +188,20 @@ function checkCredentials(
   }
   const fromFile = !env.username && !env.password;
   if (version === 1 && Boolean(username) !== Boolean(password)) {
+    const place = file?.placeOf(username ? "username" : "password");
     problems.push(
       fromFile
-        ? `${file?.name}: username and password go together: set both or neither`
+        ? `${place}: username and password go together: set both or neither`
         : "INFLUXDB_USERNAME and INFLUXDB_PASSWORD go together: set both or neither",
     );
   }
   if (!file || env.version) return;
   if (version === 1 && file.options.token !== undefined) {
-    problems.push(`${file.name}: token is for api_version: 2, which must be set then`);
+    problems.push(`${file.placeOf("token")}: token is for api_version: 2, which must be set then`);
   }
   if (version === 2 && file.options.username !== undefined) {
-    problems.push(`${file.name}: username and password are for api_version: 1; leave them out`);
+    problems.push(
+      `${file.placeOf("username")}: username and password are for api_version: 1; leave them out`,
+    );
   }
 }

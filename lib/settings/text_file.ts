@@ -9,6 +9,21 @@ export function readTextFile(path: string): string {
   }
 }
 
+/**
+ * The same of a file that is read again and again: no pipe or device, where reading may never
+ * end, and no more than so many bytes.
+ */
+export function readSmallTextFile(path: string, maxBytes: number): string {
+  try {
+    const { isFile, isDirectory, size } = Deno.statSync(path);
+    if (!isFile) throw new Error(`it is a ${isDirectory ? "folder" : "pipe or a device"}`);
+    if (size > maxBytes) throw new Error(`it has more than ${maxBytes} bytes`);
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    throw new Error(reasonOf(error), { cause: error });
+  }
+}
+
 function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "there is none";
   if (error instanceof Deno.errors.NotCapable) return "--allow-read does not name it";

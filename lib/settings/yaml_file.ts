@@ -4,20 +4,54 @@
  * looked at, so that a whole configuration.yaml can be read whatever else is in it.
  */
 import { basename, dirname, join, resolve } from "node:path";
-import {
-  type Document,
-  isMap,
-  isNode,
-  LineCounter,
-  type Node,
-  parseDocument,
-  Scalar,
-  type Tags,
-  visit,
-} from "yaml";
-import { readTextFile } from "./text_file.ts";
+import { isAlias, isMap, isNode, isScalar, isSeq, type Node, type Pair, type Scalar } from "yaml";
+import { plainScalar, pythonTextOf } from "./python_scalar.ts";
+import { parseYaml, readYamlText, type YamlText } from "./yaml_text.ts";
 
-const MAX_DEPTH = 10;
+const MAX_FILES = 10;
+const MAX_DEPTH = 100;
+/** Nobody writes more, but aliases that multiply each other do. */
+const MAX_VALUES = 100_000;
+
+/** A file and a line, for the beginning of a sentence: "influxdb.yaml, line 3". */
+export type Place = string;
+
+/** A value, and where it and whatever is in it stands. */
+export interface YamlPart {
+  /** A text, a number, true or false, null, or an array or object of them. */
+  readonly value: unknown;
+  readonly place: Place;
+  /** Where the name stands that it has in the block around it. */
+  readonly namePlace: Place;
+  /** Whether it stands there as a number or a word of YAML's whose text is another one. */
+  readonly isRewritten: boolean;
+  /** Of an array by index, of an object by name. */
+  readonly parts: ReadonlyMap<string, YamlPart>;
+}
+
+/** The part that the path leads to, or the nearest on the way there. */
+export function partAt(part: YamlPart, path: readonly PropertyKey[]): YamlPart {
+  const [name, ...rest] = path;
+  const within = name === undefined ? undefined : part.parts.get(String(name));
+  return within ? partAt(within, rest) : part;
+}
+
+/** Where reading is: how deep in values, and in files that include each other. */
+interface Depth {
+  readonly values: number;
+  readonly files: number;
+}
+
+type Found = Omit<YamlPart, "value">;
+
+/** Why nothing more is read. */
+class TooMuch extends Error {}
+
+/** Home Assistant's own. Any other may be the beginning of a password. */
+const OTHER_TAG = /^!(?:env_var|input|include_dir_(?:merge_)?(?:list|named))$/;
+const QUOTE_TAG = "this tag cannot be followed: quote a text that begins with !";
+const STANDARD_TAG = "tag:yaml.org,2002:";
+const NOTHING: ReadonlyMap<string, YamlPart> = new Map();
 
 /** Reads one file with all that it refers to, and collects what is wrong with it. */
 export class YamlReader {
@@ -25,129 +59,183 @@ export class YamlReader {
   readonly problems: string[] = [];
   /** The text of each file that was asked for, by its path; undefined where it could not be read. */
   readonly texts = new Map<string, string | undefined>();
+  readonly #files = new Map<string, YamlText | { readonly problem: string } | undefined>();
+  #values = 0;
 
   /**
    * The value of the top-level key, or, where the file has no such key, of the whole file.
-   * Undefined where it cannot be read; `problems` then says why.
+   * Undefined where it cannot be read; `problems` then says why. Throws nothing.
    */
-  read(path: string, key: string): unknown {
-    const file = this.#open(resolve(path), `CONFIG_FILE is "${path}": it`);
-    if (!file) return undefined;
-    const { contents } = file.document;
-    const part = isMap(contents) && contents.has(key) ? contents.get(key, true) : contents;
-    return this.#valueOf(file, isNode(part) ? part : null, 0);
+  read(path: string, key: string): YamlPart | undefined {
+    try {
+      const file = this.#open(resolve(path), `CONFIG_FILE is "${path}": it`);
+      if (!file) return undefined;
+      const entry = entryOf(file, key);
+      const depth = { values: 0, files: 0 };
+      return entry ? this.#entry(file, entry, depth) : this.#part(file, file.contents, depth);
+    } catch (error) {
+      // the stack may be at its end, however that shows itself
+      const isKnown = error instanceof TooMuch;
+      const unknown = `${basename(path)} cannot be read: it is nested too deeply, or no YAML`;
+      this.problems.push(isKnown ? error.message : unknown);
+    }
   }
 
-  #open(path: string, subject: string): OpenFile | undefined {
+  #open(path: string, subject: string): YamlText | undefined {
+    if (!this.#files.has(path)) this.#files.set(path, this.#parse(path));
+    const file = this.#files.get(path);
+    if (!file || !("problem" in file)) return file;
+    this.problems.push(`${subject} must be a file that can be read (${file.problem})`);
+  }
+
+  #parse(path: string): YamlText | { readonly problem: string } | undefined {
     let text: string;
     try {
-      text = readTextFile(path);
+      text = readYamlText(path);
     } catch (error) {
       this.texts.set(path, undefined);
-      const reason = error instanceof Error ? error.message : "";
-      this.problems.push(`${subject} must be a file that can be read (${reason})`);
-      return undefined;
+      return { problem: error instanceof Error ? error.message : "" };
     }
     this.texts.set(path, text);
-    const lines = new LineCounter();
-    const document = parseDocument(text, {
-      version: "1.1",
-      customTags: asPyYaml,
-      // Home Assistant warns of a key that stands twice, and takes the last
-      uniqueKeys: false,
-      lineCounter: lines,
-      logLevel: "silent",
-    });
-    const name = basename(path);
-    for (const { message } of document.errors) {
-      // behind the first line the library shows the file's text, which may be a secret
-      this.problems.push(`${name} is no YAML: ${message.split("\n")[0]?.replace(/:$/, "")}`);
+    const parsed = parseYaml(path, basename(path), text);
+    if (!("length" in parsed)) return parsed;
+    this.problems.push(...parsed);
+  }
+
+  #part(file: YamlText, node: Node | null, depth: Depth): YamlPart {
+    const place = `${file.name}, line ${file.lineOf(node)}`;
+    if (++this.#values > MAX_VALUES) {
+      throw new TooMuch(`${place}: too many values, counting those that aliases (*) repeat`);
     }
-    return document.errors.length > 0 ? undefined : { path, name, document, lines };
+    if (depth.values > MAX_DEPTH) {
+      throw new TooMuch(`${place}: nested too deeply, or an alias (*) is part of what it names`);
+    }
+    const within = { ...depth, values: depth.values + 1 };
+    const found = { place, namePlace: place, isRewritten: false, parts: NOTHING };
+    if (node === null) return { ...found, value: null };
+    if (isAlias(node)) {
+      const target = file.targets.get(node);
+      if (target) return { ...this.#part(file, target, within), place, namePlace: place };
+      const wish = "nothing has the name that follows *: quote a text that begins with *";
+      return this.#wrong(found, wish);
+    }
+    const tag = node.tag ?? "";
+    if (tag.length > 1 && tag.startsWith("!")) return this.#tagged(file, found, node, within);
+    if (isScalar(node)) return this.#scalar(found, node);
+    if (tag === "" || tag === "!" || /:(?:map|seq)$/.test(tag)) {
+      if (isSeq(node)) return this.#list(file, found, node.items, within);
+      if (isMap(node)) return this.#block(file, found, node.items, within);
+    }
+    return this.#wrong(found, QUOTE_TAG);
   }
 
-  #valueOf(file: OpenFile, part: Node | null, depth: number): unknown {
-    const { document } = file;
-    if (part === null) return null;
-    if (isTagged(part)) return this.#tagged(file, part, depth);
-    visit(part, {
-      Node: (_key, node) => {
-        if (!isTagged(node)) return undefined;
-        const replacement = document.createNode(this.#tagged(file, node, depth));
-        if ("anchor" in node) Object.assign(replacement, { anchor: node.anchor });
-        return replacement;
-      },
-    });
-    return part.toJS(document);
+  #scalar(found: Found, { value, type, tag }: Scalar): YamlPart {
+    const source = String(value);
+    const kind = tag?.slice(STANDARD_TAG.length);
+    if (kind === "str" || tag === "!" || (tag === undefined && type !== "PLAIN")) {
+      return { ...found, value: source };
+    }
+    if (kind !== undefined && !/^(?:int|float|bool|null|timestamp)$/.test(kind)) {
+      return this.#wrong(found, QUOTE_TAG);
+    }
+    const scalar = plainScalar(source);
+    const isRewritten = scalar !== null && pythonTextOf(scalar) !== source;
+    return { ...found, value: scalar, isRewritten };
   }
 
-  #tagged(file: OpenFile, node: Node, depth: number): unknown {
-    const { path, name, lines } = file;
-    const { line } = lines.linePos(node.range?.[0] ?? 0);
-    const argument = node instanceof Scalar ? String(node.value) : "";
-    const where = `${name}, line ${line}: ${node.tag} ${argument}:`;
-    switch (node.tag) {
-      case "!secret": {
-        const secrets = this.#open(join(dirname(path), "secrets.yaml"), `${where} secrets.yaml`);
-        if (!secrets) return undefined;
-        const { contents } = secrets.document;
-        if (isMap(contents) && contents.has(argument)) return contents.get(argument);
-        this.problems.push(`${where} secrets.yaml beside it must have that name`);
-        return undefined;
-      }
-      case "!include": {
-        if (depth === MAX_DEPTH) {
-          this.problems.push(`${where} files must not include each other without end`);
-          return undefined;
+  #list(file: YamlText, found: Found, nodes: readonly unknown[], depth: Depth): YamlPart {
+    const items = nodes.map((node) => this.#part(file, asNode(node), depth));
+    const parts = new Map(items.map((item, index) => [String(index), item]));
+    return { ...found, value: items.map(({ value }) => value), parts };
+  }
+
+  #block(file: YamlText, found: Found, pairs: readonly Pair[], depth: Depth): YamlPart {
+    const own = new Map<string, YamlPart>();
+    const merged = new Map<string, YamlPart>();
+    for (const pair of pairs) {
+      const { key } = pair;
+      if (isScalar(key) && key.type === "PLAIN" && key.tag === undefined && key.value === "<<") {
+        // what a block has itself goes before what it takes over, and of a list the first
+        for (const [name, part] of this.#merged(this.#entry(file, pair, depth))) {
+          if (!merged.has(name)) merged.set(name, part);
         }
-        const included = this.#open(resolve(dirname(path), argument), `${where} it`);
-        return included && this.#valueOf(included, included.document.contents, depth + 1);
+        continue;
       }
-      default:
-        this.problems.push(
-          `${name}, line ${line}: ${node.tag} cannot be followed: only !secret and !include can, ` +
-            "write its value here",
-        );
-        return undefined;
+      const name = this.#part(file, asNode(key), depth);
+      const text = nameOf(name.value);
+      if (text === undefined) this.#wrong(name, "what stands before a colon must be a name");
+      else own.set(text, this.#entry(file, pair, depth));
     }
+    const parts = new Map([...merged, ...own]);
+    const value = Object.fromEntries([...parts].map(([name, part]) => [name, part.value]));
+    return { ...found, value, parts };
+  }
+
+  #entry(file: YamlText, { key, value }: Pair, depth: Depth): YamlPart {
+    const namePlace = `${file.name}, line ${file.lineOf(asNode(key))}`;
+    const part = this.#part(file, asNode(value), depth);
+    const isElsewhere = !part.place.startsWith(`${file.name}, `);
+    return { ...part, namePlace, place: isElsewhere ? part.place : namePlace };
+  }
+
+  #merged(entry: YamlPart): readonly [string, YamlPart][] {
+    const blocks = Array.isArray(entry.value) ? [...entry.parts.values()] : [entry];
+    return blocks.flatMap((block) => {
+      const isBlock = typeof block.value === "object" && block.value !== null;
+      if (isBlock && !Array.isArray(block.value)) return [...block.parts];
+      this.#wrong(entry, "<< must be a block, or a list of blocks, as in <<: *name");
+      return [];
+    });
+  }
+
+  #tagged(file: YamlText, found: Found, node: Node, depth: Depth): YamlPart {
+    const { tag = "" } = node;
+    const argument = isScalar(node) ? String(node.value) : "";
+    const isOurs = tag === "!secret" || tag === "!include";
+    if (isOurs && argument === "") return this.#wrong(found, `${tag} must be followed by a name`);
+    if (!isOurs) {
+      const wish = "cannot be followed: only !secret and !include can, write its value here";
+      return this.#wrong(found, OTHER_TAG.test(tag) ? `${tag} ${wish}` : QUOTE_TAG);
+    }
+    const where = `${found.place}: ${tag} ${argument.replace(/[^\x20-\x7e]/g, "?")}:`;
+    if (depth.files === MAX_FILES) {
+      throw new TooMuch(`${where} files must not include each other without end`);
+    }
+    const within = { ...depth, files: depth.files + 1 };
+    const nothing = { ...found, value: undefined };
+    if (tag === "!include") {
+      const included = this.#open(resolve(dirname(file.path), argument), `${where} it`);
+      return included ? this.#part(included, included.contents, within) : nothing;
+    }
+    const secrets = this.#open(join(dirname(file.path), "secrets.yaml"), `${where} secrets.yaml`);
+    if (!secrets) return nothing;
+    const secret = entryOf(secrets, argument);
+    if (secret) return this.#entry(secrets, secret, within);
+    this.problems.push(`${where} secrets.yaml beside it must have that name`);
+    return nothing;
+  }
+
+  #wrong(found: Found, problem: string): YamlPart {
+    this.problems.push(`${found.place}: ${problem}`);
+    return { ...found, value: undefined };
   }
 }
 
-interface OpenFile {
-  readonly path: string;
-  readonly name: string;
-  readonly document: Document.Parsed;
-  readonly lines: LineCounter;
+/** The entry of that name at the top of the file; of several the last. */
+function entryOf({ contents }: YamlText, name: string): Pair | undefined {
+  if (!isMap(contents)) return undefined;
+  return contents.items.findLast(({ key }) => isScalar(key) && key.value === name);
 }
 
-/** Whether it is one of Home Assistant's own tags, which YAML knows nothing of. */
-function isTagged(node: Node): boolean {
-  return node.tag?.startsWith("!") === true;
+function asNode(node: unknown): Node | null {
+  return isNode(node) ? node : null;
 }
 
-/**
- * PyYAML, which Home Assistant reads with, follows YAML 1.1 but for these: `y` and `n` are texts,
- * and so is `1e3`, which has no point. A number with a point becomes its text in Python, `1.0`,
- * and a date the text that it was: no option is either of them.
- */
-function asPyYaml(tags: Tags): Tags {
-  return tags.flatMap((tag) => {
-    if (typeof tag === "string" || !("test" in tag) || !tag.test) return [tag];
-    if (tag.test.test("2024-01-01")) return [];
-    if (tag.test.test("yes")) {
-      return [{ ...tag, test: /^(?:yes|Yes|YES|true|True|TRUE|on|On|ON)$/ }];
-    }
-    if (tag.test.test("no")) {
-      return [{ ...tag, test: /^(?:no|No|NO|false|False|FALSE|off|Off|OFF)$/ }];
-    }
-    if (tag.test.test("1e3")) {
-      return [{ ...tag, test: /^[-+]?[0-9][0-9_]*\.[0-9_]*[eE][-+][0-9]+$/, resolve: floatText }];
-    }
-    return tag.test.test("1.0") ? [{ ...tag, resolve: floatText }] : [tag];
-  });
-}
-
-function floatText(source: string): string {
-  const value = Number(source.replaceAll("_", ""));
-  return Number.isInteger(value) ? value.toFixed(1) : String(value);
+/** A name as Python's text of it. The one that an object cannot have is none. */
+function nameOf(value: unknown): string | undefined {
+  if (value === "__proto__") return undefined;
+  if (typeof value === "string") return value;
+  const isPlain = typeof value === "number" || typeof value === "bigint" ||
+    typeof value === "boolean";
+  return isPlain ? pythonTextOf(value) : undefined;
 }

@@ -108,7 +108,10 @@ Deno.test("A certificate authority is read beside the file", () => {
 
 Deno.test("What cannot connect is told by name", () => {
   const [unverified = ""] = problemsOf({}, "host: a\nssl: true\nverify_ssl: false");
-  assert.match(unverified, /verify_ssl: false is refused.*ssl_ca_cert: \/path\/to\/ca\.pem/);
+  assert.match(
+    unverified,
+    /^influxdb\.yaml, line 3: verify_ssl: false is refused.*ssl_ca_cert: \/path\/to\/ca\.pem/,
+  );
   const v2 = "api_version: 2\nhost: a\n";
   assert.deepEqual(problemsOf({}, v2), [
     "INFLUXDB_ORG is not set, nor organization in influxdb.yaml: InfluxDB 2 needs it",
@@ -116,13 +119,16 @@ Deno.test("What cannot connect is told by name", () => {
   ]);
   assert.match(
     problemsOf({}, "host: a\ntoken: b\norganization: c")[0] ?? "",
-    /token is for api_version: 2/,
+    /^influxdb\.yaml, line 2: token is for api_version: 2/,
   );
   assert.match(
     problemsOf({}, `${v2}token: b\norganization: c\nusername: d\npassword: e`)[0] ?? "",
     /username and password are for api_version: 1/,
   );
-  assert.match(problemsOf({}, "host: a\nusername: b")[0] ?? "", /go together: set both or neither/);
+  assert.match(
+    problemsOf({}, "host: a\nusername: b")[0] ?? "",
+    /^influxdb\.yaml, line 2: .*go together: set both or neither/,
+  );
   assert.match(
     problemsOf({}, "host: http://a")[0] ?? "",
     /host must be a host name or an address alone/,

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
-import { YamlReader } from "../../lib/settings/yaml_file.ts";
+import { partAt, YamlReader } from "../../lib/settings/yaml_file.ts";
 import { TemporaryFolder } from "../temporary.ts";
+
+/** A password, wherever it stands: no problem may hold it. */
+const SECRET = "s3cretValue";
 
 /** What is read of the file `a.yaml` under the key `block`, beside the other files. */
 function read(files: Readonly<Record<string, string>>) {
@@ -9,7 +12,7 @@ function read(files: Readonly<Record<string, string>>) {
     Deno.writeTextFileSync(folder.file(name), text);
   }
   const reader = new YamlReader();
-  const value = reader.read(folder.file("a.yaml"), "block");
+  const value = reader.read(folder.file("a.yaml"), "block")?.value;
   const names = [...reader.texts.keys()].map((path) => path.split("/").at(-1));
   return { value, problems: reader.problems, names };
 }
@@ -59,7 +62,7 @@ Deno.test("YamlReader says that a file is missing, no YAML, or includes itself",
     /^CONFIG_FILE is ".*a\.yaml": it must be .*there is none/,
   );
   const [noYaml = ""] = read({ "a.yaml": "block:\n  token: [s3cret\n" }).problems;
-  assert.match(noYaml, /^a\.yaml is no YAML: .* at line \d+/);
+  assert.match(noYaml, /^a\.yaml, line 3 is no YAML: /);
   assert.doesNotMatch(noYaml, /s3cret/);
   assert.match(
     read({ "a.yaml": "block:\n  x: !include a.yaml\n" }).problems[0] ?? "",
@@ -79,4 +82,107 @@ Deno.test("YamlReader takes words and numbers as PyYAML does", () => {
     c: ["2024-01-01", "2024-01-01 10:00:00"],
     d: 2,
   });
+});
+
+Deno.test("YamlReader says by line what no YAML is, with the wish, and shows nothing of it", () => {
+  const wishes: readonly (readonly [string, RegExp])[] = [
+    [
+      `*${SECRET}`,
+      /line 3: nothing has the name that follows \*: quote a text that begins with \*/,
+    ],
+    [`!${SECRET}`, /line 3: this tag cannot be followed: quote a text that begins with !/],
+    [`!!${SECRET} a`, /line 3: this tag cannot be followed: quote/],
+    [`!secret *${SECRET}`, /line 3 is no YAML: quote a text that begins with \*/],
+    [`!!binary ${SECRET}`, /line 3: this tag cannot be followed: quote/],
+    [`!!set {${SECRET}}`, /line 3: this tag cannot be followed: quote/],
+    [`! !${SECRET}`, /line 3 is no YAML: quote a text that begins with !/],
+    [`@${SECRET}`, /line 3 is no YAML: quote a text that begins with @/],
+    [`%${SECRET}`, /line 3 is no YAML: quote a text that begins with @, %/],
+    [`a: ${SECRET}`, /line 3 is no YAML: quote a text with a colon in it/],
+    [`"\\${SECRET}"`, /line 3 is no YAML: .*backslashes in single quotes/],
+    [`"${SECRET}`, /line 4 is no YAML: Missing closing "quote/],
+    [`|${SECRET}`, /line 3 is no YAML: look at its quotation marks/],
+    [`{${SECRET}`, /line \d is no YAML: .*end with a }/],
+    [`\n\t- ${SECRET}`, /line 4 is no YAML: indent with spaces/],
+    [`a\n---\nb: ${SECRET}`, /line 4 is no YAML: leave out ---/],
+    [`"${SECRET}\0"`, /line 3 holds a character that is none of a text: save the file as UTF-8/],
+    ["&a [*a]", /line 3: nested too deeply, or an alias \(\*\) is part of what it names/],
+    [`{<<: ${SECRET}}`, /line 3: << must be a block, or a list of blocks, as in <<: \*name/],
+    [`{<<: [${SECRET}]}`, /line 3: << must be a block/],
+    [`{? [${SECRET}] : a}`, /line 3: what stands before a colon must be a name/],
+    ["{__proto__: a}", /line 3: what stands before a colon must be a name/],
+    ["!secret ''", /line 3: !secret must be followed by a name/],
+  ];
+  for (const [value, wish] of wishes) {
+    const { problems } = read({ "a.yaml": `block:\n  a: b\n  c: ${value}\n` });
+    assert.match(problems[0] ?? "nothing is wrong", wish, value);
+    assert.ok(!problems.join().includes(SECRET), problems.join("\n"));
+  }
+  // the same of a file that it refers to
+  for (const name of ["secrets.yaml", "b.yaml"]) {
+    const files = { "b.yaml": "a: 1", "secrets.yaml": "a: 1", [name]: `a: 1\nb: *${SECRET}\n` };
+    const { problems } = read({ "a.yaml": "block: [!include b.yaml, !secret b]\n", ...files });
+    const wish =
+      `${name}, line 2: nothing has the name that follows *: quote a text that begins with *`;
+    assert.equal(problems[0], wish);
+  }
+});
+
+Deno.test("YamlReader soon ends with whatever repeats itself, or is nested without end", () => {
+  const laughs = [..."abcdefgh"].map((name, i, names) =>
+    `${name}: &${name} [${`*${names[i - 1]}, `.repeat(9)}]`.replaceAll("*undefined", "ha")
+  ).join("\n");
+  const deep = ["[", "{a: ", "- ", "? ", "!!set {? "].map((text) => text.repeat(20_000));
+  const twice = "a: !include a.yaml\nb: !include a.yaml\n";
+  const begun = performance.now();
+  for (const text of [`${laughs}\nblock: *h`, ...deep, `block: ${"[".repeat(900)}`, twice]) {
+    assert.notEqual(read({ "a.yaml": text }).problems.length, 0, text.slice(0, 80));
+  }
+  assert.ok(performance.now() - begun < 30_000);
+  assert.match(
+    read({ "a.yaml": " ".repeat(1_000_001) }).problems[0] ?? "",
+    /more than 1000000 bytes/,
+  );
+});
+
+Deno.test("YamlReader takes aliases and merged blocks, as PyYAML does", () => {
+  const { value, problems } = read({
+    "a.yaml": "one: &one {a: 1, b: 1}\ntwo: &two {b: 2, c: 2}\nnames: &names [x, *one]\n" +
+      "block:\n  b: 3\n  <<: [*one, *two]\n  d: *names\n  '<<': text\n",
+  });
+  assert.deepEqual(problems, []);
+  assert.deepEqual(value, { a: 1, b: 3, c: 2, d: ["x", { a: 1, b: 1 }], "<<": "text" });
+});
+
+Deno.test("YamlReader reads no folder, pipe or device", () => {
+  using folder = new TemporaryFolder();
+  for (const path of [folder.path, "/dev/zero"]) {
+    const reader = new YamlReader();
+    assert.equal(reader.read(path, "block"), undefined);
+    assert.match(reader.problems[0] ?? "", /must be a file that can be read \(it is a /);
+  }
+});
+
+Deno.test("partAt finds the file and line of a value, of its name, or of what is nearest", () => {
+  using folder = new TemporaryFolder();
+  const files = {
+    "a.yaml":
+      "x: &x\n  merged: 1\nblock:\n  own: !secret s\n  <<: *x\n  list:\n    - a\n    - b\n" +
+      "  included: !include b.yaml\n  empty:\n",
+    "b.yaml": "\nin_b:\n  - 5\n",
+    "secrets.yaml": "t: 1\ns: 0123\n",
+  };
+  for (const [name, text] of Object.entries(files)) Deno.writeTextFileSync(folder.file(name), text);
+  const part = new YamlReader().read(folder.file("a.yaml"), "block");
+  assert.ok(part);
+  const placeOf = (...path: PropertyKey[]) => partAt(part, path).place;
+  assert.equal(placeOf(), "a.yaml, line 3");
+  assert.equal(placeOf("own"), "secrets.yaml, line 2");
+  assert.equal(partAt(part, ["own"]).namePlace, "a.yaml, line 4");
+  assert.equal(partAt(part, ["own"]).isRewritten, true);
+  assert.equal(placeOf("merged"), "a.yaml, line 2");
+  assert.equal(placeOf("list", 1), "a.yaml, line 8");
+  assert.equal(placeOf("list", 7, "none"), "a.yaml, line 6");
+  assert.equal(placeOf("included", "in_b", 0), "b.yaml, line 3");
+  assert.equal(placeOf("empty"), "a.yaml, line 10");
 });

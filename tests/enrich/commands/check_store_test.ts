@@ -264,7 +264,16 @@ Deno.test("The check of enrich tells its settings, CONFIG_FILE's notes, and who 
   Deno.writeTextFileSync(CONFIG_FILE, "influxdb:\n  hots: x\n  port: 1\n");
   const wrong = await check({ DATA_DIR, CONFIG_FILE });
   assert.equal(wrong.status, 2);
-  assert.deepEqual(wrong.all, ["FAIL  influxdb.yaml: hots is no option; did you mean host?"]);
+  assert.deepEqual(wrong.all, [
+    "FAIL  influxdb.yaml, line 2: hots is no option; did you mean host?",
+  ]);
+  Deno.writeTextFileSync(CONFIG_FILE, "include:\n  entity_globs: [*_power]\n");
+  const unquoted = await check({ DATA_DIR, CONFIG_FILE });
+  assert.equal(unquoted.status, 2);
+  assert.match(
+    unquoted.all[0] ?? "",
+    /^FAIL {2}influxdb\.yaml, line 2: .*quote a text that begins/,
+  );
 
   await using enrich = await startEnrich({ DATA_DIR, SERVICE_TOKEN: "s3cret" });
   const ENRICH_PORT = new URL(enrich.url).port;
