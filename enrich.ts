@@ -20,6 +20,7 @@ import { addPage } from "./lib/pages/page.ts";
 import { runProgram, STOP_MS } from "./lib/program/program.ts";
 import { deadline, sleep } from "./lib/retry.ts";
 import { createApp, listen } from "./lib/serve/server.ts";
+import { isSameConnection } from "./lib/settings/influxdb_settings.ts";
 import { ConfigError } from "./lib/settings/settings_reader.ts";
 import { settingsHelp } from "./lib/settings/settings_help.ts";
 
@@ -28,15 +29,19 @@ const PROBE_INTERVAL_MS = 30_000;
 const PROBE_DEADLINE_MS = 10_000;
 const PRUNE_INTERVAL_MS = 3_600_000;
 
-/** The store that changed settings name; a local one stays open. Throws ConfigError for another kind. */
-function storeAfter(store: Store, settings: EnrichSettings): Store {
+/**
+ * The store that changed settings name: the one that is open, unless the connection is another. What
+ * it knows of its server, a problem or a time to be left alone, outlasts a change of filters.
+ * Throws ConfigError for another kind of store.
+ */
+function storeAfter(store: Store, settings: EnrichSettings, before: EnrichSettings): Store {
   const options = influxDbOptions(settings);
   if (store instanceof LocalStore !== (options === undefined)) {
     throw new ConfigError([
       "it changes whether events go to InfluxDB or to the local store: restart enrich for that",
     ]);
   }
-  return options ? new InfluxDb(options) : store;
+  return options && !isSameConnection(settings.file, before.file) ? new InfluxDb(options) : store;
 }
 
 /** A store that cannot delete what is old says so in health; the next round tries again. */
@@ -60,11 +65,11 @@ export async function enrich(
   const log = getLogger("enrich");
   const receiver = new Receiver({ store: openStore(settings), schema: schemaOf(settings) });
   try {
-    const configWatch = new ConfigWatch(settings, (next) => {
+    const configWatch = new ConfigWatch(settings, (next, last) => {
       // first what may fail, so that a change is applied whole or not at all
       const schema = schemaOf(next);
       const { store } = receiver;
-      receiver.store = storeAfter(store, next);
+      receiver.store = storeAfter(store, next, last);
       receiver.schema = schema;
       if (receiver.store !== store) store.close();
     });

@@ -1,69 +1,119 @@
 /** Applies CONFIG_FILE again when it changes; a faulty change is told, and what held before holds on. */
+import { isDeepStrictEqual } from "node:util";
 import type { EnrichSettings } from "../../settings/program_settings.ts";
-import { getLogger } from "../../log.ts";
-import { sleep } from "../../retry.ts";
-import { ConfigError } from "../../settings/settings_reader.ts";
-import { readTextFile } from "../../settings/text_file.ts";
+import { getLogger, redact } from "../../log.ts";
+import { describeError, sleep } from "../../retry.ts";
+import { ConfigError, type Configured } from "../../settings/settings_reader.ts";
+import { readYamlText } from "../../settings/yaml_text.ts";
 
-const LOOK_INTERVAL_MS = 2_000;
+const LOOK_INTERVAL_MS = 1_000;
 
 const log = getLogger("enrich", "config");
 
-export class ConfigWatch {
-  readonly #apply: (settings: EnrichSettings) => void;
-  #settings: EnrichSettings;
-  #problem: string | undefined;
+/** What the files say at one look: settings with the texts that they were made of, or problems. */
+type Look =
+  | { readonly configured: Configured<EnrichSettings>; readonly texts: unknown }
+  | { readonly problems: readonly string[] };
 
-  /** `apply` is given the settings each time they have changed; it may throw ConfigError. */
-  constructor(settings: EnrichSettings, apply: (settings: EnrichSettings) => void) {
+export class ConfigWatch {
+  readonly #apply: (settings: EnrichSettings, before: EnrichSettings) => void;
+  #settings: EnrichSettings;
+  #problems: readonly string[] = [];
+  /** What the last look saw, where that is not yet applied or told. */
+  #seen: unknown;
+
+  /**
+   * `apply` is given the settings each time they have changed, and those before; it may throw
+   * ConfigError.
+   */
+  constructor(
+    settings: EnrichSettings,
+    apply: (settings: EnrichSettings, before: EnrichSettings) => void,
+  ) {
     this.#settings = settings;
     this.#apply = apply;
   }
 
   /** Why the file as it is now is not applied, or undefined where it is. */
   get problem(): string | undefined {
-    return this.#problem;
+    return this.#problems.length > 0 ? this.#problems.join("\n") : undefined;
   }
 
   /**
    * Looks at the texts themselves until the signal is aborted: a mounted folder may tell of no
-   * change, and an editor may put another file in the place of the old one.
+   * change, and an editor may put another file in the place of the old one. What two looks have
+   * seen alike counts: a file that is being written is not whole. Never throws.
    */
   async run(signal: AbortSignal): Promise<void> {
+    let tookMs = 0;
     while (this.#settings.file && !signal.aborted) {
-      await sleep(LOOK_INTERVAL_MS, signal);
-      // what a faulty file refers to may come without a change of the file itself
-      if (!signal.aborted && (this.#problem !== undefined || this.#hasChanged())) this.#reread();
+      // a file that takes long to read leaves the program nine tenths of its time
+      await sleep(Math.max(LOOK_INTERVAL_MS, 9 * tookMs), signal);
+      const begunMs = performance.now();
+      if (!signal.aborted) this.#look();
+      tookMs = performance.now() - begunMs;
     }
+  }
+
+  #look(): void {
+    // what a faulty file refers to may come without a change of the file itself
+    if (this.#problems.length === 0 && !this.#hasChanged()) {
+      this.#seen = undefined;
+      return;
+    }
+    const look = this.#read();
+    const seen = "problems" in look ? look.problems : look.texts;
+    const isSettled = isDeepStrictEqual(seen, this.#seen);
+    this.#seen = seen;
+    if (!isSettled) return;
+    if ("problems" in look) this.#tell(look.problems);
+    else this.#applyAgain(look.configured);
   }
 
   #hasChanged(): boolean {
     return [...this.#settings.file?.texts ?? []].some(([path, text]) => textOf(path) !== text);
   }
 
-  #reread(): void {
-    const name = this.#settings.file?.name;
+  #read(): Look {
     try {
-      const { settings, warnings } = this.#settings.reread();
-      this.#apply(settings);
-      this.#settings = settings;
-      this.#problem = undefined;
-      for (const warning of warnings) log.warn("{warning}", { warning });
-      log.info("Applied {name} again", { name });
+      const configured = this.#settings.reread();
+      return { configured, texts: configured.settings.file?.texts };
     } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      if (error.message === this.#problem) return;
-      this.#problem = error.message;
-      for (const problem of error.problems) {
-        log.error("{name} has changed and is not applied: {problem}", { name, problem });
-      }
+      return { problems: problemsIn(error) };
+    }
+  }
+
+  #applyAgain({ settings, warnings }: Configured<EnrichSettings>): void {
+    try {
+      this.#apply(settings, this.#settings);
+    } catch (error) {
+      return this.#tell(problemsIn(error));
+    }
+    this.#settings = settings;
+    this.#problems = [];
+    for (const warning of warnings) log.warn("{warning}", { warning });
+    log.info("Applied {name} again", { name: settings.file?.name });
+  }
+
+  #tell(problems: readonly string[]): void {
+    if (isDeepStrictEqual(problems, this.#problems)) return;
+    this.#problems = problems;
+    const name = this.#settings.file?.name;
+    for (const problem of problems) {
+      log.error("{name} has changed and is not applied: {problem}", { name, problem });
     }
   }
 }
 
+/** Whatever it is, it is the file's: with the one that is applied the program goes on. */
+function problemsIn(error: unknown): readonly string[] {
+  if (error instanceof ConfigError) return error.problems;
+  return [`CONFIG_FILE cannot be applied (${redact(describeError(error))}): undo its last change`];
+}
+
 function textOf(path: string): string | undefined {
   try {
-    return readTextFile(path);
+    return readYamlText(path);
   } catch {
     return undefined; // while an editor replaces it
   }
