@@ -67,16 +67,21 @@ const SET_PART = /([^])-([^])|([^])/gu;
 /**
  * The pattern of a glob as Python's `fnmatch` reads it: the whole text, upper and lower case told
  * apart, `*` any characters, `?` any one, `[seq]` one of these and `[!seq]` one not of these.
+ * As there, what stands between two `*` is found at its first place and not looked for again:
+ * with many of them a text that does not match would take years.
  */
 export function globPattern(glob: string): RegExp {
-  const source = glob.replace(/\*+/g, "*").replace(
+  const source = glob.replace(
     GLOB_PART,
     (_part, negated: string | undefined, set: string | undefined, character: string) => {
       if (set !== undefined) return setSource(set, negated !== undefined);
-      return character === "*" ? ".*" : character === "?" ? "." : escaped(character);
+      return character === "*" ? "*" : character === "?" ? "." : escaped(character);
     },
   );
-  return new RegExp(`^${source}$`, "su");
+  const [begin = "", ...parts] = source.split(/\*+/);
+  const end = parts.pop();
+  const middle = parts.map((part, index) => `(?=(.*?${part}))\\${index + 1}`).join("");
+  return new RegExp(`^${begin}${middle}${end === undefined ? "" : `.*${end}`}$`, "su");
 }
 
 function setSource(set: string, isNegated: boolean): string {

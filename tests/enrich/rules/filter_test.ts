@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import {
   domainOf,
   entityFilter,
@@ -231,4 +232,28 @@ Deno.test("globPattern reads a glob as Python's fnmatch", () => {
 
 Deno.test("domainOf gives what stands before the first point", () => {
   assert.deepEqual(["light.a", "a.b.c", "all"].map(domainOf), ["light", "a", "all"]);
+});
+
+/** The same by trying everything: only for short ones. */
+function matches(glob: string, text: string): boolean {
+  if (glob === "") return text === "";
+  if (glob.startsWith("*")) {
+    return matches(glob.slice(1), text) || (text !== "" && matches(glob, text.slice(1)));
+  }
+  const isSame = text !== "" && (glob.startsWith("?") || glob[0] === text[0]);
+  return isSame && matches(glob.slice(1), text.slice(1));
+}
+
+Deno.test("globPattern finds what several * find, without trying every way", () => {
+  const of = (...characters: string[]) =>
+    fc.array(fc.constantFrom(...characters), { maxLength: 9 }).map((all) => all.join(""));
+  fc.assert(
+    fc.property(of("a", "b", "*", "?"), of("a", "b"), (glob, text) => {
+      assert.equal(globPattern(glob).test(text), matches(glob, text));
+    }),
+    { numRuns: 5_000 },
+  );
+  const begun = performance.now();
+  assert.equal(globPattern(`${"*a".repeat(20)}*b`).test("a".repeat(255)), false);
+  assert.ok(performance.now() - begun < 5_000);
 });
