@@ -55,7 +55,7 @@ Deno.test("Enrich applies its file again when it changes, and keeps the old rule
   assert.equal(metrics.get('enrich_events_skipped_total{reason="filter"}'), 3);
 });
 
-/** Whether two looks at the files have come and gone: a harmless change has been applied. */
+/** Changes the file, and waits until its new rules leave that entity out. */
 async function applies(enrich: Program, path: string, rules: string, entityId: string) {
   Deno.writeTextFileSync(path, rules);
   await until(async () => await answerTo(enrich, entityId) === "filter", `${rules} is applied`);
