@@ -86,7 +86,10 @@ export class RegistryRefresh {
       if (nowUs === undefined) return false;
       const closed = new AbortController();
       connection.closed.then(() => closed.abort());
-      this.#spooling = this.#spooling.then(() => this.#spool(next, nowUs, closed.signal));
+      this.#spooling = this.#spooling.then(() => this.#spool(next, nowUs, closed.signal)).catch(
+        (error) =>
+          log.warn("Cannot spool what changed: {reason}", { reason: describeError(error) }),
+      );
       return !passing;
     } catch (error) {
       log.warn("Cannot read the registries, the last names go on: {reason}", {

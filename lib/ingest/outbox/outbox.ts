@@ -125,7 +125,8 @@ export class Outbox implements Disposable {
       });
     } catch (error) {
       if (!isFull(error)) throw error;
-      if (n > 0) this.size.ranOut();
+      // without lines it could use all that is kept for dead letters
+      this.size.ranOut({ stuck: n === 0 });
       return false;
     }
     if (n > 0) {

@@ -37,7 +37,7 @@ export class Owed {
   refuse(n: number): void {
     this.#refused += n;
     this.#gap = true;
-    if (!this.#file.size.stuck) this.#write(() => this.#transact(() => ({})));
+    if (this.#timer === undefined) this.#write(() => this.#transact(() => ({})));
   }
 
   /** Capture has stopped hearing. */
@@ -87,6 +87,7 @@ export class Owed {
 
   #write(work: () => void): void {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     try {
       work();
     } catch (error) {

@@ -13,6 +13,8 @@ export type Environment = Readonly<Record<string, string>>;
 export interface ProgramOptions {
   /** Files and folders that it may read beside its own folder. */
   readonly readable?: readonly string[];
+  /** A folder that it may read and write beside its own. */
+  readonly writable?: string | undefined;
   /** A command that becomes the program, such as `env NAME=value`. */
   readonly under?: readonly string[];
   /** The folder of the compiled programs, where these are to run; without it the sources are. */
@@ -54,19 +56,20 @@ export class Program implements AsyncDisposable {
   static async start(
     kind: Kind,
     env: Environment,
-    { readable = [], under = [], compiledDir = Deno.env.get("PROGRAMS_DIR"), checkout }:
+    { readable = [], writable, under = [], compiledDir = Deno.env.get("PROGRAMS_DIR"), checkout }:
       ProgramOptions = {},
   ): Promise<Program> {
     const dir = await Deno.makeTempDir({ prefix: `${kind.name}-` });
     const port = freePort();
+    const own = writable === undefined ? [dir] : [dir, writable];
     const sources = (root: string) => [
       Deno.execPath(),
       "run",
       "--no-prompt",
       "--allow-net",
       "--allow-env",
-      `--allow-read=${[dir, ...readable].join(",")}`,
-      `--allow-write=${dir}`,
+      `--allow-read=${[...own, ...readable].join(",")}`,
+      `--allow-write=${own.join(",")}`,
       ...kind.permissions,
       join(root, `${kind.name}.ts`),
     ];

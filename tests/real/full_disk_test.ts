@@ -1,0 +1,145 @@
+import assert from "node:assert/strict";
+import { allStored, FakeEnrich } from "../stand_ins/fake_enrich.ts";
+import { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
+import { until } from "../until.ts";
+import { byReason, equationOf, total } from "./parts/metrics_text.ts";
+import { startIngest } from "./parts/programs.ts";
+import { measured, realTest } from "./parts/real_test_case.ts";
+import { SmallDisk } from "./parts/small_disk.ts";
+
+const EVENTS = 6_000;
+
+interface Stored {
+  readonly states: ReadonlySet<string>;
+}
+
+/** What enrich has stored of states: entity and time. */
+function storedStates({ stored }: FakeEnrich): Stored["states"] {
+  return new Set(stored.flatMap((line) => {
+    const { event } = JSON.parse(line);
+    return event.event_type === "state_changed"
+      ? [`${event.data.entity_id} ${event.time_fired}`]
+      : [];
+  }));
+}
+
+realTest(
+  "A disk that another program fills to the last byte costs no state, and every event is counted",
+  async () => {
+    await using hass = new SimulatedHomeAssistant({}).start();
+    await using enrich = new FakeEnrich((lines) => allStored(lines));
+    await using disk = await SmallDisk.mount(48);
+    await using ingest = await startIngest({
+      HASS_URL: hass.url,
+      HASS_TOKEN: hass.token,
+      ENRICHMENT_SERVICE_URL: enrich.url,
+      DATA_DIR: disk.path,
+    }, { writable: disk.path });
+    await ingest.untilReady();
+    let n = 0;
+    const change = () => hass.setState(`sensor.s${n % 7}`, String(n++), { text: "x".repeat(500) });
+    const changeMany = async (count: number) => {
+      const metrics = await ingest.metrics();
+      const before = total(metrics, "ingest_events_received_total");
+      for (let i = 0; i < count; i++) {
+        change();
+        if (i % 500 === 499) await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      return before + count;
+    };
+    const received = async () => total(await ingest.metrics(), "ingest_events_received_total");
+
+    let wanted = await changeMany(100);
+    await until(async () => await received() === wanted, "all is captured");
+
+    await disk.fill();
+    wanted = await changeMany(EVENTS);
+    const said = await until(async () => {
+      const { ready, text } = await ingest.health();
+      return !ready && /the disk of DATA_DIR is full: \d+ bytes free/.exec(text) && text;
+    }, "health says that the disk is full");
+    assert.match(ingest.output, /error .*the disk of DATA_DIR is full: 0 bytes free/);
+    const { outbox } = await ingest.status() as { outbox: Record<string, unknown> };
+    assert.equal(outbox.full, true);
+    assert.equal(outbox.fullness, 1);
+    measured(`on the full disk health says: ${said}`);
+
+    await disk.free();
+    await ingest.untilReady();
+    await until(async () => await received() >= wanted, "every event is counted, or captured");
+    const afterFree = await ingest.metrics();
+    measured(
+      `a full disk: ${equationOf(afterFree).text}, ${
+        JSON.stringify(byReason(afterFree, "ingest_events_dropped_total"))
+      }`,
+    );
+    assert.ok(
+      (byReason(afterFree, "ingest_events_dropped_total").outbox_full ?? 0) > 0,
+      "some were refused",
+    );
+    change();
+    await until(
+      () => {
+        const states = storedStates(enrich);
+        return hass.fired.filter(({ eventType }) => eventType === "state_changed")
+          .every(({ text }) => {
+            const { data, time_fired } = JSON.parse(text);
+            return states.has(`${data.entity_id} ${time_fired}`);
+          });
+      },
+      "every state is stored: live, or filled in from the recorder",
+      { limitMs: 180_000, everyMs: 500 },
+    );
+  },
+);
+
+realTest(
+  "Ingest starts on a disk without a free byte, says so, and goes on when there is room",
+  async () => {
+    await using hass = new SimulatedHomeAssistant({}).start();
+    await using enrich = new FakeEnrich(() => new Response("away", { status: 503 }));
+    await using disk = await SmallDisk.mount(48);
+    await using ingest = await startIngest({
+      HASS_URL: hass.url,
+      HASS_TOKEN: hass.token,
+      ENRICHMENT_SERVICE_URL: enrich.url,
+      DATA_DIR: disk.path,
+    }, { writable: disk.path });
+    await until(
+      async () => /"kind":"capturing"/.test(JSON.stringify(await ingest.status())),
+      "it captures",
+    );
+    for (let n = 0; n < 500; n++) hass.setState(`sensor.s${n % 7}`, String(n), {});
+    await until(
+      async () => total(await ingest.metrics(), "ingest_events_received_total") >= 500,
+      "they are captured",
+    );
+    const waiting = total(await ingest.metrics(), "ingest_events_queued");
+
+    for (const end of ["stop", "kill"] as const) {
+      await ingest[end]();
+      await disk.fill();
+      await ingest.startAgain();
+      for (let n = 0; n < 200; n++) hass.setState("sensor.late", `${end} ${n}`, {});
+      await until(async () => {
+        const { text } = await ingest.health();
+        return /the disk of DATA_DIR is full: 0 bytes free/.test(text);
+      }, `health says it after a ${end}`);
+      assert.ok(total(await ingest.metrics(), "ingest_events_queued") >= waiting);
+      enrich.answering = (lines) => allStored(lines);
+      await until(() => enrich.stored.length > 0, "what waits is sent");
+      await disk.free();
+      await ingest.untilReady();
+      await until(
+        async () => total(await ingest.metrics(), "ingest_events_queued") === 0,
+        "nothing waits",
+        { limitMs: 120_000 },
+      );
+      measured(`started on a full disk after a ${end}: ${equationOf(await ingest.metrics()).text}`);
+    }
+    await until(() => storedStates(enrich).size >= 900, "all states are stored", {
+      limitMs: 120_000,
+    });
+    assert.equal(total(await ingest.metrics(), "ingest_events_dead_lettered"), 0);
+  },
+);
