@@ -1,6 +1,6 @@
 /** ingest: Home Assistant's WebSocket API → a durable outbox → `POST /events` of enrich. */
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type IngestSettings, ingestSettings } from "./lib/settings/program_settings.ts";
 import { Capture } from "./lib/ingest/capture/capture.ts";
 import { checkIngest } from "./lib/ingest/check/check_ingest.ts";
@@ -8,10 +8,19 @@ import { deadLetters } from "./lib/ingest/dead_letters/dead_letters_command.ts";
 import { addDeadLetterRoutes } from "./lib/ingest/dead_letters/dead_letters_routes.ts";
 import { Delivery } from "./lib/ingest/delivery/delivery.ts";
 import { importStatistics } from "./lib/ingest/statistics/import_command.ts";
-import { ingestHealth, ingestNotes, ingestPage, ingestStatus } from "./lib/ingest/ingest_report.ts";
+import {
+  ingestAdvice,
+  ingestHealth,
+  ingestNotes,
+  ingestPage,
+  ingestStatus,
+} from "./lib/ingest/ingest_report.ts";
 import { ingestMetrics } from "./lib/ingest/ingest_metrics.ts";
-import { openOutbox, setAside } from "./lib/ingest/outbox/open_outbox.ts";
+import { setAside } from "./lib/ingest/outbox/damaged_files.ts";
+import { openOutbox } from "./lib/ingest/outbox/open_outbox.ts";
 import { postEventsTo } from "./lib/ingest/delivery/post_events.ts";
+import { outboxCommand } from "./lib/ingest/recovery/outbox_command.ts";
+import { Recovery } from "./lib/ingest/recovery/recovery.ts";
 import { Statistics } from "./lib/ingest/statistics/statistics.ts";
 import { getLogger } from "./lib/log.ts";
 import { addPage } from "./lib/pages/page.ts";
@@ -39,7 +48,7 @@ export async function ingest(
     if (!isCorrupt(error)) throw error;
     throw new Error(
       `${path} is damaged: set aside as ${setAside(path)}, its events are not delivered; ` +
-        "start ingest again, which begins a new one",
+        "start ingest again, which begins a new one, and then see its health",
       { cause: error },
     );
   }
@@ -60,19 +69,22 @@ async function captureAndDeliver(
   });
   using outbox = opened.outbox;
   if (opened.setAside) {
-    log.error("{path} was damaged: set aside as {setAside}, its events are not delivered", {
-      path,
-      setAside: opened.setAside,
-    });
+    const file = basename(opened.setAside);
+    log.error(
+      "{path} was damaged: set aside as {file}, its events are not delivered; " +
+        'run "ingest outbox recover {file}", which delivers what can be read of it',
+      { path, file },
+    );
   }
   const capture = new Capture({ ...settings, outbox });
   const post = postEventsTo(settings.enrichmentServiceUrl, settings.serviceToken);
   const delivery = new Delivery({ outbox, post });
+  const undelivered = () => delivery.problem && `enrich ${delivery.problem.reason}`;
   const statistics = new Statistics({
     commands: () => capture.connection,
     names: (entityId) => capture.namesOf(entityId),
     outbox,
-    undelivered: () => delivery.problem && `enrich ${delivery.problem.reason}`,
+    undelivered,
     source: settings.source,
   });
   const parts = { outbox, capture, delivery, statistics, settings };
@@ -81,6 +93,7 @@ async function captureAndDeliver(
     serviceToken: settings.serviceToken,
     health: () => ingestHealth(parts),
     notes: () => ingestNotes(parts),
+    advice: () => ingestAdvice(parts),
     metrics: ingestMetrics(parts),
     status: () => ingestStatus(parts),
   });
@@ -90,6 +103,8 @@ async function captureAndDeliver(
   addPage(app, ingestPage(parts, stopping), stopping);
   statistics.addTo(app);
   addDeadLetterRoutes(app, outbox.deadLetters, stopping);
+  const recovery = new Recovery({ outbox, dataDir: settings.dataDir, undelivered }, stopping);
+  recovery.addTo(app);
   const server = listen(app, { ...settings, setting: "INGEST_HOST and INGEST_PORT" });
   onListening(server.url);
   log.info("Listening on {url}, delivering to {enrich}", {
@@ -107,7 +122,7 @@ async function captureAndDeliver(
     await Promise.race([work, delivering, failed.promise]);
   } finally {
     deliveryStop.abort();
-    await Promise.allSettled([work, delivering, importing]);
+    await Promise.allSettled([work, delivering, importing, recovery.ended()]);
     await server.close();
   }
 }
@@ -120,6 +135,7 @@ Usage: ingest [--help] [--version]
        ingest health                       says whether the running ingest does its work
        ingest import-statistics [--help]   brings in hourly statistics of all years
        ingest dead-letters [--help]        lists, replays or discards events that were refused
+       ingest outbox [--help]              recovers the events of an outbox that was damaged
 
 Settings, from the environment or an .env in the working directory:
 ${settingsHelp("ingest")}`;
@@ -130,6 +146,7 @@ ${settingsHelp("ingest")}`;
       commands: {
         "import-statistics": importStatistics,
         "dead-letters": deadLetters,
+        outbox: outboxCommand,
         check: checkIngest,
       },
       readSettings: ingestSettings,

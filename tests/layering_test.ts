@@ -18,6 +18,7 @@ const FLOORS: readonly (readonly string[])[] = [
     "lib/ingest/delivery",
     "lib/ingest/statistics",
     "lib/ingest/dead_letters",
+    "lib/ingest/recovery",
     "lib/ingest/check",
   ],
   ["lib/ingest/outbox", "lib/ingest/hass"],

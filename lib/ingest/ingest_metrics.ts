@@ -1,10 +1,13 @@
 /** Ingest's metrics. Every number has a source. */
 import { Metrics } from "../serve/metrics.ts";
 import { parseTimeUs } from "../time.ts";
+import { damagedFiles } from "./outbox/damaged_files.ts";
 import type { IngestParts } from "./ingest_report.ts";
 
 /** The metrics' text, read at each call. The equation's counters are the last committed set. */
-export function ingestMetrics({ outbox, capture, delivery }: IngestParts): () => string {
+export function ingestMetrics(
+  { outbox, capture, delivery, settings }: IngestParts,
+): () => string {
   const metrics = new Metrics("ingest");
   let counters = outbox.counters();
   metrics.counter(
@@ -60,6 +63,11 @@ export function ingestMetrics({ outbox, capture, delivery }: IngestParts): () =>
     "outbox_fullness_ratio",
     "Part of the allowed size of the outbox in use.",
     () => outbox.size.fullness,
+  );
+  metrics.gauge(
+    "outbox_damaged_files",
+    "Damaged outboxes that are set aside in DATA_DIR and not recovered.",
+    () => damagedFiles(settings.dataDir).length,
   );
   metrics.counter(
     "frames_malformed_total",

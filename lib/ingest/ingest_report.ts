@@ -5,6 +5,7 @@ import { VERSION } from "../program/program.ts";
 import type { HealthReason, PageSource, Verdict } from "../serve/server.ts";
 import type { Capture, CaptureState } from "./capture/capture.ts";
 import type { Delivery } from "./delivery/delivery.ts";
+import { damagedFiles } from "./outbox/damaged_files.ts";
 import type { Missing } from "./outbox/missing_states.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 import type { Statistics } from "./statistics/statistics.ts";
@@ -82,9 +83,27 @@ function reachable({ hassUrl }: Pick<IngestSettings, "hassUrl">): string {
   return `see that Home Assistant runs and that HASS_URL (${hassUrl}) reaches it`;
 }
 
-/** What health says besides: dead letters wait for a person, and keep nobody waiting. */
-export function ingestNotes({ outbox }: IngestParts): Readonly<Record<string, number>> {
-  return { dead_letters: outbox.counters().deadLetters };
+/** What health says besides, as numbers: it waits for a person, and keeps nobody waiting. */
+export function ingestNotes({ outbox, settings }: IngestParts): Readonly<Record<string, number>> {
+  return {
+    dead_letters: outbox.counters().deadLetters,
+    damaged_outbox_files: damagedFiles(settings.dataDir).length,
+  };
+}
+
+/** The same, with what to do; empty where nothing waits for a person. */
+export function ingestAdvice({ outbox, settings }: IngestParts): HealthReason[] {
+  const advice = damagedFiles(settings.dataDir).map((file) => ({
+    reason: `An outbox was damaged and is set aside: events in ${file} are not delivered`,
+    action: `run "ingest outbox recover ${file}", which delivers what can be read of it`,
+  }));
+  const { deadLetters } = outbox.counters();
+  if (deadLetters === 0) return advice;
+  return [...advice, {
+    reason: deadLetters === 1 ? "1 dead letter" : `${deadLetters} dead letters`,
+    action: "fix what the reason names and deliver them again, or discard them, on the page or " +
+      'with "ingest dead-letters"',
+  }];
 }
 
 export function ingestStatus(parts: IngestParts) {
@@ -129,16 +148,10 @@ function ingestVerdict(parts: IngestParts): Verdict {
       : "Not well: events are captured, but wait in the outbox";
     return { level: "bad", headline, reasons };
   }
-  const { deadLetters } = outbox.counters();
-  if (deadLetters > 0) {
-    return {
-      level: "note",
-      headline: "Events are captured and delivered, but some wait for you",
-      reasons: [{
-        reason: deadLetters === 1 ? "1 dead letter" : `${deadLetters} dead letters`,
-        action: "below: fix what the reason names and deliver them again, or discard them",
-      }],
-    };
+  const advice = ingestAdvice(parts);
+  if (advice.length > 0) {
+    const headline = "Events are captured and delivered, but some wait for you";
+    return { level: "note", headline, reasons: advice };
   }
   const filling = capture.filling.status.entities > 0
     ? ", and what was missed is being filled in"
@@ -176,6 +189,7 @@ function flowStatus({ outbox, capture, delivery, statistics, settings }: IngestP
       full: outbox.size.full,
       fullness: Number(outbox.size.fullness.toFixed(4)),
       oldest_event: outbox.waiting.oldestTimeFired(),
+      damaged_files: damagedFiles(settings.dataDir),
     },
     filling: {
       state: filling.state,

@@ -4,13 +4,13 @@ import { type CommandOutput, complainOf } from "./command.ts";
 import { findProgram, type ProgramName } from "./running_program.ts";
 import type { Environment } from "../settings/settings_reader.ts";
 
-const healthSchema = z.object({
-  reasons: z.array(z.object({ reason: z.string(), action: z.string() })).nonempty(),
-});
+const reasonSchema = z.object({ reason: z.string(), action: z.string() });
+const healthSchema = z.object({ reasons: z.array(reasonSchema).nonempty() });
+const readySchema = z.object({ advice: z.array(reasonSchema).default([]) });
 
 /**
  * Asks the program for `/health/ready`, found by its HOST and PORT and SERVICE_TOKEN, and writes
- * every reason why it is not ready. Returns the exit status: 0 ready, 1 anything else.
+ * every reason why it is not ready, or what waits for a person though it is. Returns the exit status: 0 ready, 1 anything else.
  */
 export async function health(
   name: ProgramName,
@@ -20,7 +20,12 @@ export async function health(
   try {
     const program = findProgram(name, readEnvironment());
     const answer = await program.get("/health/ready");
-    if (answer.status === 200) return output.write("ready\n"), 0;
+    if (answer.status === 200) {
+      output.write("ready\n");
+      const { advice = [] } = readySchema.safeParse(answer.body).data ?? {};
+      for (const { reason, action } of advice) output.write(`${reason}: ${action}\n`);
+      return 0;
+    }
     const unready = healthSchema.safeParse(answer.body);
     if (answer.status !== 503 || !unready.success) throw program.refusal(answer);
     const { reasons } = unready.data;

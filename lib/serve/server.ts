@@ -23,6 +23,8 @@ export interface Served {
   health(): readonly HealthReason[];
   /** Numbers that a person should see beside its health, and that do not make it worse. */
   notes?(): Readonly<Record<string, number>>;
+  /** What waits for a person though the program does its work. */
+  advice?(): readonly HealthReason[];
   metrics(): string;
   status(): Readonly<Record<string, unknown>>;
 }
@@ -66,7 +68,8 @@ export function createApp(served: Served): Hono {
   app.use(guard(served.name, served.serviceToken));
   const ready = (c: Context) => {
     const reasons = served.health();
-    const notes = served.notes?.();
+    const advice = served.advice?.() ?? [];
+    const notes = { ...served.notes?.(), ...(advice.length > 0 && { advice }) };
     return reasons.length === 0
       ? c.json({ status: "ready", ...notes })
       : c.json({ status: "not ready", reasons, ...notes }, 503);

@@ -134,3 +134,29 @@ Deno.test("health says what answers instead of the program, in words", async () 
     complained: "Enrich answered 500: It broke: the disk is full\n",
   });
 });
+
+Deno.test("health says what waits for a person though the program is ready", async () => {
+  using folder = new TemporaryFolder();
+  const file = "outbox.sqlite.damaged-2026-06-25T212005.162Z";
+  Deno.writeTextFileSync(folder.file(file), "");
+  await using hass = new SimulatedHomeAssistant().start();
+  await using enrich = await startEnrich({ DATA_DIR: folder.path });
+  await using ingest = await startIngest({
+    DATA_DIR: folder.path,
+    HASS_URL: hass.url,
+    HASS_TOKEN: hass.token,
+    ENRICHMENT_SERVICE_URL: enrich.url,
+  });
+  const env = { INGEST_PORT: new URL(ingest.url).port };
+  await until(async () => (await check("ingest", env)).status === 0, "ingest is ready");
+  const { written } = await check("ingest", env);
+  assert.match(
+    written,
+    new RegExp(`^ready\nAn outbox was damaged .*${file}.*: run "ingest outbox`),
+  );
+  const page = await (await ingest.get("/")).text();
+  assert.match(page, /class="note"[^]*some wait for you/);
+  Deno.removeSync(folder.file(file));
+  assert.deepEqual(await check("ingest", env), { status: 0, written: "ready\n", complained: "" });
+  assert.match(await (await ingest.get("/")).text(), /All is well/);
+});

@@ -112,7 +112,7 @@ export class RegistryRefresh {
       const done = await this.#outbox.appendWithRoom(
         () => ({
           lines: lines.slice(at, at + STEP),
-          also: () => isLast && this.#outbox.setMeta(META_KEY, next.save()),
+          also: () => isLast ? this.#outbox.setMeta(META_KEY, next.save()) : undefined,
         }),
         closed,
         Infinity,

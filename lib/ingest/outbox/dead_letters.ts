@@ -5,7 +5,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { isFull, Statements } from "../../sqlite.ts";
 import { DeadLetterSearch } from "./dead_letter_search.ts";
-import type { Transact } from "./ledger.ts";
+import type { Changes, Transact } from "./ledger.ts";
 import type {
   DeadLetter,
   DeadLetterPage,
@@ -33,6 +33,13 @@ export interface Moved {
   readonly stopped?: "full" | "aborted";
 }
 
+/** A dead letter of a file that was set aside. */
+export interface LostLetter {
+  readonly line: string;
+  readonly reason: string;
+  readonly refusedAt: string;
+}
+
 export class DeadLetters {
   readonly #statements: Statements;
   readonly #search: DeadLetterSearch;
@@ -49,20 +56,37 @@ export class DeadLetters {
   }
 
   /**
-   * Within the transaction that removes the event from those that wait. Where they then take more
+   * Within the transaction that removes the event from those that wait. It is refused now, unless said. Where they then take more
    * than `maxBytes` the oldest give way. Returns those that are gone.
    */
   bury(
-    { seq, line, reason }: { seq: number; line: string; reason: string },
+    { seq, line, reason, refusedAt = new Date().toISOString() }: {
+      seq: number;
+      line: string;
+      reason: string;
+      refusedAt?: string;
+    },
     maxBytes: number,
   ): DeadLetter[] {
     const bytes = Buffer.byteLength(line) + Buffer.byteLength(reason);
     const gone = this.makeRoom(bytes, maxBytes - bytes);
     this.#statements.get(
       "INSERT INTO dead_letter (seq, line, reason, refused_at) VALUES (?, ?, ?, ?)",
-    ).run(seq, line, reason, new Date().toISOString());
+    ).run(seq, line, reason, refusedAt);
     this.bytes += bytes;
     return gone;
+  }
+
+  /** Within a transaction: takes in those of another file, under numbers that no event has. */
+  takeIn(letters: readonly LostLetter[]): Changes {
+    for (const letter of letters) {
+      const { lastInsertRowid } = this.#statements.get("INSERT INTO outbox (line) VALUES ('')")
+        .run();
+      const seq = Number(lastInsertRowid);
+      this.#statements.get("DELETE FROM outbox WHERE seq = ?").run(seq);
+      this.bury({ ...letter, seq }, Infinity);
+    }
+    return { received: letters.length, dead_lettered: letters.length };
   }
 
   /**

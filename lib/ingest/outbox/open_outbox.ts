@@ -1,6 +1,6 @@
 /** Opening the outbox, whatever state its file is in. */
-import { existsSync, renameSync } from "node:fs";
 import { isCorrupt } from "../../sqlite.ts";
+import { setAside } from "./damaged_files.ts";
 import { Outbox, type OutboxOptions } from "./outbox.ts";
 
 /**
@@ -8,6 +8,11 @@ import { Outbox, type OutboxOptions } from "./outbox.ts";
  * aside under, if so.
  */
 export function openOutbox(options: OutboxOptions): { outbox: Outbox; setAside?: string } {
+  // SQLite would delete the log of a file that is gone or empty, with the events that are in it
+  if (sizeOf(options.path) === 0 && sizeOf(`${options.path}-wal`) > 0) {
+    const name = setAside(options.path);
+    return { outbox: new Outbox(options), setAside: name };
+  }
   try {
     return { outbox: new Outbox(options) };
   } catch (error) {
@@ -17,14 +22,10 @@ export function openOutbox(options: OutboxOptions): { outbox: Outbox; setAside?:
   }
 }
 
-/**
- * Renames a damaged file, with its log, to `<path>.damaged-<time>` for a person to look into.
- * Returns that name.
- */
-export function setAside(path: string): string {
-  const name = `${path}.damaged-${new Date().toISOString().replaceAll(":", "")}`;
-  for (const suffix of ["", "-wal", "-shm"]) {
-    if (existsSync(path + suffix)) renameSync(path + suffix, name + suffix);
+function sizeOf(path: string): number {
+  try {
+    return Deno.statSync(path).size;
+  } catch {
+    return 0;
   }
-  return name;
 }

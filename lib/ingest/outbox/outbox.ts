@@ -59,7 +59,12 @@ export class Outbox implements Disposable {
    */
   constructor(options: OutboxOptions) {
     this.#options = options;
-    this.#db = openDatabase(options.path, { userVersion: USER_VERSION, schema: SCHEMA });
+    // a connection left behind would still hold, and at its end clean up, the new file's log
+    using opening = new DisposableStack();
+    this.#db = opening.adopt(
+      openDatabase(options.path, { userVersion: USER_VERSION, schema: SCHEMA }),
+      (db) => db.close(),
+    );
     this.#statements = new Statements(this.#db);
     this.#ledger = new Ledger(this.#db);
     this.missing = new MissingStates(this.#db);
@@ -71,6 +76,7 @@ export class Outbox implements Disposable {
     });
     this.#settling = new Settling(this, this.#transact.bind(this));
     this.#owed = new Owed(this, this.#transact.bind(this));
+    opening.move();
   }
 
   /** Takes one event, to be committed within `commitIntervalMs`. While the outbox is full it is counted as dropped. */
@@ -109,19 +115,19 @@ export class Outbox implements Disposable {
   }
 
   /**
-   * Commits lines, and what `also` writes with them, in one transaction. Returns false, and
-   * commits nothing, while the file is full; without lines it may use what is kept for dead
-   * letters. Throws where SQLite fails for another reason.
+   * Commits lines, and what `also` writes with them, in one transaction; `also` may change other
+   * counters. Returns false, and commits nothing, while the file is full; without lines it may use
+   * what is kept for dead letters. Throws where SQLite fails for another reason.
    */
-  append(lines: readonly string[], also: () => void = () => {}): boolean {
+  append(lines: readonly string[], also: () => Changes | void = () => {}): boolean {
     const n = lines.length;
     if (n > 0 && !this.#settling.makeRoomFor(lines)) return false;
     try {
       this.#transact(() => {
         if (n > 0) this.#owed.beforeEvents();
         for (const line of lines) this.waiting.add(line);
-        also();
-        return { received: n, queued: n };
+        const { received = 0, ...others } = also() ?? {};
+        return { ...others, received: received + n, queued: n };
       });
     } catch (error) {
       if (!isFull(error)) throw error;
@@ -170,7 +176,7 @@ export class Outbox implements Disposable {
    * Returns false where the signal was aborted first.
    */
   async appendWithRoom(
-    make: () => { readonly lines: readonly string[]; readonly also?: () => void },
+    make: () => { readonly lines: readonly string[]; readonly also?: () => Changes | void },
     signal: AbortSignal,
     mostWaiting?: number,
   ): Promise<boolean> {

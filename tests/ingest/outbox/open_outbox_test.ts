@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { openOutbox } from "../../../lib/ingest/outbox/open_outbox.ts";
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { FakeEnrich } from "../../stand_ins/fake_enrich.ts";
 import { TemporaryFolder } from "../../temporary.ts";
@@ -46,4 +48,54 @@ Deno.test("Ingest sets an outbox aside whose damage shows only while it runs, an
   await using again = await startIngest(env);
   const status = await (await again.get("/status")).json();
   assert.equal(status.events.received, 0);
+});
+
+function namesIn(folder: TemporaryFolder): string[] {
+  return [...Deno.readDirSync(folder.path)]
+    .map(({ name }) => name.replace(/damaged-[\d.T-]+Z/, "damaged-TIME")).sort();
+}
+
+Deno.test("openOutbox lets a damaged file go: nothing of it is left beside the new one's log", () => {
+  using folder = new TemporaryFolder();
+  const path = folder.file("outbox.sqlite");
+  const options = { path, maxBytes: 50_000_000, onFailure: assert.ifError };
+  new Outbox(options)[Symbol.dispose]();
+  let root: number;
+  {
+    using db = new DatabaseSync(path);
+    const row = db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'counter'").get();
+    root = Number(row?.rootpage);
+  }
+  const bytes = Deno.readFileSync(path);
+  Deno.writeFileSync(path, bytes.fill(0xff, (root - 1) * 4_096, root * 4_096));
+  const { outbox, setAside } = openOutbox(options);
+  assert.ok(setAside);
+  assert.ok(outbox.append([LINE]));
+  assert.deepEqual(namesIn(folder), [
+    "outbox.sqlite",
+    "outbox.sqlite-wal",
+    "outbox.sqlite.damaged-TIME",
+  ]);
+  outbox[Symbol.dispose]();
+});
+
+Deno.test("openOutbox sets the log of a file that is gone or empty aside, which SQLite would delete", () => {
+  for (const isGone of [true, false]) {
+    using folder = new TemporaryFolder();
+    const path = folder.file("outbox.sqlite");
+    const options = { path, maxBytes: 50_000_000, onFailure: assert.ifError };
+    {
+      using outbox = new Outbox(options);
+      assert.ok(outbox.append([LINE]));
+      Deno.copyFileSync(`${path}-wal`, folder.file("log"));
+    }
+    if (isGone) Deno.removeSync(path);
+    else Deno.truncateSync(path);
+    Deno.renameSync(folder.file("log"), `${path}-wal`);
+    const log = Deno.readFileSync(`${path}-wal`);
+    const { outbox, setAside } = openOutbox(options);
+    outbox[Symbol.dispose]();
+    assert.deepEqual(Deno.readFileSync(`${setAside}-wal`), log);
+    assert.equal(outbox.counters().received, 0);
+  }
 });
