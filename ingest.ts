@@ -1,6 +1,6 @@
 /** ingest: Home Assistant's WebSocket API → a durable outbox → `POST /events` of enrich. */
-import { mkdirSync } from "node:fs";
 import { basename, join } from "node:path";
+import { makeDataDir, saysReadable } from "./lib/data_dir.ts";
 import { type IngestSettings, ingestSettings } from "./lib/settings/program_settings.ts";
 import { Capture } from "./lib/ingest/capture/capture.ts";
 import { checkIngest } from "./lib/ingest/check/check_ingest.ts";
@@ -40,7 +40,7 @@ export async function ingest(
   signal: AbortSignal,
   onListening: (url: string) => void = () => {},
 ): Promise<void> {
-  mkdirSync(settings.dataDir, { recursive: true });
+  makeDataDir(settings.dataDir);
   const path = join(settings.dataDir, "outbox.sqlite");
   try {
     await captureAndDeliver(path, settings, signal, onListening);
@@ -68,6 +68,8 @@ async function captureAndDeliver(
     onFailure: (error) => failed.reject(error),
   });
   using outbox = opened.outbox;
+  const readable = saysReadable(settings.dataDir, "outbox.sqlite");
+  if (readable) log.warn("{readable}", { readable });
   if (opened.setAside) {
     const file = basename(opened.setAside);
     log.error(

@@ -1,5 +1,6 @@
 /** SQLite files as both programs want them: durable, held by one process, refused when too new. */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { dataDirFault, makePrivateFile } from "./data_dir.ts";
 
 /** SQLite's result codes (sqlite.org/rescode.html) that somebody acts on. */
 const SQLITE_FULL = 13;
@@ -28,19 +29,21 @@ export function isCorrupt(error: unknown): boolean {
 }
 
 /**
- * Opens (or makes) the file for this process alone. WAL with `synchronous=FULL`:
+ * Opens (or makes, for this user alone) the file for this process alone. WAL with `synchronous=FULL`:
  * a commit is on the disk when it returns.
  *
  * Format changes are additive, so unknown tables and columns are left alone; `userVersion`
  * rises only for a break, and a file of a higher one is refused.
  *
- * Throws an Error with a hint where another process holds the file or the file is too new.
+ * Throws an Error with a hint where another process holds the file, it is too new, or it cannot be
+ * written.
  */
 export function openDatabase(
   path: string,
   { userVersion, schema }: { userVersion: number; schema: string },
 ): DatabaseSync {
-  const db = new DatabaseSync(path, { timeout: 1_000 });
+  makePrivateFile(path);
+  const db = connect(path);
   try {
     // the exclusive lock is taken by the first access to the file, which is the change of journal_mode
     db.exec(
@@ -69,7 +72,15 @@ export function openDatabase(
         { cause: error },
       );
     }
-    throw error;
+    throw dataDirFault(error, path) ?? error;
+  }
+}
+
+function connect(path: string): DatabaseSync {
+  try {
+    return new DatabaseSync(path, { timeout: 1_000 });
+  } catch (error) {
+    throw dataDirFault(error, path) ?? error;
   }
 }
 

@@ -1,6 +1,8 @@
 /** The store that the settings name: InfluxDB, or the local one where none is set. */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { makeDataDir, saysReadable } from "../data_dir.ts";
+import { getLogger } from "../log.ts";
 import type { EnrichSettings } from "../settings/program_settings.ts";
 import { InfluxDb, type InfluxDbOptions } from "./influxdb/influxdb.ts";
 import { toLine } from "./influxdb/line.ts";
@@ -25,9 +27,11 @@ export function influxDbOptions(
   };
 }
 
+const STORE_NAME = "store.sqlite";
+
 /** Where the local store is. */
 export function localStorePath({ dataDir }: StoreSettings): string {
-  return join(dataDir, "store.sqlite");
+  return join(dataDir, STORE_NAME);
 }
 
 export function hasLocalStore(settings: StoreSettings): boolean {
@@ -38,8 +42,11 @@ export function hasLocalStore(settings: StoreSettings): boolean {
 export function openStore(settings: StoreSettings): InfluxDb | LocalStore {
   const options = influxDbOptions(settings);
   if (options) return new InfluxDb(options);
-  mkdirSync(settings.dataDir, { recursive: true });
-  return openLocalStore(settings);
+  makeDataDir(settings.dataDir);
+  const store = openLocalStore(settings);
+  const readable = saysReadable(settings.dataDir, STORE_NAME);
+  if (readable) getLogger("enrich").warn("{readable}", { readable });
+  return store;
 }
 
 export function openLocalStore(settings: StoreSettings): LocalStore {

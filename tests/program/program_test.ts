@@ -23,6 +23,7 @@ function spawn(
       "--no-prompt",
       "--allow-net=127.0.0.1",
       "--allow-env",
+      "--allow-sys=statfs",
       `--allow-read=${folder.path}`,
       `--allow-write=${folder.path}`,
       `${ROOT}${name}.ts`,
@@ -40,6 +41,24 @@ async function ended(process: Deno.ChildProcess): Promise<Ended> {
   const { code, stdout, stderr } = await process.output();
   const decoder = new TextDecoder();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+/** What the program has logged once it listens, and how it ends at the signal. */
+async function listened(
+  process: Deno.ChildProcess,
+  signal: Deno.Signal,
+): Promise<{ log: string; code: number }> {
+  const reader = process.stderr.pipeThrough(new TextDecoderStream()).getReader();
+  let log = "";
+  while (!log.includes("Listening")) {
+    const { value, done } = await reader.read();
+    assert.ok(!done, log);
+    log += value;
+  }
+  process.kill(signal);
+  const { code } = await process.status;
+  await Promise.all([reader.cancel(), process.stdout.cancel()]);
+  return { log, code };
 }
 
 Deno.test("A program tells its help and its version", async () => {
@@ -84,20 +103,36 @@ Deno.test("A program stops with 0 on SIGTERM and on SIGINT, and reads an .env", 
   Deno.writeTextFileSync(folder.file(".env"), "ENRICH_PORT=0\nLOG_FORMAT=json\nLOG_LEVEL=error\n");
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     const process = spawn("enrich", [], { DATA_DIR: folder.path, LOG_LEVEL: "info" }, folder);
-    const reader = process.stderr.pipeThrough(new TextDecoderStream()).getReader();
-    let log = "";
-    while (!log.includes("Listening")) {
-      const { value, done } = await reader.read();
-      assert.ok(!done, log);
-      log += value;
-    }
+    const { log, code } = await listened(process, signal);
     assert.equal(
       JSON.parse(log.split("\n")[0] ?? "").level,
       "INFO",
       "LOG_FORMAT of the .env holds",
     );
-    process.kill(signal);
-    assert.equal((await process.status).code, 0);
-    await Promise.all([reader.cancel(), process.stdout.cancel()]);
+    assert.equal(code, 0);
+  }
+});
+
+Deno.test("A program says in its log who may read its files, and ends with 1 and one sentence where it cannot write them", async () => {
+  using folder = new TemporaryFolder();
+  const open = folder.file("open");
+  Deno.mkdirSync(open);
+  Deno.chmodSync(open, 0o755);
+  Deno.writeTextFileSync(folder.file("file"), "");
+  const env = { HASS_URL: "http://127.0.0.1:1", HASS_TOKEN: "none", ENRICH_PORT: "0" };
+  for (const [name, file] of [["ingest", "outbox.sqlite"], ["enrich", "store.sqlite"]] as const) {
+    Deno.writeTextFileSync(`${open}/${file}`, "");
+    Deno.chmodSync(`${open}/${file}`, 0o644);
+    const process = spawn(name, [], { ...env, INGEST_PORT: "0", DATA_DIR: open }, folder);
+    const { log } = await listened(process, "SIGTERM");
+    assert.match(log, new RegExp(`warn.* may read ${file} .*mode 644.*chmod -R go= `));
+
+    const wrong = await ended(
+      spawn(name, [], { ...env, INGEST_PORT: "0", DATA_DIR: folder.file("file") }, folder),
+    );
+    assert.equal(wrong.code, 1);
+    const lines = (wrong.stdout + wrong.stderr).trim().split("\n");
+    assert.equal(lines.length, 1, lines.join("\n"));
+    assert.match(lines[0] ?? "", /error .*Cannot go on: Cannot write to DATA_DIR \(\S+: it is no/);
   }
 });

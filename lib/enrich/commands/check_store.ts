@@ -1,4 +1,6 @@
 /** `enrich check`: tries everything that enrich's settings name, a line each, and with `--create` makes what is missing. */
+import { basename } from "node:path";
+import { saysReadable, tryDataDir } from "../../data_dir.ts";
 import { checkClock } from "../../program/check_clock.ts";
 import { checkListening } from "../../program/check_listening.ts";
 import { type Asked, CHECK_HELP, type CheckReport, runCheck } from "../../program/check_report.ts";
@@ -149,9 +151,10 @@ function checkLocalStore(settings: StoreSettings, report: CheckReport): void {
   const path = localStorePath(settings);
   const ok = (text: string) => report.ok("local_store", `INFLUXDB_URL is not set: ${text}`);
   try {
+    tryDataDir(settings.dataDir, basename(path));
+    const readable = saysReadable(settings.dataDir, basename(path));
+    if (readable) report.warn("local_store", readable);
     if (!hasLocalStore(settings)) {
-      Deno.mkdirSync(settings.dataDir, { recursive: true });
-      Deno.removeSync(Deno.makeTempFileSync({ dir: settings.dataDir, prefix: "check-" }));
       return ok(`enrich will make the local store ${path}`);
     }
     const store = openLocalStore(settings);
@@ -164,6 +167,7 @@ function checkLocalStore(settings: StoreSettings, report: CheckReport): void {
     const reason = describeError(error);
     if (/another process holds it/.test(reason)) {
       ok(`a running enrich holds the local store ${path}`);
-    } else report.fail("local_store", `The local store: ${reason}; check DATA_DIR`);
+    } else if (/DATA_DIR/.test(reason)) report.fail("local_store", reason);
+    else report.fail("local_store", `The local store: ${reason}; check DATA_DIR`);
   }
 }

@@ -1,6 +1,7 @@
 /** `ingest check`: tries everything that ingest's settings name, a line each. */
 import { statfsSync } from "node:fs";
 import { join } from "node:path";
+import { saysReadable, tryDataDir } from "../../data_dir.ts";
 import { checkClock } from "../../program/check_clock.ts";
 import { checkListening } from "../../program/check_listening.ts";
 import { type Asked, CHECK_HELP, type CheckReport, runCheck } from "../../program/check_report.ts";
@@ -8,6 +9,7 @@ import { type CommandOutput, numberText } from "../../program/command.ts";
 import { type IngestSettings, ingestSettings } from "../../settings/program_settings.ts";
 import { describeError } from "../../retry.ts";
 import type { Environment } from "../../settings/settings_reader.ts";
+import { damagedFiles } from "../outbox/damaged_files.ts";
 import { checkAddress, type Surroundings } from "./check_address.ts";
 import { checkEnrich } from "./check_enrich.ts";
 import { checkHass } from "./check_hass.ts";
@@ -60,15 +62,19 @@ async function checkAll(
 /** The outbox itself is left alone: a running ingest holds it. */
 function checkDataDir({ dataDir, outboxMaxBytes }: IngestSettings, report: CheckReport): void {
   try {
-    Deno.mkdirSync(dataDir, { recursive: true });
-    Deno.removeSync(Deno.makeTempFileSync({ dir: dataDir, prefix: "check-" }));
+    tryDataDir(dataDir, "outbox.sqlite");
   } catch (error) {
-    return report.fail(
+    return report.fail("data_dir", describeError(error));
+  }
+  for (const file of damagedFiles(dataDir)) {
+    report.warn(
       "data_dir",
-      `Cannot write to DATA_DIR ${dataDir} (${describeError(error)}); ` +
-        "let this user write there, or set another",
+      `DATA_DIR has a damaged outbox, ${file}, whose events are not delivered; ` +
+        `start ingest and run "ingest outbox recover ${file}"`,
     );
   }
+  const readable = saysReadable(dataDir, "outbox.sqlite");
+  if (readable) report.warn("data_dir", readable);
   const { bavail, bsize } = statfsSync(dataDir);
   const roomBytes = bavail * bsize + sizeOf(join(dataDir, "outbox.sqlite"));
   const room = `${numberText(Math.floor(roomBytes / 1e6))} MB`;

@@ -225,7 +225,10 @@ Deno.test("The check of the local store opens its file, or says who holds it", a
   Deno.writeTextFileSync(folder.file("file"), "");
   const noFolder = await check({ DATA_DIR: folder.file("file") });
   assert.equal(noFolder.status, 1);
-  assert.match(noFolder.lines[0] ?? "", /^FAIL .*check DATA_DIR$/);
+  assert.match(
+    noFolder.lines[0] ?? "",
+    /^FAIL {2}Cannot write to DATA_DIR \(\S+: it is no folder\); /,
+  );
 });
 
 Deno.test("The check ends with 2 where it is asked or configured wrong, and warns of slips of the pen", async () => {

@@ -520,20 +520,32 @@ Deno.test("ingest check says what is wrong with DATA_DIR and with the address to
   Deno.writeTextFileSync(folder.file("file"), "");
   assert.match(
     await oneFault(envOf(hass, { DATA_DIR: folder.file("file") })),
-    /^FAIL {2}Cannot write to DATA_DIR \S+file \(.*\); let this user write there, or set another$/,
+    /^FAIL {2}Cannot write to DATA_DIR \(\S+file: it is no folder\); set DATA_DIR to a folder, or move/,
   );
   assert.match(
     await oneFault(envOf(hass, { OUTBOX_MAX_MB: "1000000" })),
     /^warn {2}DATA_DIR \S+ has [\d,]+ MB of room, less than OUTBOX_MAX_MB \(1,000,000\): the outbox is full before; free some, or lower OUTBOX_MAX_MB$/,
   );
   // what the outbox takes already is room for it
-  Deno.mkdirSync(folder.file("large"));
+  Deno.mkdirSync(folder.file("large"), { mode: 0o700 });
   Deno.createSync(folder.file("large/outbox.sqlite")).close();
   Deno.truncateSync(folder.file("large/outbox.sqlite"), 1e12);
   const large = await check(
     envOf(hass, { OUTBOX_MAX_MB: "1000000", DATA_DIR: folder.file("large") }),
   );
   assert.match(large.lines[1] ?? "", /^ok .* with room for OUTBOX_MAX_MB \(1,000,000\)$/);
+  // as a release has left it that made them for others too
+  Deno.chmodSync(folder.file("large"), 0o755);
+  Deno.chmodSync(folder.file("large/outbox.sqlite"), 0o644);
+  const readable = await oneFault(envOf(hass, { DATA_DIR: folder.file("large") }));
+  assert.match(readable, /^warn {2}Other users .* may read outbox\.sqlite .*; if .* chmod -R go= /);
+  const damaged = "outbox.sqlite.damaged-2026-06-25T212005.162Z";
+  Deno.mkdirSync(folder.file("damaged"), { mode: 0o700 });
+  Deno.writeTextFileSync(folder.file(`damaged/${damaged}`), "");
+  assert.match(
+    await oneFault(envOf(hass, { DATA_DIR: folder.file("damaged") })),
+    new RegExp(`^warn {2}DATA_DIR has a damaged outbox, ${damaged}, .*"ingest outbox recover`),
+  );
   assert.match(
     await oneFault(envOf(hass, { INGEST_HOST: "127.0.0.1:1", SERVICE_TOKEN: "s3cret" })),
     /^FAIL {2}Cannot listen on .*; correct INGEST_HOST and INGEST_PORT$/,
