@@ -43,7 +43,7 @@ export function openDatabase(
   { userVersion, schema }: { userVersion: number; schema: string },
 ): DatabaseSync {
   makePrivateFile(path);
-  const db = connect(path);
+  const db = new DatabaseSync(path, { timeout: 1_000 });
   try {
     // the exclusive lock is taken by the first access to the file, which is the change of journal_mode
     db.exec(
@@ -72,14 +72,6 @@ export function openDatabase(
         { cause: error },
       );
     }
-    throw dataDirFault(error, path) ?? error;
-  }
-}
-
-function connect(path: string): DatabaseSync {
-  try {
-    return new DatabaseSync(path, { timeout: 1_000 });
-  } catch (error) {
     throw dataDirFault(error, path) ?? error;
   }
 }

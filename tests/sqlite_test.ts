@@ -63,6 +63,18 @@ Deno.test("openDatabase refuses a file of a newer format, and leaves it as it is
   openDatabase(file.path, { ...OPTIONS, userVersion: 3 }).close();
 });
 
+Deno.test("openDatabase that cannot make the file's log names DATA_DIR, and says what to do", () => {
+  using file = newFile();
+  openDatabase(file.path, OPTIONS).close();
+  Deno.mkdirSync(`${file.path}-wal`);
+  assert.throws(
+    () => openDatabase(file.path, OPTIONS),
+    /^Error: Cannot write to DATA_DIR \(\S+test\.db: unable to open database file\); the folder and/,
+  );
+  Deno.removeSync(`${file.path}-wal`);
+  openDatabase(file.path, OPTIONS).close();
+});
+
 Deno.test("openDatabase lets unknown tables and columns be", () => {
   using file = newFile();
   const newer = openDatabase(file.path, OPTIONS);

@@ -24,7 +24,8 @@ export function openOutbox(options: OutboxOptions): { outbox: Outbox; setAside?:
 
 function sizeOf(path: string): number {
   try {
-    return Deno.statSync(path).size;
+    const { isFile, size } = Deno.statSync(path);
+    return isFile ? size : 0;
   } catch {
     return 0;
   }
