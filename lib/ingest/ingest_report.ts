@@ -140,15 +140,15 @@ export function ingestPage(parts: IngestParts, signal: AbortSignal): PageSource 
 function ingestVerdict(parts: IngestParts): Verdict {
   const { outbox, capture } = parts;
   const reasons = ingestHealth(parts);
+  const advice = ingestAdvice(parts);
   if (reasons.length > 0) {
     const headline = capture.state.kind !== "capturing"
       ? "Not well: events are not captured"
       : outbox.size.full
       ? "Not well: the outbox is full and events are refused"
       : "Not well: events are captured, but wait in the outbox";
-    return { level: "bad", headline, reasons };
+    return { level: "bad", headline, reasons: [...reasons, ...advice] };
   }
-  const advice = ingestAdvice(parts);
   if (advice.length > 0) {
     const headline = "Events are captured and delivered, but some wait for you";
     return { level: "note", headline, reasons: advice };

@@ -5,12 +5,13 @@ import { findProgram, type ProgramName } from "./running_program.ts";
 import type { Environment } from "../settings/settings_reader.ts";
 
 const reasonSchema = z.object({ reason: z.string(), action: z.string() });
-const healthSchema = z.object({ reasons: z.array(reasonSchema).nonempty() });
-const readySchema = z.object({ advice: z.array(reasonSchema).default([]) });
+const adviceSchema = z.array(reasonSchema).default([]);
+const readySchema = z.object({ advice: adviceSchema });
+const unreadySchema = z.object({ reasons: z.array(reasonSchema).nonempty(), advice: adviceSchema });
 
 /**
  * Asks the program for `/health/ready`, found by its HOST and PORT and SERVICE_TOKEN, and writes
- * every reason why it is not ready, or what waits for a person though it is. Returns the exit status: 0 ready, 1 anything else.
+ * every reason why it is not ready, and what waits for a person. Returns the exit status: 0 ready, 1 anything else.
  */
 export async function health(
   name: ProgramName,
@@ -26,10 +27,12 @@ export async function health(
       for (const { reason, action } of advice) output.write(`${reason}: ${action}\n`);
       return 0;
     }
-    const unready = healthSchema.safeParse(answer.body);
+    const unready = unreadySchema.safeParse(answer.body);
     if (answer.status !== 503 || !unready.success) throw program.refusal(answer);
-    const { reasons } = unready.data;
-    for (const { reason, action } of reasons) output.complain(`${reason}: ${action}`);
+    const { reasons, advice } = unready.data;
+    for (const { reason, action } of [...reasons, ...advice]) {
+      output.complain(`${reason}: ${action}`);
+    }
   } catch (error) {
     complainOf(error, output);
   }

@@ -156,7 +156,12 @@ Deno.test("health says what waits for a person though the program is ready", asy
   );
   const page = await (await ingest.get("/")).text();
   assert.match(page, /class="note"[^]*some wait for you/);
+  await hass.stop();
+  await until(async () => (await check("ingest", env)).status === 1, "ingest is not ready");
+  const { complained } = await check("ingest", env);
+  assert.match(complained, /^Home Assistant is not connected: .*\nAn outbox was damaged /);
+  assert.match(await (await ingest.get("/")).text(), /class="bad"[^]*An outbox was damaged/);
   Deno.removeSync(folder.file(file));
-  assert.deepEqual(await check("ingest", env), { status: 0, written: "ready\n", complained: "" });
-  assert.match(await (await ingest.get("/")).text(), /All is well/);
+  assert.doesNotMatch((await check("ingest", env)).complained, /damaged/);
+  assert.doesNotMatch(await (await ingest.get("/")).text(), /An outbox was damaged/);
 });
