@@ -8,13 +8,8 @@ import { deadLetters } from "./lib/ingest/dead_letters/dead_letters_command.ts";
 import { addDeadLetterRoutes } from "./lib/ingest/dead_letters/dead_letters_routes.ts";
 import { Delivery } from "./lib/ingest/delivery/delivery.ts";
 import { importStatistics } from "./lib/ingest/statistics/import_command.ts";
-import {
-  ingestAdvice,
-  ingestHealth,
-  ingestNotes,
-  ingestPage,
-  ingestStatus,
-} from "./lib/ingest/ingest_report.ts";
+import { ingestAdvice, ingestHealth, ingestNotes } from "./lib/ingest/ingest_health.ts";
+import { ingestPage, ingestStatus } from "./lib/ingest/ingest_report.ts";
 import { ingestMetrics } from "./lib/ingest/ingest_metrics.ts";
 import { setAside } from "./lib/ingest/outbox/damaged_files.ts";
 import { openOutbox } from "./lib/ingest/outbox/open_outbox.ts";

@@ -12,6 +12,7 @@ const FLOORS: readonly (readonly string[])[] = [
   // ingest
   ["lib/ingest/ingest_metrics.ts"],
   ["lib/ingest/ingest_report.ts"],
+  ["lib/ingest/ingest_health.ts"],
   ["lib/ingest/capture"],
   [
     "lib/ingest/history",

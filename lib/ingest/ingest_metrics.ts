@@ -2,7 +2,7 @@
 import { Metrics } from "../serve/metrics.ts";
 import { parseTimeUs } from "../time.ts";
 import { damagedFiles } from "./outbox/damaged_files.ts";
-import type { IngestParts } from "./ingest_report.ts";
+import type { IngestParts } from "./ingest_health.ts";
 
 /** The metrics' text, read at each call. The equation's counters are the last committed set. */
 export function ingestMetrics(
@@ -61,8 +61,18 @@ export function ingestMetrics(
   );
   metrics.gauge(
     "outbox_fullness_ratio",
-    "Part of the allowed size of the outbox in use.",
+    "Part in use of what events may take of the outbox; 1 where its disk takes nothing.",
     () => outbox.size.fullness,
+  );
+  metrics.gauge(
+    "dead_letters_fullness_ratio",
+    "Part in use of what dead letters may take of the outbox; beyond 1 the oldest are dropped.",
+    () => outbox.size.deadLettersFullness,
+  );
+  metrics.gauge(
+    "outbox_full",
+    "1 while events are refused: the outbox, or its disk, is full.",
+    () => outbox.size.full ? 1 : 0,
   );
   metrics.gauge(
     "outbox_damaged_files",

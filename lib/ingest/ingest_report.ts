@@ -1,110 +1,14 @@
-/** What ingest says about itself: health with what to do, status, the page. Every number has a source. */
-import type { HassTokenOrigin, IngestSettings } from "../settings/program_settings.ts";
+/** What ingest says about itself: its status and page. Every number has a source. */
 import { PerMinute } from "../serve/per_minute.ts";
 import { VERSION } from "../program/program.ts";
-import type { HealthReason, PageSource, Verdict } from "../serve/server.ts";
-import type { Capture, CaptureState } from "./capture/capture.ts";
-import type { Delivery } from "./delivery/delivery.ts";
+import type { PageSource } from "../serve/server.ts";
+import type { CaptureState } from "./capture/capture.ts";
+import { ingestNotes, type IngestParts, ingestVerdict } from "./ingest_health.ts";
 import { damagedFiles } from "./outbox/damaged_files.ts";
 import type { Missing } from "./outbox/missing_states.ts";
-import type { Outbox } from "./outbox/outbox.ts";
-import type { Statistics } from "./statistics/statistics.ts";
 
 /** Of the gaps the page shows the last ones. */
 const SHOWN_GAPS = 5;
-
-const MAKE_TOKEN = "make a new long-lived access token under your profile, Security";
-const NEW_TOKEN: Readonly<Record<HassTokenOrigin, string>> = {
-  variable: `${MAKE_TOKEN}, set HASS_TOKEN to it and restart ingest`,
-  file: `${MAKE_TOKEN}, and write it to the file of HASS_TOKEN_FILE, which is read every 10 s`,
-  credential: `${MAKE_TOKEN}, make it the credential HASS_TOKEN and restart ingest`,
-  supervisor: "restart this app: at each start the Supervisor gives it a new token",
-};
-const UNBAN =
-  "Home Assistant has banned this machine after failed logins, or a proxy lets nobody " +
-  "in: delete its address from ip_bans.yaml in Home Assistant's configuration folder and restart it";
-
-export interface IngestParts {
-  readonly outbox: Outbox;
-  readonly capture: Capture;
-  readonly delivery: Delivery;
-  readonly statistics: Statistics;
-  readonly settings: IngestSettings;
-}
-
-/** Why events are not captured or not delivered; empty where both are. */
-export function ingestHealth({ outbox, capture, delivery, settings }: IngestParts): HealthReason[] {
-  const reasons: HealthReason[] = [];
-  const { state } = capture;
-  const captureReason = captureHealth(state, settings);
-  if (captureReason) reasons.push(captureReason);
-  if (delivery.problem) {
-    reasons.push({
-      reason: `Events wait in the outbox: enrich ${delivery.problem.reason}`,
-      action: `see ${settings.enrichmentServiceUrl}/health, nothing is lost meanwhile`,
-    });
-  }
-  if (outbox.size.full) {
-    reasons.push({
-      reason: "The outbox is full, events are refused",
-      action: "fix what keeps events from being delivered, or raise OUTBOX_MAX_MB or free the disk",
-    });
-  }
-  return reasons;
-}
-
-/** Why events are not captured; undefined where they are. */
-export function captureHealth(
-  state: CaptureState,
-  settings: Pick<IngestSettings, "hassUrl" | "hassTokenOrigin">,
-): HealthReason | undefined {
-  switch (state.kind) {
-    case "capturing":
-      return undefined;
-    case "token refused":
-      return {
-        reason: `Home Assistant refused HASS_TOKEN: ${state.reason}` +
-          (state.heldBack
-            ? "; it is now tried only once a day, so that Home Assistant does not ban this address"
-            : ""),
-        action: NEW_TOKEN[settings.hassTokenOrigin],
-      };
-    case "connecting":
-      return { reason: "Home Assistant has not answered yet", action: reachable(settings) };
-    case "disconnected":
-      return {
-        reason: `Home Assistant is not connected: ${state.reason}`,
-        action: /status code: 403/.test(state.reason) ? UNBAN : reachable(settings),
-      };
-  }
-}
-
-function reachable({ hassUrl }: Pick<IngestSettings, "hassUrl">): string {
-  return `see that Home Assistant runs and that HASS_URL (${hassUrl}) reaches it`;
-}
-
-/** What health says besides, as numbers: it waits for a person, and keeps nobody waiting. */
-export function ingestNotes({ outbox, settings }: IngestParts): Readonly<Record<string, number>> {
-  return {
-    dead_letters: outbox.counters().deadLetters,
-    damaged_outbox_files: damagedFiles(settings.dataDir).length,
-  };
-}
-
-/** The same, with what to do; empty where nothing waits for a person. */
-export function ingestAdvice({ outbox, settings }: IngestParts): HealthReason[] {
-  const advice = damagedFiles(settings.dataDir).map((file) => ({
-    reason: `An outbox was damaged and is set aside: events in ${file} are not delivered`,
-    action: `run "ingest outbox recover ${file}", which delivers what can be read of it`,
-  }));
-  const { deadLetters } = outbox.counters();
-  if (deadLetters === 0) return advice;
-  return [...advice, {
-    reason: deadLetters === 1 ? "1 dead letter" : `${deadLetters} dead letters`,
-    action: "fix what the reason names and deliver them again, or discard them, on the page or " +
-      'with "ingest dead-letters"',
-  }];
-}
 
 export function ingestStatus(parts: IngestParts) {
   const flow = flowStatus(parts);
@@ -137,29 +41,6 @@ export function ingestPage(parts: IngestParts, signal: AbortSignal): PageSource 
   };
 }
 
-function ingestVerdict(parts: IngestParts): Verdict {
-  const { outbox, capture } = parts;
-  const reasons = ingestHealth(parts);
-  const advice = ingestAdvice(parts);
-  if (reasons.length > 0) {
-    const headline = capture.state.kind !== "capturing"
-      ? "Not well: events are not captured"
-      : outbox.size.full
-      ? "Not well: the outbox is full and events are refused"
-      : "Not well: events are captured, but wait in the outbox";
-    return { level: "bad", headline, reasons: [...reasons, ...advice] };
-  }
-  if (advice.length > 0) {
-    const headline = "Events are captured and delivered, but some wait for you";
-    return { level: "note", headline, reasons: advice };
-  }
-  const filling = capture.filling.status.entities > 0
-    ? ", and what was missed is being filled in"
-    : "";
-  const headline = `All is well: events are captured and delivered${filling}`;
-  return { level: "well", headline, reasons };
-}
-
 /** All but what takes a look at every dead letter. */
 function flowStatus({ outbox, capture, delivery, statistics, settings }: IngestParts) {
   const { received, delivered, leftOut, deadLetters, dropped, waiting } = outbox.counters();
@@ -187,7 +68,10 @@ function flowStatus({ outbox, capture, delivery, statistics, settings }: IngestP
     },
     outbox: {
       full: outbox.size.full,
+      full_reason: outbox.size.full ? outbox.size.reason : undefined,
+      refused_uncounted: outbox.uncounted,
       fullness: Number(outbox.size.fullness.toFixed(4)),
+      dead_letters_fullness: Number(outbox.size.deadLettersFullness.toFixed(4)),
       oldest_event: outbox.waiting.oldestTimeFired(),
       damaged_files: damagedFiles(settings.dataDir),
     },

@@ -42,13 +42,16 @@ function showHass({ home_assistant: hass }) {
 }
 
 function showOutbox({ outbox, events }, nowMs) {
-  const { oldest_event: oldest, full, fullness } = outbox;
+  const { oldest_event: oldest, full, full_reason: why, fullness } = outbox;
   const waits = oldest !== undefined && events.queued > 0;
+  const refused = outbox.refused_uncounted + (events.dropped.outbox_full ?? 0);
   showTile(
     "outbox",
     full ? "bad" : waits && nowMs - Date.parse(oldest) > 60_000 ? "note" : "well",
     full ? "Full" : `${numberText(events.queued)} waiting`,
-    waits
+    full
+      ? `${why}; ${countText(refused, "event")} refused so far`
+      : waits
       ? `the oldest for ${durationText(nowMs - Date.parse(oldest))}`
       : events.queued > 0
       ? "filled in or imported"

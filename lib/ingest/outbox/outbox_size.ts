@@ -78,10 +78,15 @@ export class OutboxSize {
     return this.#stuck;
   }
 
+  /** Whether it is the disk that has no room, and not the outbox that has reached its cap. */
+  get diskIsFull(): boolean {
+    return this.#stuck || this.#diskIsShort;
+  }
+
   /** Why events are refused, for people. Looks at the disk. */
   get reason(): string {
     this.#limit();
-    if (!this.#stuck && !this.#diskIsShort) return "the outbox has reached OUTBOX_MAX_MB";
+    if (!this.diskIsFull) return "the outbox has reached OUTBOX_MAX_MB";
     return `the disk of DATA_DIR is full: ${this.#freeBytes} bytes free`;
   }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { captureHealth } from "../../../lib/ingest/ingest_report.ts";
+import { captureHealth } from "../../../lib/ingest/ingest_health.ts";
 import { RefusingHomeAssistant } from "../../stand_ins/refusing_home_assistant.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { until } from "../../until.ts";

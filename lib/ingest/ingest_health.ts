@@ -1,0 +1,138 @@
+/** Whether ingest does its work, and if not, why and what to do about it. */
+import type { HassTokenOrigin, IngestSettings } from "../settings/program_settings.ts";
+import type { HealthReason, Verdict } from "../serve/server.ts";
+import type { Capture, CaptureState } from "./capture/capture.ts";
+import type { Delivery } from "./delivery/delivery.ts";
+import { damagedFiles } from "./outbox/damaged_files.ts";
+import type { Outbox } from "./outbox/outbox.ts";
+import type { Statistics } from "./statistics/statistics.ts";
+
+const MAKE_TOKEN = "make a new long-lived access token under your profile, Security";
+const NEW_TOKEN: Readonly<Record<HassTokenOrigin, string>> = {
+  variable: `${MAKE_TOKEN}, set HASS_TOKEN to it and restart ingest`,
+  file: `${MAKE_TOKEN}, and write it to the file of HASS_TOKEN_FILE, which is read every 10 s`,
+  credential: `${MAKE_TOKEN}, make it the credential HASS_TOKEN and restart ingest`,
+  supervisor: "restart this app: at each start the Supervisor gives it a new token",
+};
+const UNBAN =
+  "Home Assistant has banned this machine after failed logins, or a proxy lets nobody " +
+  "in: delete its address from ip_bans.yaml in Home Assistant's configuration folder and restart it";
+
+/** From this part of what dead letters may take on they say so. */
+const DEAD_LETTERS_WARNING = 0.5;
+
+export interface IngestParts {
+  readonly outbox: Outbox;
+  readonly capture: Capture;
+  readonly delivery: Delivery;
+  readonly statistics: Statistics;
+  readonly settings: IngestSettings;
+}
+
+/** Why events are not captured or not delivered; empty where both are. */
+export function ingestHealth({ outbox, capture, delivery, settings }: IngestParts): HealthReason[] {
+  const reasons: HealthReason[] = [];
+  const { state } = capture;
+  const captureReason = captureHealth(state, settings);
+  if (captureReason) reasons.push(captureReason);
+  if (delivery.problem) {
+    reasons.push({
+      reason: `Events wait in the outbox: enrich ${delivery.problem.reason}`,
+      action: `see ${settings.enrichmentServiceUrl}/health, nothing is lost meanwhile`,
+    });
+  }
+  if (outbox.size.full) {
+    const uncounted = outbox.uncounted === 0
+      ? ""
+      : `; ${outbox.uncounted} of them are counted once that can be written`;
+    reasons.push({
+      reason: `Events are refused: ${outbox.size.reason}${uncounted}`,
+      action: outbox.size.diskIsFull
+        ? "free space on it; refused states are then filled in from Home Assistant's recorder"
+        : "fix what keeps events from being delivered, or raise OUTBOX_MAX_MB",
+    });
+  }
+  return reasons;
+}
+
+/** Why events are not captured; undefined where they are. */
+export function captureHealth(
+  state: CaptureState,
+  settings: Pick<IngestSettings, "hassUrl" | "hassTokenOrigin">,
+): HealthReason | undefined {
+  switch (state.kind) {
+    case "capturing":
+      return undefined;
+    case "token refused":
+      return {
+        reason: `Home Assistant refused HASS_TOKEN: ${state.reason}` +
+          (state.heldBack
+            ? "; it is now tried only once a day, so that Home Assistant does not ban this address"
+            : ""),
+        action: NEW_TOKEN[settings.hassTokenOrigin],
+      };
+    case "connecting":
+      return { reason: "Home Assistant has not answered yet", action: reachable(settings) };
+    case "disconnected":
+      return {
+        reason: `Home Assistant is not connected: ${state.reason}`,
+        action: /status code: 403/.test(state.reason) ? UNBAN : reachable(settings),
+      };
+  }
+}
+
+function reachable({ hassUrl }: Pick<IngestSettings, "hassUrl">): string {
+  return `see that Home Assistant runs and that HASS_URL (${hassUrl}) reaches it`;
+}
+
+/** What health says besides, as numbers: it waits for a person, and keeps nobody waiting. */
+export function ingestNotes({ outbox, settings }: IngestParts): Readonly<Record<string, number>> {
+  return {
+    dead_letters: outbox.counters().deadLetters,
+    damaged_outbox_files: damagedFiles(settings.dataDir).length,
+  };
+}
+
+/** The same, with what to do; empty where nothing waits for a person. */
+export function ingestAdvice({ outbox, settings }: IngestParts): HealthReason[] {
+  const advice = damagedFiles(settings.dataDir).map((file) => ({
+    reason: `An outbox was damaged and is set aside: events in ${file} are not delivered`,
+    action: `run "ingest outbox recover ${file}", which delivers what can be read of it`,
+  }));
+  const { deadLetters } = outbox.counters();
+  if (deadLetters === 0) return advice;
+  const fullness = outbox.size.deadLettersFullness;
+  const crowd = fullness < DEAD_LETTERS_WARNING
+    ? ""
+    : `, ${Math.round(fullness * 100)} % of what they may take: once that is full each new one ` +
+      "drops the oldest";
+  return [...advice, {
+    reason: (deadLetters === 1 ? "1 dead letter" : `${deadLetters} dead letters`) + crowd,
+    action: "fix what the reason names and deliver them again, or discard them, on the page or " +
+      `with "ingest dead-letters"${crowd && "; or raise OUTBOX_MAX_MB"}`,
+  }];
+}
+
+/** What the page says first. */
+export function ingestVerdict(parts: IngestParts): Verdict {
+  const { outbox, capture } = parts;
+  const reasons = ingestHealth(parts);
+  const advice = ingestAdvice(parts);
+  if (reasons.length > 0) {
+    const headline = capture.state.kind !== "capturing"
+      ? "Not well: events are not captured"
+      : outbox.size.full
+      ? "Not well: events are refused"
+      : "Not well: events are captured, but wait in the outbox";
+    return { level: "bad", headline, reasons: [...reasons, ...advice] };
+  }
+  if (advice.length > 0) {
+    const headline = "Events are captured and delivered, but some wait for you";
+    return { level: "note", headline, reasons: advice };
+  }
+  const filling = capture.filling.status.entities > 0
+    ? ", and what was missed is being filled in"
+    : "";
+  const headline = `All is well: events are captured and delivered${filling}`;
+  return { level: "well", headline, reasons };
+}
