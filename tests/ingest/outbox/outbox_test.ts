@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import fc from "fast-check";
 import type { OutboxCounters } from "../../../lib/ingest/outbox/ledger.ts";
 import { openOutbox } from "../../../lib/ingest/outbox/open_outbox.ts";
 import { envelopeLine } from "../../../lib/ingest/outbox/envelope.ts";
@@ -138,83 +137,6 @@ Deno.test("Outbox moves a problem to the dead letters with its reason", () => {
   assert.deepEqual([...counters.leftOut], [["filter", 1]]);
   assert.deepEqual(outbox.deadLetters.reasons(), [{ reason: "data: must be an object", count: 1 }]);
   assertEquation(counters);
-});
-
-Deno.test("Outbox never loses a committed line or the equation, whatever happens and wherever it is killed", async () => {
-  const action = fc.oneof(
-    fc.record({ kind: fc.constant("add"), n: fc.integer({ min: 1, max: 5 }) }),
-    fc.record({ kind: fc.constant("flush"), n: fc.constant(0) }),
-    fc.record({ kind: fc.constant("settle"), n: fc.integer({ min: 1, max: 7 }) }),
-    fc.record({ kind: fc.constant("refuse"), n: fc.integer({ min: 1, max: 2 }) }),
-    fc.record({ kind: fc.constant("replay"), n: fc.integer({ min: 1, max: 3 }) }),
-    fc.record({ kind: fc.constant("discard"), n: fc.integer({ min: 1, max: 2 }) }),
-    fc.record({ kind: fc.constant("kill"), n: fc.constant(0) }),
-  );
-  const { signal } = new AbortController();
-  await fc.assert(
-    fc.asyncProperty(fc.array(action, { maxLength: 40 }), async (actions) => {
-      using folder = new TemporaryFolder();
-      let path = folder.file("0.sqlite");
-      let outbox = open(path);
-      let next = 0;
-      let kills = 0;
-      let buffered: string[] = [];
-      let committed: string[] = [];
-      let dead: string[] = [];
-      const deadSeqs = async () =>
-        (await outbox.deadLetters.list({ limit: 1_000 }, signal))?.letters.map(({ seq }) => seq) ??
-          [];
-      const check = async () => {
-        const lines = (await deadSeqs()).map((seq) => outbox.deadLetters.get(seq)?.line);
-        assert.deepEqual(lines, dead);
-        assert.equal(outbox.counters().deadLetters, dead.length);
-        assert.deepEqual(outbox.waiting.peek(ALL).map(({ line }) => line), committed);
-        assert.equal(outbox.counters().waiting, committed.length);
-        assertEquation(outbox.counters());
-      };
-      for (const { kind, n } of actions) {
-        if (kind === "add") {
-          for (let i = 0; i < n; i++) {
-            const line = `line ${next++}`;
-            outbox.add({ line });
-            buffered.push(line);
-          }
-        } else if (kind === "flush") {
-          outbox.flush();
-          committed.push(...buffered);
-          buffered = [];
-        } else if (kind === "settle") {
-          outbox.settle(done(outbox.waiting.peek({ ...ALL, maxEvents: n })));
-          committed = committed.slice(n);
-        } else if (kind === "refuse") {
-          const rows = outbox.waiting.peek({ ...ALL, maxEvents: n });
-          const problems = rows.map(({ seq }) => ({ seq, reason: "no" }));
-          outbox.settle({ done: [], delivered: 0, leftOut: {}, problems });
-          dead.push(...committed.slice(0, n));
-          committed = committed.slice(n);
-        } else if (kind === "replay" || kind === "discard") {
-          const seqs = (await deadSeqs()).slice(0, n);
-          const { moved } = await outbox.deadLetters[kind]({ seqs }, signal);
-          assert.equal(moved, Math.min(n, dead.length));
-          if (kind === "replay") committed.push(...dead.slice(0, n));
-          dead = dead.slice(n);
-        } else {
-          // what a kill leaves behind: the file and its log as the system has them, and nothing of the memory
-          const copy = folder.file(`${++kills}.sqlite`);
-          for (const suffix of ["", "-wal"]) Deno.copyFileSync(path + suffix, copy + suffix);
-          const before = outbox.counters();
-          outbox[Symbol.dispose]();
-          path = copy;
-          outbox = open(path);
-          buffered = [];
-          assert.deepEqual(outbox.counters(), before);
-        }
-        await check();
-      }
-      outbox[Symbol.dispose]();
-    }),
-    { numRuns: 30 },
-  );
 });
 
 Deno.test("Outbox that is full refuses and counts, drains, and takes events again below four fifths", () => {
