@@ -1,7 +1,9 @@
 /** One life of an outbox over restarts, crashes, damage and full disks, with the model beside it. */
 import assert from "node:assert/strict";
-import { openOutbox, setAside } from "../../lib/ingest/outbox/open_outbox.ts";
-import type { Outbox, Spooled } from "../../lib/ingest/outbox/outbox.ts";
+import { setAside } from "../../lib/ingest/outbox/damaged_files.ts";
+import type { Spooled } from "../../lib/ingest/outbox/envelope.ts";
+import { openOutbox } from "../../lib/ingest/outbox/open_outbox.ts";
+import type { Outbox } from "../../lib/ingest/outbox/outbox.ts";
 import type { Settlement } from "../../lib/ingest/outbox/settlement.ts";
 import { isCorrupt, isFull } from "../../lib/sqlite.ts";
 import { TemporaryFolder } from "../temporary.ts";
@@ -10,7 +12,6 @@ import { damageFile, faultsOf } from "./damage.ts";
 import { FullDisk } from "./full_disk.ts";
 import { Model, type ModelStamp } from "./model.ts";
 import { bytesOf, checkFile } from "./promises.ts";
-import type { Rules } from "./rules.ts";
 
 /** 4,096,000 are for the write-ahead log, so that 460 pages fill the file. */
 const MAX_BYTES = 6_000_000;
@@ -24,7 +25,6 @@ export class History implements Disposable {
   readonly #folder = new TemporaryFolder();
   readonly #path = this.#folder.file("outbox.sqlite");
   readonly #disk = new FullDisk();
-  readonly #rules: Rules;
   #model = new Model();
   #outbox: Outbox;
   #maxBytes = MAX_BYTES;
@@ -38,8 +38,7 @@ export class History implements Disposable {
   #nowUs = 1_000_000;
   readonly #newestUs = new Map<string, number>();
 
-  constructor(rules: Rules) {
-    this.#rules = rules;
+  constructor() {
     this.#outbox = this.#open().outbox;
   }
 
@@ -51,6 +50,8 @@ export class History implements Disposable {
   }
 
   #check(): void {
+    // those that an append had no room beside
+    this.#giveWay(0);
     assert.deepEqual(this.#failures, [], "nothing is fatal");
     checkFile(this.#outbox, this.#disk, this.#model);
   }
@@ -113,11 +114,6 @@ export class History implements Disposable {
     this.#flush();
     this.#check();
     this.#drain();
-    if (!this.#rules.deadLettersLeaveRoom) {
-      await this.#move("replay", Infinity);
-      this.#drain();
-      await this.#move("discard", Infinity);
-    }
     this.#add(100, [0]);
     this.#flush();
     this.#check();
@@ -179,35 +175,42 @@ export class History implements Disposable {
   #flush(): void {
     const events = this.#buffer;
     this.#buffer = [];
-    const { refused } = this.#model;
     this.#outbox.flush();
     this.#learn(events);
-    const isNoted = this.#model.refused > refused && this.#disk.isFree;
-    if (isNoted && !this.#rules.refusedAreCountedWithTheNextCommit) {
-      this.#model.counted = this.#model.refused;
-    }
   }
 
-  /** Whether the flushed events are in the file, all of them or none. */
+  /** Which of the flushed events are in the file; those that have no room are refused. */
   #learn(events: readonly Spooled[], wasCramped = this.#isCramped(events)): void {
-    if (events.length === 0) return;
-    const found = this.#newSeqs().length;
-    if (found > 0) {
-      const stamps = events.flatMap(({ stamp }) => stamp ? [stamp] : []);
-      this.#committed(events.map(({ line }) => line), stamps);
-      return;
+    const seqs = this.#newSeqs();
+    const found = new Set(
+      this.#disk.query(`SELECT line FROM outbox WHERE seq > ${this.#lastSeq}`)
+        .map(({ line }) => String(line)),
+    );
+    for (const { line, stamp } of events) {
+      if (found.has(line)) {
+        this.#model.commit([line], stamp ? [stamp] : []);
+        this.#model.counted = this.#model.refused;
+      } else {
+        this.#model.refused++;
+        this.#model.gapsAreDue = true;
+      }
     }
-    assert.ok(wasCramped, "nothing is refused where there is room");
-    this.#model.refused += events.length;
-    this.#model.gapsAreDue = true;
+    assert.ok(
+      seqs.length === events.length || wasCramped,
+      "nothing is refused where there is room",
+    );
+    this.#adopt(seqs.length);
   }
 
   #append({ n, bytes, entities }: { n: number; bytes: number; entities: number }): void {
     this.#flush();
+    // no state is heard without a line
+    if (n === 0) entities = 0;
     const lines = Array.from({ length: n }, () => this.#line(bytes));
     const stamps = Array.from({ length: entities }, (_, entity) => this.#stamp(entity));
     const also = () => stamps.forEach((stamp) => this.#outbox.missing.heard(stamp));
-    if (this.#outbox.append(lines, also)) this.#committed(lines, stamps);
+    const isTaken = this.#outbox.append(lines, also);
+    if (isTaken) this.#committed(lines, stamps);
     else {
       assert.ok(
         this.#isCramped(lines.map((line) => ({ line }))),
@@ -235,10 +238,10 @@ export class History implements Disposable {
   }
 
   #committed(lines: readonly string[], stamps: readonly ModelStamp[]): void {
+    this.#model.counted = this.#model.refused;
+    if (lines.length === 0) return;
     this.#model.commit(lines, stamps);
     this.#adopt(lines.length);
-    const countsAll = this.#rules.refusedAreCountedWithTheNextCommit && lines.length > 0;
-    if (countsAll) this.#model.counted = this.#model.refused;
   }
 
   #newSeqs(): number[] {
@@ -270,20 +273,25 @@ export class History implements Disposable {
   #isCramped(events: readonly { readonly line: string }[]): boolean {
     const { fullness } = this.#outbox.size;
     const cap = this.#capBytes();
-    const bytes = events.reduce((sum, { line }) => sum + line.length + PAGE_BYTES, 16 * PAGE_BYTES);
+    // each row may need a page more, and a transaction some
+    const bytes = events.reduce(
+      (sum, { line }) => sum + 1.2 * line.length + PAGE_BYTES,
+      20 * PAGE_BYTES,
+    );
     return !this.#disk.isFree || fullness >= RESUME_BELOW || fullness * cap + bytes > cap;
   }
 
+  /** What events may take. */
   #capBytes(): number {
-    return Number(this.#disk.query("PRAGMA max_page_count")[0]?.max_page_count) * PAGE_BYTES;
+    const pages = Number(this.#disk.query("PRAGMA max_page_count")[0]?.max_page_count);
+    return pages * PAGE_BYTES - this.#outbox.size.deadLettersMaxBytes;
   }
 
   #stopCapture(): void {
     this.#flush();
     if (this.#outbox.missing.newestSeenUs() === undefined) return;
-    const isWritten = this.#outbox.append([], () => this.#outbox.missing.open());
-    if (this.#rules.gapsAreRemembered) this.#model.gapsAreDue = true;
-    else if (isWritten) this.#model.openGaps();
+    this.#outbox.openGap();
+    this.#model.gapsAreDue = true;
   }
 
   // what leaves
@@ -346,7 +354,7 @@ export class History implements Disposable {
     this.#giveWay(buried.length);
   }
 
-  /** Dead letters that gave way to the `n` which were just buried. */
+  /** Dead letters that gave way: to the `n` which were just buried, or to events, where they took more than their part. */
   #giveWay(n: number): void {
     const gone = (this.#outbox.counters().dropped.get("dead_letters_full") ?? 0) -
       this.#model.gaveWay;
@@ -357,19 +365,19 @@ export class History implements Disposable {
       dead.filter(({ seq }) => !left.has(seq)),
     ];
     assert.equal(lost.length, gone, "a dead letter gives way only if that is counted");
-    const sum = (letters: typeof dead) => letters.reduce((n, { line }) => n + bytesOf(line), 0);
-    if (this.#rules.deadLettersLeaveRoom && n > 0 && this.#disk.isFree) {
-      assert.ok(
-        kept.length <= 1 || sum(kept) <= this.#maxBytes / 5,
-        "they have a fifth of the cap",
-      );
+    const maxBytes = this.#outbox.size.deadLettersMaxBytes;
+    const sum = (letters: typeof dead) =>
+      letters.reduce((n, { line, reason }) => n + bytesOf(line) + reason.length, 0);
+    // a cap that was lowered makes none go at once
+    const before = [...dead].sort((a, b) => a.nth - b.nth).slice(0, dead.length - n);
+    if (n > 0) {
+      const most = Math.max(maxBytes, sum(before));
+      assert.ok(kept.length <= 1 || sum(kept) <= most, "they have a fifth of the cap");
     }
     if (gone === 0) return;
-    assert.ok(this.#rules.deadLettersLeaveRoom && n > 0, "they give way only to a new one");
-    assert.ok(sum(dead) > this.#maxBytes / 12, "they give way only where they take much room");
-    const areOldest = (key: "seq" | "nth") =>
-      Math.max(...lost.map((one) => one[key])) < Math.min(...kept.map((one) => one[key]));
-    assert.ok(areOldest("seq") || areOldest("nth"), "the oldest give way");
+    assert.ok(sum(dead) > maxBytes, "they give way only where they take more than their part");
+    const oldestKept = Math.min(...before.filter(({ seq }) => left.has(seq)).map(({ seq }) => seq));
+    assert.ok(lost.every(({ seq }) => seq < oldestKept), "the oldest give way");
     this.#model.dead = kept;
     this.#model.gaveWay += gone;
   }
@@ -419,7 +427,7 @@ export class History implements Disposable {
     } catch (error) {
       this.#closeHandle();
       if (!isFull(error) || this.#disk.isFree) throw error;
-      if (this.#rules.opensOnAFullDisk && !expectNewFile) throw error;
+      if (!expectNewFile) throw error;
       this.#disk.free();
       return this.#open(expectNewFile);
     }
@@ -439,9 +447,7 @@ export class History implements Disposable {
     const events = this.#buffer;
     this.#buffer = [];
     this.#learn(events, wasCramped);
-    if (hadRoom && this.#rules.refusedAreCountedWithTheNextCommit) {
-      this.#model.counted = this.#model.refused;
-    }
+    if (hadRoom) this.#model.counted = this.#model.refused;
     this.#beginProcess();
   }
 

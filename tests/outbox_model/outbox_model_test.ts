@@ -5,7 +5,6 @@ import { TemporaryFolder } from "../temporary.ts";
 import { action } from "./actions.ts";
 import { FullDisk } from "./full_disk.ts";
 import { History } from "./history.ts";
-import { RULES } from "./rules.ts";
 
 /**
  * OUTBOX_MODEL_RUNS=20000 tries so many histories, some ten minutes of them; OUTBOX_MODEL_SEED with the
@@ -17,7 +16,7 @@ const seed = Number(Deno.env.get("OUTBOX_MODEL_SEED") ?? Date.now() % 0x7fffffff
 Deno.test(`Outbox loses nothing, counts all and drains, whatever ${runs} histories do to it (seed ${seed})`, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(action, { maxLength: 30, size: "max" }), async (actions) => {
-      using history = new History(RULES);
+      using history = new History();
       for (const one of actions) await history.do(one);
       await history.end();
     }),

@@ -108,7 +108,10 @@ export class Outbox implements Disposable {
       for (const { stamp } of events) if (stamp) this.missing.heard(stamp);
     });
     if (committed) return;
-    if (events.length === 1 || this.size.stillFull()) return this.#owed.refuse(events.length);
+    const { size } = this;
+    if (events.length === 1 || size.stuck || size.stillFull()) {
+      return this.#owed.refuse(events.length);
+    }
     const middle = Math.ceil(events.length / 2);
     this.#commit(events.slice(0, middle));
     this.#commit(events.slice(middle));

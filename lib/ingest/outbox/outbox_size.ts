@@ -69,8 +69,8 @@ export class OutboxSize {
 
   /** Whether events are refused, or were a moment ago and none has been taken since. */
   get full(): boolean {
-    return this.#full &&
-      (performance.now() - this.#ranOutMs < REFUSAL_MS || this.#refuses);
+    const isRecent = performance.now() - this.#ranOutMs < REFUSAL_MS;
+    return this.#stuck || this.#full && (isRecent || this.#isOverfull);
   }
 
   /** Whether nothing at all can be written. */
@@ -90,12 +90,9 @@ export class OutboxSize {
     return `the disk of DATA_DIR is full: ${this.#freeBytes} bytes free`;
   }
 
-  /** The used part of what events may take, 0 … 1. */
+  /** The used part of what events may take, 0 … 1; 1 where nothing can be written. */
   get fullness(): number {
-    if (this.#stuck) return 1;
-    const reserved = this.#reservedPages;
-    const events = this.#usedPages - Math.min(this.#deadLetterPages, reserved);
-    return Math.min(1, Math.max(0, events) / (this.#allowedPages - reserved));
+    return this.#stuck ? 1 : this.#usedPart;
   }
 
   /** The used part of what dead letters may take before the oldest of them go; above 1 in a file of an older release. */
@@ -132,14 +129,20 @@ export class OutboxSize {
     this.#said = false;
   }
 
-  /** Whether the next event would be refused, whatever its size. Looks at the disk now and then. */
+  /** Whether the next event would be refused for the cap, whatever its size. Looks at the disk now and then. */
   stillFull(): boolean {
     if (performance.now() - this.#limitCheckedMs > LIMIT_INTERVAL_MS) this.#limit();
-    return this.#refuses;
+    return this.#isOverfull;
   }
 
-  get #refuses(): boolean {
-    return this.#stuck || this.#full && this.fullness >= RESUME_BELOW;
+  get #isOverfull(): boolean {
+    return this.#full && this.#usedPart >= RESUME_BELOW;
+  }
+
+  get #usedPart(): number {
+    const reserved = this.#reservedPages;
+    const events = this.#usedPages - Math.min(this.#deadLetterPages, reserved);
+    return Math.min(1, Math.max(0, events) / (this.#allowedPages - reserved));
   }
 
   get #usedPages(): number {

@@ -37,7 +37,7 @@ export class Owed {
   refuse(n: number): void {
     this.#refused += n;
     this.#gap = true;
-    if (this.#timer === undefined) this.#write(() => this.#transact(() => ({})));
+    this.#write(() => this.#transact(() => ({})));
   }
 
   /** Capture has stopped hearing. */

@@ -4,6 +4,7 @@ import type { OutboxCounters } from "../../../lib/ingest/outbox/ledger.ts";
 import { openOutbox } from "../../../lib/ingest/outbox/open_outbox.ts";
 import { envelopeLine } from "../../../lib/ingest/outbox/envelope.ts";
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
+import { CollectedLog } from "../../collected_log.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { until } from "../../until.ts";
 
@@ -166,6 +167,140 @@ Deno.test("Outbox that is full refuses and counts, drains, and takes events agai
   assert.equal(outbox.size.full, false);
   assert.equal(outbox.counters().dropped.get("outbox_full"), 101);
   assertEquation(outbox.counters());
+});
+
+Deno.test("Outbox that is full keeps a fifth for dead letters, however many of its events are problems", () => {
+  using folder = new TemporaryFolder();
+  using outbox = open(folder.file("outbox.sqlite"), 8_000_000);
+  while (!outbox.size.full) {
+    outbox.add({ line: "x".repeat(1_000) });
+    outbox.flush();
+  }
+  const { waiting } = outbox.counters();
+  const problems = outbox.waiting.peek(ALL).map(({ seq }) => ({ seq, reason: "no" }));
+  const some = problems.slice(0, 300);
+  assert.deepEqual(
+    outbox.settle({ done: [], delivered: 0, leftOut: {}, problems: some }),
+    some,
+    "all of them have room",
+  );
+  assert.equal(outbox.counters().dropped.get("dead_letters_full"), undefined);
+  assert.equal(outbox.counters().waiting, waiting - 300);
+  assertEquation(outbox.counters());
+});
+
+Deno.test("Outbox drops the oldest dead letter where a new one needs its room, counts it, and names it in the log", async () => {
+  await using log = await CollectedLog.begin();
+  using folder = new TemporaryFolder();
+  const path = folder.file("outbox.sqlite");
+  const lineOf = (n: number) =>
+    `{"event":{"event_type":"state_changed","data":{"entity_id":"sensor.n${String(n).padStart(4, "0")}"},` +
+    `"time_fired":"2026-06-25T21:20:05.162552+00:00","x":"${"x".repeat(50_000)}"}}`;
+  const bury = (outbox: Outbox, n: number) => {
+    assert.ok(outbox.append([lineOf(n)]));
+    const [row] = outbox.waiting.peek(ALL);
+    assert.ok(row);
+    const problems = [{ seq: row.seq, reason: "a field type conflict" }];
+    outbox.settle({ done: [], delivered: 0, leftOut: {}, problems });
+  };
+  {
+    using outbox = open(path, 10_000_000);
+    const fits = Math.floor(outbox.size.deadLettersMaxBytes / (lineOf(10).length + 25));
+    for (let n = 1; n <= fits; n++) bury(outbox, n);
+    assert.equal(outbox.counters().deadLetters, fits);
+    assert.equal(outbox.counters().dropped.get("dead_letters_full"), undefined, "none too early");
+    assert.ok(outbox.size.deadLettersFullness > 0.9);
+    bury(outbox, fits + 1);
+    assert.equal(outbox.counters().deadLetters, fits);
+    assert.equal(outbox.counters().dropped.get("dead_letters_full"), 1);
+    assert.equal(outbox.deadLetters.get(1), undefined, "the oldest");
+    assert.match(log.with("Dropped")[0] ?? "", /dead letter, 1,.*sensor\.n0001 of .*type conflict/);
+    assertEquation(outbox.counters());
+  }
+  using smaller = open(path, 8_000_000);
+  const { deadLetters } = smaller.counters();
+  assert.equal(smaller.counters().dropped.get("dead_letters_full"), 1, "none goes at opening");
+  assert.ok(smaller.size.deadLettersFullness > 1);
+  bury(smaller, 1_000);
+  assert.equal(
+    smaller.counters().deadLetters,
+    deadLetters,
+    "one for one, though they are too many",
+  );
+  assertEquation(smaller.counters());
+});
+
+Deno.test("Outbox takes new events though dead letters, as 0.1.0 may have left them, take nearly all of it", () => {
+  using folder = new TemporaryFolder();
+  const path = folder.file("outbox.sqlite");
+  open(path, 20_000_000)[Symbol.dispose]();
+  const letters = 3_300;
+  {
+    using db = new DatabaseSync(path);
+    db.exec(`
+      WITH RECURSIVE n(seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM n WHERE seq < ${letters})
+      INSERT INTO dead_letter SELECT seq, '{"event":{"x":"' || hex(zeroblob(500)) || '"}}',
+        'no', '2026-06-25T21:20:05.162Z' FROM n;
+      UPDATE counter SET value = ${letters} WHERE name = 'received';
+      INSERT OR REPLACE INTO counter VALUES ('dead_lettered', ${letters});
+      INSERT INTO sqlite_sequence VALUES ('outbox', ${letters});
+    `);
+  }
+  using outbox = open(path, 8_000_000);
+  assert.equal(outbox.counters().deadLetters, letters, "none goes at opening");
+  let taken = 0;
+  for (; taken < 1_500; taken++) {
+    outbox.add({ line: `${taken}`.padEnd(1_000, "x") });
+    outbox.flush();
+    assert.equal(outbox.counters().dropped.get("outbox_full"), 0, `the ${taken}th is refused`);
+  }
+  const { deadLetters, dropped } = outbox.counters();
+  assert.ok((dropped.get("dead_letters_full") ?? 0) > 0);
+  assert.ok(deadLetters > 500, `${deadLetters} keep their part`);
+  assertEquation(outbox.counters());
+});
+
+Deno.test("Outbox notes a gap that opens while it is full, and one that grows while events are refused", () => {
+  using folder = new TemporaryFolder();
+  using outbox = open(folder.file("outbox.sqlite"), 8_000_000);
+  const stamp = { entityId: "sensor.a", lastUpdatedUs: 1_000 };
+  outbox.add({ line: "a", stamp });
+  outbox.flush();
+  while (!outbox.size.full) {
+    outbox.add({ line: "x".repeat(10_000) });
+    outbox.flush();
+  }
+  outbox.openGap();
+  assert.deepEqual(outbox.missing.all().map(({ fromUs, toUs }) => [fromUs, toUs]), [[
+    1_000,
+    undefined,
+  ]]);
+  // it proves to be none; but from now on events are refused again
+  outbox.missing.unchanged("sensor.a", 1_000);
+  assert.equal(outbox.missing.extent().entities, 0);
+  outbox.add({
+    line: "y".repeat(400_000),
+    stamp: { ...stamp, lastUpdatedUs: 2_000, previousUs: 1_000 },
+  });
+  outbox.flush();
+  outbox.settle(done(outbox.waiting.peek(ALL)));
+  outbox.add({ line: "z", stamp: { ...stamp, lastUpdatedUs: 3_000, previousUs: 2_000 } });
+  outbox.flush();
+  assert.deepEqual(outbox.missing.all().map(({ fromUs, toUs }) => [fromUs, toUs]), [[
+    1_000,
+    3_000,
+  ]]);
+});
+
+Deno.test("Outbox takes of what comes together as much as there is room for", () => {
+  using folder = new TemporaryFolder();
+  using outbox = open(folder.file("outbox.sqlite"), 8_000_000);
+  for (let n = 0; n < 5_000; n++) outbox.add({ line: `${n}`.padEnd(1_000, "x") });
+  outbox.flush();
+  const { waiting, dropped, received } = outbox.counters();
+  assert.equal(received, 5_000);
+  assert.equal(dropped.get("outbox_full"), 5_000 - waiting);
+  assert.ok(outbox.size.full && outbox.size.fullness >= 0.8, `${outbox.size.fullness}`);
 });
 
 Deno.test("Outbox has room while it is not full and few events wait, and nobody waits for a stop", async () => {
