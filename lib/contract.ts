@@ -140,7 +140,11 @@ export const envelopeSchema = z.object({
 });
 export type Envelope = z.infer<typeof envelopeSchema>;
 
-/** The answer to many events. `index` counts lines from 0; `stored` counts events. */
+/**
+ * The answer to many events. `index` counts lines from 0; `stored` counts events. `limited` tells of
+ * which pending lines a limit of the store is in the way, and which: such a line stands in `pending`
+ * too, so that an ingest that does not know the word sends it again.
+ */
 export const batchAnswerSchema = z.object({
   status: z.enum(["success", "partial"]),
   stored: z.int().nonnegative(),
@@ -151,6 +155,7 @@ export const batchAnswerSchema = z.object({
     reason: z.string(),
   })),
   pending: z.array(z.int().nonnegative()),
+  limited: z.array(z.object({ index: z.int().nonnegative(), reason: z.string() })).default([]),
 });
 export type BatchAnswer = z.infer<typeof batchAnswerSchema>;
 

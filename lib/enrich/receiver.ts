@@ -143,6 +143,7 @@ export class Receiver {
       skipped: {},
       problems: [],
       pending: [],
+      limited: [],
     };
     let asked = 0;
     for (const [index, one] of enriched.entries()) {

@@ -11,6 +11,7 @@ export function allStored(lines: readonly string[], change: Partial<BatchAnswer>
     skipped: {},
     problems: [],
     pending: [],
+    limited: [],
     ...change,
   };
   return Response.json(answer);
