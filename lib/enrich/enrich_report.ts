@@ -14,14 +14,19 @@ export interface EnrichParts {
   readonly configWatch: ConfigWatch;
 }
 
-/** Why events are not stored; empty where they are. */
+/**
+ * Why events are not stored; empty where they are. A limit of the store is among the reasons: what it
+ * is in the way of waits in ingest until a person does something.
+ */
 export function enrichHealth({ receiver: { store } }: EnrichParts): HealthReason[] {
-  const { problem, description } = store.status();
-  if (problem === undefined) return [];
-  return [{
-    reason: problem,
-    action: `see that ${description} runs and takes points; ingest keeps what waits`,
-  }];
+  const { problem, description, limits = [] } = store.status();
+  const reasons = limits.map(({ reason, wish }) => ({
+    reason: `A limit of the store keeps some events waiting in ingest: ${reason}`,
+    action: wish,
+  }));
+  if (problem === undefined) return reasons;
+  const action = `see that ${description} runs and takes points; ingest keeps what waits`;
+  return [{ reason: problem, action }, ...reasons];
 }
 
 export function enrichMetrics(
@@ -67,6 +72,12 @@ export function enrichMetrics(
     "0 while the store takes no points.",
     () => receiver.store.status().problem ? 0 : 1,
   );
+  metrics.gauge(
+    "store_limit",
+    "1 while a limit of the store keeps events waiting, by limit.",
+    () => new Map(receiver.store.status().limits?.map(({ name }) => [name, 1])),
+    "limit",
+  );
   if (store instanceof LocalStore) {
     metrics.gauge("store_bytes", "Size of the local store's file.", () => store.sizeBytes());
     metrics.gauge("store_points", "Points in the local store.", () => store.counts().points);
@@ -108,7 +119,11 @@ export function enrichPage(parts: EnrichParts, signal: AbortSignal): PageSource 
 function enrichVerdict(parts: EnrichParts): Verdict {
   const reasons = enrichHealth(parts);
   if (reasons.length > 0) {
-    return { level: "bad", headline: "Not well: events cannot be stored now", reasons };
+    const { problem } = parts.receiver.store.status();
+    const headline = problem === undefined
+      ? "Not well: a limit of the store keeps some events waiting"
+      : "Not well: events cannot be stored now";
+    return { level: "bad", headline, reasons };
   }
   const { file } = parts.settings;
   const { problem } = parts.configWatch;
@@ -125,7 +140,7 @@ function enrichVerdict(parts: EnrichParts): Verdict {
 export function enrichStatus(
   { receiver: { counters, store }, settings, configWatch }: EnrichParts,
 ) {
-  const { description, problem } = store.status();
+  const { description, problem, limits } = store.status();
   return {
     program: "enrich",
     version: VERSION,
@@ -135,6 +150,7 @@ export function enrichStatus(
     store: {
       description,
       problem,
+      limits,
       ...(store instanceof LocalStore && { size_bytes: store.sizeBytes(), ...store.counts() }),
     },
     events: {

@@ -108,6 +108,8 @@ export class Receiver {
       ? [enriched]
       : await this.store.write([enriched.point], signal);
     if (outcome?.kind === "refused") return this.#refuse(outcome.reason);
+    // it will be stored once the limit is raised, so that it must be sent again: no 422
+    if (outcome?.kind === "limited") throw new StoreUnavailable(outcome.reason);
     if (!outcome || outcome.kind === "pending") {
       throw new StoreUnavailable("the store did not answer in time");
     }
@@ -160,8 +162,10 @@ export class Receiver {
         this.counters.countSkipped(outcome.reason);
       } else {
         answer.status = "partial";
-        if (outcome.kind === "pending") answer.pending.push(index);
-        else {
+        if (outcome.kind !== "refused") {
+          answer.pending.push(index);
+          if (outcome.kind === "limited") answer.limited.push({ index, reason: outcome.reason });
+        } else {
           answer.problems.push({ index, event_id: one.eventId, reason: outcome.reason });
           this.counters.countProblem(outcome.reason);
         }

@@ -14,12 +14,14 @@ export interface StorePoint {
 
 /**
  * What became of a point: `stored` is acknowledged by the store, `skipped` is what the store
- * is set not to keep, `refused` will never be stored, `pending` was not reached in time.
+ * is set not to keep, `refused` will never be stored, `pending` is not stored yet and may be at
+ * the next attempt, `limited` will be once a person has raised a limit of the store.
  */
 export type PointOutcome =
   | { readonly kind: "stored" }
   | { readonly kind: "skipped"; readonly reason: "retention" }
   | { readonly kind: "refused"; readonly reason: string }
+  | { readonly kind: "limited"; readonly reason: string }
   | { readonly kind: "pending" };
 
 /** The store could not be asked, or said that it cannot now. Nothing is known about the points. */
@@ -31,12 +33,24 @@ export class StoreUnavailable extends Error {
   }
 }
 
+/** A limit of the store that is in the way of some points, while it takes the others. */
+export interface StoreLimit {
+  /** The store's name for it, `unknown` where it has none. */
+  readonly name: string;
+  /** The store's own words. */
+  readonly reason: string;
+  /** What a person can do about it. */
+  readonly wish: string;
+}
+
 /** What a store says about itself on the status page and in health. */
 export interface StoreStatus {
   /** For people, without secrets: "InfluxDB 1 at http://127.0.0.1:8086, database home". */
   readonly description: string;
   /** What is wrong and what to do about it, or undefined while all is well. */
   readonly problem: string | undefined;
+  /** The limits that were in the way of points lately. */
+  readonly limits?: readonly StoreLimit[];
 }
 
 export interface Store {

@@ -45,8 +45,19 @@ function showStore({ store }) {
     ? ""
     : `${countText(store.points, "point")} of ${numberText(store.series)} series, ` +
       sizeText(store.size_bytes);
-  const word = store.problem ? "Takes nothing" : "Takes points";
-  showTile("store", store.problem ? "bad" : "well", word, store.description, size);
+  const limits = (store.limits ?? []).map(({ name }) => name);
+  const word = store.problem
+    ? "Takes nothing"
+    : limits.length > 0
+    ? "At its limit"
+    : "Takes points";
+  showTile(
+    "store",
+    word === "Takes points" ? "well" : "bad",
+    word,
+    store.description,
+    limits.length > 0 ? `in the way: ${limits.join(", ")}` : size,
+  );
 }
 
 function showRefused({ events, attributes_left_out: leftOut }) {

@@ -108,6 +108,11 @@ export class FakeInfluxDb implements AsyncDisposable {
     return `http://127.0.0.1:${this.#port}`;
   }
 
+  /** Version 1: how many series its database may have. */
+  set maxSeries(count: number) {
+    this.#store.maxSeries = count;
+  }
+
   /** All points, each with the union of the fields that it was ever given. */
   get points(): readonly ReceivedPoint[] {
     return [...this.#store.points.values()];

@@ -124,6 +124,9 @@ export class FakeStore {
   readonly #types = new Map<string, string>();
   readonly #version: 1 | 2;
   readonly #retentionMs: number;
+  readonly #series = new Set<string>();
+  /** Version 1: `max-series-per-database`. */
+  maxSeries = Infinity;
 
   constructor(version: 1 | 2, retentionMs = Infinity) {
     this.#version = version;
@@ -153,7 +156,8 @@ export class FakeStore {
     const oldestMs = nowMs - this.#retentionMs;
     const inTime = parsed.filter(({ timeNs }) => Number(timeNs / NANOSECONDS_PER_MS) >= oldestMs);
     const conflicts: string[] = [];
-    for (const point of inTime) {
+    const { dropped, rest } = this.#withinLimit(inTime);
+    for (const point of rest) {
       const conflict = this.#conflictOf(point, refuses(point));
       if (conflict === undefined) this.#unite(point);
       else conflicts.push(conflict);
@@ -161,7 +165,10 @@ export class FakeStore {
     const beyond = parsed.length - inTime.length;
     // of several kinds of trouble both versions name one, and count that one only
     let partial: string;
-    if (conflicts.length > 0) partial = `${conflicts[0]} dropped=${conflicts.length}`;
+    if (dropped > 0) {
+      partial = `max-series-per-database limit exceeded: (${this.maxSeries}) ` +
+        `dropped=${dropped + conflicts.length}`;
+    } else if (conflicts.length > 0) partial = `${conflicts[0]} dropped=${conflicts.length}`;
     else if (beyond > 0 && version === 1) {
       partial = `points beyond retention policy dropped=${beyond}`;
     } else if (beyond > 0) {
@@ -173,6 +180,29 @@ export class FakeStore {
     return version === 1 ? { status: 400, message: `partial write: ${partial}` } : {
       status: 422,
       message: `failure writing points to database: partial write: ${partial}`,
+    };
+  }
+
+  /**
+   * Of points of new series, which together would be too many, 1.6.7 takes none, not even so many as
+   * there is room for. It counts points, not series; and since it moves the keys of the new
+   * series to the front of its list, it also drops points of other series that stand there, without
+   * counting them.
+   */
+  #withinLimit(
+    points: readonly ReceivedPoint[],
+  ): { readonly dropped: number; readonly rest: readonly ReceivedPoint[] } {
+    const keys = points.map(({ measurement, tags }) => JSON.stringify([measurement, ...tags]));
+    const added = keys.filter((key) => !this.#series.has(key));
+    if (added.length === 0 || this.#series.size + added.length <= this.maxSeries) {
+      for (const key of added) this.#series.add(key);
+      return { dropped: 0, rest: points };
+    }
+    const moved = [...added, ...keys.slice(added.length)];
+    const isDropped = new Set(added);
+    return {
+      dropped: added.length,
+      rest: points.filter((_, index) => !isDropped.has(moved[index] ?? "")),
     };
   }
 

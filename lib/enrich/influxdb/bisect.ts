@@ -1,15 +1,18 @@
 /** Finds the very items that a store refuses, by writing the halves of what it refused again. */
 import { type PointOutcome, StoreUnavailable } from "../store.ts";
 
-type KnownOutcome = Exclude<PointOutcome, { readonly kind: "pending" }>;
-
 /**
- * What became of a slice: one outcome of all of it, or `mixed`, where at least one item was
- * refused, for that reason.
+ * What became of a slice: one outcome of all of it, or `mixed`, where at least one item was not
+ * stored: `alone` is what becomes of an item that gets this answer alone. The slice is cut in the
+ * middle, or, where `apart` holds for some of its items only, into those and the others.
  */
-export type SliceOutcome =
-  | KnownOutcome
-  | { readonly kind: "mixed"; readonly reason: string };
+export type SliceOutcome<T> =
+  | PointOutcome
+  | {
+    readonly kind: "mixed";
+    readonly alone: PointOutcome;
+    readonly apart?: (item: T) => boolean;
+  };
 
 /**
  * Writes the items and returns one outcome an item, in their order. Of n items with
@@ -25,8 +28,8 @@ export type SliceOutcome =
  */
 export async function bisect<T>(
   items: readonly T[],
-  write: (slice: readonly T[]) => Promise<SliceOutcome>,
-  known: (item: T) => KnownOutcome | undefined = () => undefined,
+  write: (slice: readonly T[]) => Promise<SliceOutcome<T>>,
+  known: (item: T) => PointOutcome | undefined = () => undefined,
 ): Promise<PointOutcome[]> {
   const outcomes = items.map((): PointOutcome => ({ kind: "pending" }));
   const open: (readonly number[])[] = [items.map((_, index) => index)];
@@ -39,13 +42,12 @@ export async function bisect<T>(
       });
       if (slice.length === 0) continue;
       const outcome = await write(slice.map((index) => items[index]));
-      const { kind } = outcome;
-      if (kind === "mixed" && slice.length > 1) {
-        const middle = Math.ceil(slice.length / 2);
-        open.push(slice.slice(middle), slice.slice(0, middle));
+      if (outcome.kind === "mixed" && slice.length > 1) {
+        const [front, back] = cut(slice, (index) => outcome.apart?.(items[index]) ?? false);
+        open.push(back, front);
         continue;
       }
-      const ofAll = kind === "mixed" ? { ...outcome, kind: "refused" } as const : outcome;
+      const ofAll = outcome.kind === "mixed" ? outcome.alone : outcome;
       for (const index of slice) outcomes[index] = ofAll;
     }
   } catch (error) {
@@ -53,4 +55,14 @@ export async function bisect<T>(
     if (nothingKnown || !(error instanceof StoreUnavailable)) throw error;
   }
   return outcomes;
+}
+
+function cut(
+  slice: readonly number[],
+  apart: (index: number) => boolean,
+): readonly [readonly number[], readonly number[]] {
+  const { yes = [], no = [] } = Object.groupBy(slice, (index) => apart(index) ? "yes" : "no");
+  if (yes.length > 0 && no.length > 0) return [yes, no];
+  const middle = Math.ceil(slice.length / 2);
+  return [slice.slice(0, middle), slice.slice(middle)];
 }

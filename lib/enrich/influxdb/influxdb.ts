@@ -1,6 +1,7 @@
 /** Points into InfluxDB 1, 2 or 3, over its HTTP API. */
 import { describeError } from "../../retry.ts";
-import { bisect, type SliceOutcome } from "./bisect.ts";
+import { BatchJudge, type Line, SKIPPED } from "./batch_judge.ts";
+import { bisect } from "./bisect.ts";
 import { createPlace, type InfluxDbPlace, lookUpRetention } from "./influxdb_admin.ts";
 import {
   type Answer,
@@ -8,12 +9,15 @@ import {
   countBeyondRetention,
   InfluxDbFault,
   isSoundWhenEmpty,
+  mayBlamePoint,
   readAnswer,
   wishFor,
 } from "./influxdb_answer.ts";
 import { InfluxDbHttp } from "./influxdb_http.ts";
+import { LimitMemory, shapeOf } from "./limit_memory.ts";
 import { toLine } from "./line.ts";
 import { Retention } from "./retention.ts";
+import { limitIn } from "./server_limit.ts";
 import {
   type PointOutcome,
   type Store,
@@ -25,21 +29,37 @@ import {
 export interface InfluxDbOptions extends InfluxDbPlace {
   /** How a point becomes a line; `toLine` unless given. Its error refuses the point. */
   readonly line?: (point: StorePoint, version: 1 | 2 | 3) => string;
+  /** The clock by which a limit that was met is tried again. */
+  readonly monotonicMs?: () => number;
 }
 
-const SKIPPED = { kind: "skipped", reason: "retention" } as const;
+/**
+ * What a write has met is not cleared by a write of nothing, which may pass while no other does,
+ * unless there has been no write for so long: where others store the events, none may come.
+ */
+const WRITES_MISSED_MS = 600_000;
+
+interface Problem {
+  readonly text: string;
+  /** On the monotonic clock. */
+  readonly atMs: number;
+}
 
 /** InfluxDB 1 by way of `/write`; 2, and 3, by way of `/api/v2/write`. One place for good. */
 export class InfluxDb implements Store {
   readonly #options: InfluxDbOptions;
   readonly #http: InfluxDbHttp;
   readonly #retention: Retention;
-  #problem: string | undefined;
+  readonly #limits: LimitMemory;
+  /** What is wrong, as writes have met it, and as a write of nothing has. */
+  #ofWrites: Problem | undefined;
+  #ofNothing: Problem | undefined;
   #restUntilMs = -Infinity;
 
   constructor(options: InfluxDbOptions) {
     this.#options = options;
     this.#http = new InfluxDbHttp(options);
+    this.#limits = new LimitMemory(options.monotonicMs);
     this.#retention = new Retention((signal) => lookUpRetention(this.#http, options, signal));
   }
 
@@ -47,7 +67,8 @@ export class InfluxDb implements Store {
    * Of a refused batch the refused points are found by bisection: b of n with at most
    * 1 + 2·b·⌈log₂ n⌉ requests, and one more where the server does not blame a point by
    * itself. A point that has no line is refused, and one that is known to be older than the
-   * retention skipped, without being sent.
+   * retention skipped, without being sent. A point that gets a 5xx alone is pending. When the
+   * search ends before all is found: see BatchJudge.
    */
   async write(
     points: readonly StorePoint[],
@@ -55,38 +76,73 @@ export class InfluxDb implements Store {
   ): Promise<readonly PointOutcome[]> {
     const { line = toLine, version } = this.#options;
     const outcomes = points.map((): PointOutcome => ({ kind: "pending" }));
-    const lines: { readonly text: string; readonly index: number; readonly timeNs: bigint }[] = [];
+    const lines: Line[] = [];
     points.forEach((point, index) => {
       try {
-        lines.push({ text: line(point, version), index, timeNs: point.timeNs });
+        const { timeNs } = point;
+        lines.push({ text: line(point, version), index, timeNs, shape: shapeOf(point) });
       } catch (error) {
         outcomes[index] = { kind: "refused", reason: describeError(error) };
       }
     });
-    let provenSound = false;
     try {
-      const written = await bisect(
-        lines,
-        async (slice) => {
-          const answer = await this.#post(slice.map(({ text }) => text).join("\n"), signal);
-          if (answer.meaning === "refused") {
-            if (!provenSound && !blamesPoints(answer)) {
-              // a 400 for a wrong parameter or by a proxy must not condemn every point
-              await this.#postNothing(signal);
-              provenSound = true;
-            }
-            await this.#retention.refresh(signal, countBeyondRetention(answer) > 0);
-          }
-          return this.#outcomeOf(answer, slice.length);
-        },
-        ({ timeNs }) => this.#retention.isBeyond(timeNs, this.#http.nowMs()) ? SKIPPED : undefined,
-      );
+      const written = await this.#writeLines(lines, signal);
       written.forEach((outcome, i) => outcomes[lines[i].index] = outcome);
     } catch (error) {
       const nothingKnown = lines.length === points.length;
       if (nothingKnown || !(error instanceof StoreUnavailable)) throw error;
     }
     return outcomes;
+  }
+
+  async #writeLines(
+    lines: readonly Line[],
+    signal: AbortSignal,
+  ): Promise<readonly PointOutcome[]> {
+    const judge = new BatchJudge(this.#limits);
+    let provenSound = false;
+    let failure: Answer | undefined;
+    const ask = async (slice: readonly Line[]) => {
+      const answer = await this.#post(slice.map(({ text }) => text).join("\n"), signal);
+      const { meaning } = answer;
+      const isLimit = limitIn(answer) !== undefined;
+      if (!isLimit) {
+        if (meaning === "misconfigured") throw this.#fault(answer, true);
+        if (meaning === "again") {
+          if (!mayBlamePoint(answer)) throw this.#fault(answer, true);
+          failure = answer;
+        }
+        if (meaning !== "done" && !provenSound && !blamesPoints(answer)) {
+          // a 400 for a wrong parameter or by a proxy must not condemn every point
+          await this.#postNothing(signal);
+          provenSound = true;
+        }
+        if (meaning === "refused") {
+          await this.#retention.refresh(signal, countBeyondRetention(answer) > 0);
+        }
+      }
+      if (isLimit || meaning !== "again") this.#ofWrites = this.#ofNothing = undefined;
+      return judge.judge(answer, slice);
+    };
+    const known = (line: Line) => {
+      const isOld = this.#retention.isBeyond(line.timeNs, this.#http.nowMs());
+      return isOld ? SKIPPED : judge.known(line);
+    };
+    const outcomes = new Map<Line, PointOutcome>();
+    const search = async (among: readonly Line[]) => {
+      const found = await bisect(among, ask, known);
+      found.forEach((outcome, i) => outcomes.set(among[i], outcome));
+    };
+    await search(lines);
+    try {
+      await search(judge.unresolved());
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+    }
+    if (failure && [...outcomes.values()].every(({ kind }) => kind === "pending")) {
+      throw this.#fault(failure, true);
+    }
+    return judge.finish(lines, outcomes);
   }
 
   /** Learns the retention, too, where it is time to. */
@@ -116,9 +172,12 @@ export class InfluxDb implements Store {
       : version === 2
       ? `organization ${org}, bucket ${bucket}`
       : `database ${database ?? bucket}`;
+    const [nothing, writes] = [this.#ofNothing, this.#ofWrites];
+    const problem = (nothing?.atMs ?? -Infinity) > (writes?.atMs ?? -Infinity) ? nothing : writes;
     return {
       description: `InfluxDB ${version} at ${this.#http.address}, ${place}`,
-      problem: this.#problem,
+      problem: problem?.text,
+      limits: this.#limits.limits(),
     };
   }
 
@@ -127,20 +186,13 @@ export class InfluxDb implements Store {
     this.#http.close();
   }
 
-  #outcomeOf(answer: Answer, points: number): SliceOutcome {
-    const { meaning, reason, status } = answer;
-    if (meaning === "misconfigured" || meaning === "again") throw this.#fault(answer);
-    this.#problem = undefined;
-    if (meaning === "done") return { kind: "stored" };
-    if (countBeyondRetention(answer) === points) return SKIPPED;
-    return { kind: "mixed", reason: `InfluxDB answered ${status}${reason && `: ${reason}`}` };
-  }
-
   /** Proves address, credentials and database, and stores nothing. Throws StoreUnavailable. */
   async #postNothing(signal: AbortSignal): Promise<void> {
     const answer = await this.#post("", signal);
-    if (!isSoundWhenEmpty(answer)) throw this.#fault(answer);
-    this.#problem = undefined;
+    if (!isSoundWhenEmpty(answer)) throw this.#fault(answer, false);
+    this.#ofNothing = undefined;
+    const sinceMs = performance.now() - (this.#ofWrites?.atMs ?? 0);
+    if (sinceMs > WRITES_MISSED_MS) this.#ofWrites = undefined;
   }
 
   async #post(body: string, signal: AbortSignal): Promise<Answer> {
@@ -164,22 +216,29 @@ export class InfluxDb implements Store {
         }, signal),
       );
     } catch (error) {
-      if (error instanceof InfluxDbFault) this.#problem = error.message;
+      if (error instanceof InfluxDbFault) this.#note(error, body !== "");
       throw error;
     }
   }
 
-  #fault(answer: Answer): InfluxDbFault {
+  /** `byWrite`: whether a write has met it, or a write of nothing. */
+  #fault(answer: Answer, byWrite: boolean): InfluxDbFault {
     const { status, reason, retryAfterMs = 0 } = answer;
     const wish = wishFor(answer, this.#options.version);
     const fault = this.#http.fault(
       `Cannot write to InfluxDB: it answered ${status}${reason && ` (${reason})`}${wish}`,
       answer,
     );
-    this.#problem = fault.message;
+    this.#note(fault, byWrite);
     if (answer.meaning === "again") {
       this.#restUntilMs = performance.now() + retryAfterMs;
     }
     return fault;
+  }
+
+  #note({ message }: InfluxDbFault, byWrite: boolean): void {
+    const problem = { text: message, atMs: performance.now() };
+    if (byWrite) this.#ofWrites = problem;
+    else this.#ofNothing = problem;
   }
 }

@@ -44,15 +44,18 @@ export class InfluxDbFault extends StoreUnavailable {
 const MAX_ANSWER_CHARS = 4_096;
 const MAX_JSON_CHARS = 1_000_000;
 const MAX_REASON_CHARS = 500;
+const PARTIAL_WRITE = /^(?:[^"']*: )?partial write/;
 
 /** Reads the answer to a write; of its body the first 4 KiB. */
 export async function readAnswer(response: Response): Promise<Answer> {
   const { status, headers } = response;
   const serverNowMs = Date.parse(headers.get("date") ?? "");
+  const reason = reasonIn(await startOfBody(response, MAX_ANSWER_CHARS));
   return {
     status,
-    meaning: meaningOf(status, 204),
-    reason: reasonIn(await startOfBody(response, MAX_ANSWER_CHARS)),
+    // 2.0 tells a partial write by a 500
+    meaning: status >= 500 && PARTIAL_WRITE.test(reason) ? "refused" : meaningOf(status, 204),
+    reason,
     retryAfterMs: retryAfterMs(
       headers.get("retry-after"),
       Number.isNaN(serverNowMs) ? undefined : serverNowMs,
@@ -73,8 +76,25 @@ export async function readJson<T>(
 }
 
 /** Whether the server says itself that the fault lies in a point, not in the request. */
-export function blamesPoints({ reason }: Answer): boolean {
-  return /partial write|unable to parse|parsing .*failed/.test(reason);
+export function blamesPoints({ reason, meaning }: Answer): boolean {
+  return meaning === "too large" || PARTIAL_WRITE.test(reason) ||
+    /unable to parse|parsing .*failed|failed to parse line protocol/.test(reason);
+}
+
+/**
+ * Whether a single point may be what the server stumbles over: a 5xx that speaks neither of its
+ * being overloaded or away (502, 503, 504, a `Retry-After`) nor of a part of it that has failed.
+ */
+export function mayBlamePoint({ status, reason, retryAfterMs }: Answer): boolean {
+  return status >= 500 && ![502, 503, 504, 507].includes(status) && retryAfterMs === undefined &&
+    !blamesServer(reason);
+}
+
+/** Whether it speaks of a shard, the engine, a cache or the disk. In quotes there may be a user's own names. */
+function blamesServer(reason: string): boolean {
+  return /\b(shard|engine|cache|disk|series file|wal|timeout)\b|no space left|file system/i.test(
+    reason.replaceAll(/"[^"]*"|'[^']*'/g, ""),
+  );
 }
 
 /**
@@ -120,7 +140,13 @@ export function wishFor(answer: Answer, version: 1 | 2 | 3): string {
   if (/^organization .* not found/.test(reason)) return "; correct INFLUXDB_ORG";
   if (status < 400) return " where 204 was expected: is INFLUXDB_URL a proxy or login page?";
   if (status < 429) return "; check INFLUXDB_URL and INFLUXDB_VERSION";
-  return "; InfluxDB's own log tells more";
+  // seen of 2.7.12: a shard that it could not open, for want of space, it does not open again
+  if (/shard|no space left/.test(reason)) {
+    return "; see that its disk has space, then restart InfluxDB: until then it may store nothing";
+  }
+  return blamesServer(reason)
+    ? "; see InfluxDB's own log, and restart InfluxDB where this does not end"
+    : "; InfluxDB's own log tells more";
 }
 
 /** The start of the body; the rest is not waited for. Empty where it cannot be read: the status says enough. */

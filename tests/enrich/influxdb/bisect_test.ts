@@ -5,12 +5,21 @@ import { type PointOutcome, StoreUnavailable } from "../../../lib/enrich/store.t
 
 const items = fc.array(fc.boolean(), { maxLength: 300 });
 
-function outcomeOf(slice: readonly { bad: boolean; index: number }[]): SliceOutcome {
-  const first = slice.find(({ bad }) => bad);
-  return first ? { kind: "mixed", reason: `bad ${first.index}` } : { kind: "stored" };
+interface Item {
+  readonly bad: boolean;
+  readonly index: number;
 }
 
-function itemOutcome({ bad, index }: { bad: boolean; index: number }): PointOutcome {
+function mixed<T>(reason: string): SliceOutcome<T> {
+  return { kind: "mixed", alone: { kind: "refused", reason } };
+}
+
+function outcomeOf(slice: readonly Item[]): SliceOutcome<Item> {
+  const first = slice.find(({ bad }) => bad);
+  return first ? mixed(`bad ${first.index}`) : { kind: "stored" };
+}
+
+function itemOutcome({ bad, index }: Item): PointOutcome {
   return bad ? { kind: "refused", reason: `bad ${index}` } : { kind: "stored" };
 }
 
@@ -92,7 +101,7 @@ Deno.test("Bisect does not write an item of which an outcome is known, be that f
       const reason = first ? `bad ${first.index}` : "too old";
       if (!first && slice.every(({ old }) => old)) return Promise.resolve(skipped);
       const isMixed = first || slice.some(({ old }) => old);
-      return Promise.resolve(isMixed ? { kind: "mixed", reason } : { kind: "stored" });
+      return Promise.resolve(isMixed ? mixed(reason) : { kind: "stored" });
     }, ({ old }) => learnt && old ? skipped : undefined);
     assert.deepEqual(outcomes, numbered.map((item) => item.old ? skipped : itemOutcome(item)));
     const b = numbered.filter(({ bad, old }) => bad && !old).length;
@@ -105,9 +114,28 @@ Deno.test("Bisect passes on an error that is not the store's, even with somethin
   let writes = 0;
   const run = bisect([1, 2], (slice) => {
     if (++writes === 3) throw new TypeError("A mistake in the program");
-    return Promise.resolve(
-      slice.length === 2 ? { kind: "mixed", reason: "bad" } : { kind: "stored" },
-    );
+    return Promise.resolve(slice.length === 2 ? mixed("bad") : { kind: "stored" });
   });
   await assert.rejects(run, TypeError);
+});
+
+Deno.test("Bisect cuts where it is told to, and in the middle where that leaves a half empty", async () => {
+  const slices: number[][] = [];
+  const outcomes = await bisect([1, 20, 2, 30, 3], (slice) => {
+    slices.push([...slice]);
+    const isBad = slice.some((item) => item >= 20);
+    return Promise.resolve(
+      isBad
+        ? { kind: "mixed", alone: { kind: "pending" }, apart: (item) => item < 20 }
+        : { kind: "stored" },
+    );
+  });
+  assert.deepEqual(slices, [[1, 20, 2, 30, 3], [1, 2, 3], [20, 30], [20], [30]]);
+  assert.deepEqual(outcomes.map(({ kind }) => kind), [
+    "stored",
+    "pending",
+    "stored",
+    "pending",
+    "stored",
+  ]);
 });

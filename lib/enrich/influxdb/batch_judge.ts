@@ -1,0 +1,136 @@
+/** What InfluxDB's answers say about the lines of one batch, and when to stop looking for those to blame. */
+import type { PointOutcome, StoreLimit } from "../store.ts";
+import type { SliceOutcome } from "./bisect.ts";
+import { type Answer, blamesPoints, countBeyondRetention } from "./influxdb_answer.ts";
+import type { LimitMemory } from "./limit_memory.ts";
+import { describeLimit, limitIn, UNKNOWN, unknownLimit } from "./server_limit.ts";
+
+/** A point's line. `shape` is what a limit can have to do with. */
+export interface Line {
+  readonly text: string;
+  /** The point's place in the batch. */
+  readonly index: number;
+  readonly timeNs: bigint;
+  readonly shape: string;
+}
+
+/** So many lines that fail alone, and none stored: it is not they who are to blame. */
+const MANY_ALONE = 10;
+/** The same beside lines that are stored. */
+const MANY_BESIDE_STORED = 30;
+
+export const SKIPPED = { kind: "skipped", reason: "retention" } as const;
+const PENDING = { kind: "pending" } as const;
+
+/**
+ * The lines to blame for an answer are found by bisection, but not at any price: where more than
+ * ten failed alone and none was stored, or more than thirty beside others that were, a slice that
+ * fails is left pending as it is. That does not hold for what the server says of a point in words
+ * that are known: those are all found.
+ */
+export class BatchJudge {
+  readonly #memory: LimitMemory;
+  #hasStored = false;
+  /** Whether a point is to blame for certain: the server has said so in words that are known. */
+  #hasFault = false;
+  #failedAlone = 0;
+  /** What was refused alone in words that nobody knows. */
+  readonly #refusedAlone = new Map<Line, string>();
+  readonly #unresolved = new Set<Line>();
+  #limit: StoreLimit | undefined;
+
+  constructor(memory: LimitMemory) {
+    this.#memory = memory;
+  }
+
+  /** What was left as it is before others turned out to be stored, and is worth another look. */
+  unresolved(): readonly Line[] {
+    return this.#hasStored ? [...this.#unresolved] : [];
+  }
+
+  /** What is known of a line without asking. */
+  known({ shape }: Line): PointOutcome | undefined {
+    const limit = this.#memory.limitOf(shape);
+    return limit && limitedBy(limit);
+  }
+
+  /** The answer to a write of these lines, which is one about them. */
+  judge(answer: Answer, lines: readonly Line[]): SliceOutcome<Line> {
+    if (answer.meaning === "done") {
+      this.#hasStored = true;
+      this.#memory.noteTaken(lines.map(({ shape }) => shape));
+      return { kind: "stored" };
+    }
+    const met = limitIn(answer);
+    if (met) return this.#limited(met, lines);
+    if (answer.meaning === "again") return this.#failed(PENDING, lines);
+    const { status, reason } = answer;
+    const alone = {
+      kind: "refused",
+      reason: `InfluxDB answered ${status}${reason && `: ${reason}`}`,
+    } as const;
+    if (blamesPoints(answer)) {
+      this.#hasFault = true;
+      return countBeyondRetention(answer) === lines.length ? SKIPPED : { kind: "mixed", alone };
+    }
+    const [only] = lines.length === 1 ? lines : [];
+    if (only) this.#refusedAlone.set(only, alone.reason);
+    return this.#hasStored ? { kind: "mixed", alone } : this.#failed(alone, lines);
+  }
+
+  /**
+   * The lines' outcomes in the light of all answers. Where none was stored, what was left as it
+   * is belongs to the limit that was met; and a refusal of every one of more than ten in words that
+   * nobody knows is a limit, too, be it that time was up before all of them had been tried.
+   */
+  finish(
+    lines: readonly Line[],
+    found: ReadonlyMap<Line, PointOutcome>,
+  ): readonly PointOutcome[] {
+    const outcomes = lines.map((line) => found.get(line) ?? PENDING);
+    if (this.#hasStored || this.#hasFault) return outcomes;
+    const [words] = this.#refusedAlone.values();
+    const unsettled = outcomes.filter(({ kind }) => kind === "pending").length;
+    const isMany = this.#refusedAlone.size + unsettled > MANY_ALONE ||
+      this.#memory.limits().some(({ name }) => name === UNKNOWN);
+    const limit = words === undefined ? this.#limit : isMany ? unknownLimit(words) : undefined;
+    if (!limit) return outcomes;
+    const held = lines.filter((line) => this.#refusedAlone.has(line) || this.#unresolved.has(line));
+    this.#memory.noteLimited(limit, held.map(({ shape }) => shape));
+    const isHeld = new Set(held);
+    return outcomes.map((outcome, i) => isHeld.has(lines[i]) ? limitedBy(limit) : outcome);
+  }
+
+  #limited(
+    { limit, dropped }: NonNullable<ReturnType<typeof limitIn>>,
+    lines: readonly Line[],
+  ): SliceOutcome<Line> {
+    this.#limit = limit;
+    const alone = limitedBy(limit);
+    const apart = ({ shape }: Line) => this.#memory.isTaken(shape);
+    const taken = lines.filter(apart).length;
+    const isAboutAll = dropped === lines.length && (taken === 0 || taken === lines.length);
+    if (lines.length === 1 || isAboutAll) {
+      this.#memory.noteLimited(limit, lines.map(({ shape }) => shape));
+    } else this.#memory.noteLimited(limit, []);
+    if (isAboutAll) return alone;
+    const isSplit = taken > 0 && taken < lines.length;
+    return dropped !== undefined || isSplit
+      ? { kind: "mixed", alone, apart }
+      : this.#failed(alone, lines);
+  }
+
+  /** Lines of which some failed, and perhaps not by a fault of theirs. */
+  #failed(alone: PointOutcome, lines: readonly Line[]): SliceOutcome<Line> {
+    if (lines.length === 1) this.#failedAlone++;
+    else if (this.#failedAlone > (this.#hasStored ? MANY_BESIDE_STORED : MANY_ALONE)) {
+      for (const line of lines) this.#unresolved.add(line);
+      return PENDING;
+    }
+    return { kind: "mixed", alone };
+  }
+}
+
+function limitedBy(limit: StoreLimit): PointOutcome {
+  return { kind: "limited", reason: describeLimit(limit) };
+}
