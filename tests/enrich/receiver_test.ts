@@ -245,3 +245,44 @@ Deno.test("Enrich answers before its client gives up, with what is known by then
   const whole = await asked({});
   assert.deepEqual([whole.stored, whole.problems.length, whole.pending], [20, 20, []]);
 });
+
+Deno.test("Enrich names the events that a limit of the store is in the way of, and says everywhere what raises it", async () => {
+  await using influx = await FakeInfluxDb.start({ version: 1 });
+  using folder = new TemporaryFolder();
+  await using enrich = await startEnrich({
+    DATA_DIR: folder.path,
+    INFLUXDB_URL: influx.url,
+    INFLUXDB_DATABASE: "home",
+  });
+  const limits = async () =>
+    [...await enrich.metrics()].filter(([name]) => name.startsWith("enrich_store_limit"));
+  assert.equal((await post(enrich, custom(1), NDJSON)).status, 200);
+  assert.deepEqual(await limits(), []);
+  influx.maxSeries = 1;
+  const state = JSON.stringify({ event: EVENT });
+  const body = ["{no json", state, custom(2), custom(3)].join("\n");
+  const answer = batchAnswerSchema.parse(await (await post(enrich, body, NDJSON)).json());
+  assert.deepEqual([answer.status, answer.stored], ["partial", 2]);
+  assert.deepEqual(answer.problems.map(({ index }) => index), [0]);
+  assert.deepEqual(answer.pending, [1]);
+  assert.deepEqual(answer.limited.map(({ index }) => index), [1]);
+  const said = /max-series-per-database limit exceeded: \(1\).*raise max-series-per-database in/;
+  assert.match(answer.limited[0]?.reason ?? "", said);
+  // no 422, which would be for good
+  const alone = await post(enrich, JSON.stringify(EVENT));
+  assert.equal(alone.status, 500);
+  const { detail, cause } = await alone.json();
+  assert.equal(detail, "Event processing failed");
+  assert.match(cause, said);
+
+  const health = await enrich.get("/health");
+  assert.equal(health.status, 503);
+  assert.match(await health.text(), said);
+  assert.deepEqual(await limits(), [['enrich_store_limit{limit="max-series-per-database"}', 1]]);
+  assert.equal((await enrich.metrics()).get("enrich_store_ready"), 1);
+  const { store, events } = await (await enrich.get("/status")).json();
+  assert.equal(store.limits[0].name, "max-series-per-database");
+  assert.deepEqual([events.stored, events.problems], [3, 1]);
+  const page = await (await enrich.get("/")).text();
+  assert.match(page, /Not well: a limit of the store keeps some events waiting/);
+});
