@@ -5,12 +5,14 @@ import { FakeInfluxDb, type ReceivedRequest, type Trouble } from "../../stand_in
 
 const T0_NS = 1_782_422_405_162_552_000n;
 const LIMIT = /^max-series-per-database limit exceeded: \(\d+\); raise max-series-per-database in /;
-/** What a real 2.7.12 said while its disk was full, and afterwards until it was restarted. */
+/** What a real 2.7.12 said when its disk was full, and then, the disk free again, until it was restarted. */
 const DISK_FULL = "unexpected error writing points to database: error loading series file for " +
   'database "3104648a91f54cf7": write /var/lib/influxdb2/engine/data/3104648a91f54cf7/_series/00/' +
   "0000.initializing: no space left on device";
-const SHARD = "unexpected error writing points to database: not attempting to open shard 2; " +
-  "opening shard previously failed with: error loading series file";
+const SHARD = DISK_FULL.replace(
+  "database: ",
+  "database: not attempting to open shard 2; opening shard previously failed with: ",
+);
 const never = new AbortController().signal;
 
 function influxDb(fake: FakeInfluxDb, options: Partial<InfluxDbOptions> = {}): InfluxDb {

@@ -1,48 +1,11 @@
 /** A real InfluxDB 1 (Debian's package `influxdb`) on 127.0.0.1, and what it holds. */
 import { Buffer } from "node:buffer";
-import { z } from "zod";
 import { freePort } from "./free_port.ts";
+import { InfluxQl, type Series, type StoredPoint } from "./influxql.ts";
 import { Process } from "./process.ts";
 import { until } from "../../until.ts";
 
-/** A point as the store gives it back. */
-export interface StoredPoint {
-  readonly measurement: string;
-  readonly tags: Readonly<Record<string, string>>;
-  readonly fields: Readonly<Record<string, number | string | boolean>>;
-  /** Nanoseconds since 1970. */
-  readonly timeNs: bigint;
-}
-
-const cell = z.union([z.bigint(), z.number(), z.string(), z.boolean(), z.null()]);
-
-const answerSchema = z.object({
-  results: z.array(z.object({
-    error: z.string().optional(),
-    series: z.array(z.object({
-      name: z.string(),
-      tags: z.record(z.string(), z.string()).optional(),
-      columns: z.array(z.string()),
-      values: z.array(z.array(cell)),
-    })).optional(),
-  })),
-  error: z.string().optional(),
-});
-
-export type Series = NonNullable<
-  z.infer<typeof answerSchema>["results"][number]["series"]
->[number];
-
-/** Integers that a JavaScript number cannot hold, times among them, become a bigint of their own digits. */
-function exact(
-  _key: string,
-  value: unknown,
-  ...[context]: { source?: string }[]
-): unknown {
-  if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
-  const source = context?.source ?? "";
-  return /^-?\d+$/.test(source) ? BigInt(source) : value;
-}
+export type { Series, StoredPoint } from "./influxql.ts";
 
 /** Whom an influxd knows that asks who somebody is. */
 export interface InfluxdUser {
@@ -50,7 +13,15 @@ export interface InfluxdUser {
   readonly password: string;
 }
 
-function configuration(dir: string, port: number, authenticated: boolean): string {
+/** What InfluxDB has where nothing is set. */
+const DEFAULT_MAX_SERIES = 1_000_000;
+
+function configuration(
+  dir: string,
+  port: number,
+  authenticated: boolean,
+  maxSeries: number,
+): string {
   return `
 reporting-enabled = false
 bind-address = "127.0.0.1:0"
@@ -60,6 +31,7 @@ bind-address = "127.0.0.1:0"
   dir = "${dir}/data"
   wal-dir = "${dir}/wal"
   query-log-enabled = false
+  max-series-per-database = ${maxSeries}
 [http]
   bind-address = "127.0.0.1:${port}"
   log-enabled = false
@@ -90,7 +62,10 @@ export class Influxd implements AsyncDisposable {
     const dir = await Deno.makeTempDir({ prefix: "influxd-" });
     const port = freePort();
     const config = `${dir}/influxdb.conf`;
-    await Deno.writeTextFile(config, configuration(dir, port, admin !== undefined));
+    await Deno.writeTextFile(
+      config,
+      configuration(dir, port, admin !== undefined, DEFAULT_MAX_SERIES),
+    );
     const influxd = new Influxd(
       `http://127.0.0.1:${port}`,
       dir,
@@ -116,43 +91,13 @@ export class Influxd implements AsyncDisposable {
   }
 
   /** Runs a query; times are nanoseconds as bigint. Throws what the server says where it fails. */
-  async query(influxql: string, database = ""): Promise<Series[]> {
-    const response = await fetch(`${this.url}/query`, {
-      method: "POST",
-      headers: this.#headers(),
-      body: new URLSearchParams({
-        q: influxql,
-        db: database,
-        epoch: "ns",
-        chunked: "true",
-        chunk_size: "5000",
-      }),
-    });
-    const series: Series[] = [];
-    for (const line of (await response.text()).split("\n")) {
-      if (line === "") continue;
-      const chunk = answerSchema.parse(JSON.parse(line, exact));
-      const error = chunk.error ?? chunk.results.find((r) => r.error)?.error;
-      if (error !== undefined) throw new Error(`${influxql}: ${error}`);
-      series.push(...chunk.results.flatMap((result) => result.series ?? []));
-    }
-    return series;
+  query(influxql: string, database = ""): Promise<Series[]> {
+    return this.#influxQl().query(influxql, database);
   }
 
   /** Every point of every measurement, or those that `where` lets through. */
-  async allPoints(database: string, where = ""): Promise<StoredPoint[]> {
-    const measurements = (await this.query("SHOW MEASUREMENTS", database))
-      .flatMap(({ values }) => values.map(([name]) => String(name)));
-    const points: StoredPoint[] = [];
-    for (const measurement of measurements) {
-      const quoted = measurement.replaceAll(/["\\]/g, "\\$&");
-      const all = await this.query(
-        `SELECT * FROM "${quoted}" ${where} GROUP BY *`,
-        database,
-      );
-      for (const series of all) points.push(...pointsOf(series));
-    }
-    return points;
+  allPoints(database: string, where = ""): Promise<StoredPoint[]> {
+    return this.#influxQl().allPoints(database, where);
   }
 
   /** SIGKILL. */
@@ -166,17 +111,27 @@ export class Influxd implements AsyncDisposable {
     await this.#untilAnswering();
   }
 
+  /** Starts it again, with so many series that a database may have; 0 is any number. */
+  async limitSeries(count: number): Promise<void> {
+    await this.kill();
+    const port = Number(new URL(this.url).port);
+    const text = configuration(this.dir, port, this.admin !== undefined, count);
+    await Deno.writeTextFile(`${this.dir}/influxdb.conf`, text);
+    await this.startAgain();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#process.kill();
     await Deno.remove(this.dir, { recursive: true });
   }
 
-  #headers(): Headers {
+  #influxQl(): InfluxQl {
     const headers = new Headers();
-    if (!this.admin) return headers;
-    const credentials = Buffer.from(`${this.admin.username}:${this.admin.password}`);
-    headers.set("authorization", `Basic ${credentials.toString("base64")}`);
-    return headers;
+    if (this.admin) {
+      const credentials = Buffer.from(`${this.admin.username}:${this.admin.password}`);
+      headers.set("authorization", `Basic ${credentials.toString("base64")}`);
+    }
+    return new InfluxQl(this.url, headers);
   }
 
   async #untilAnswering(): Promise<void> {
@@ -192,26 +147,4 @@ export class Influxd implements AsyncDisposable {
       );
     }
   }
-}
-
-/** The points of a series that was asked for with GROUP BY *. A tag that a series lacks is given as "". */
-function pointsOf({ name, tags = {}, columns, values }: Series): StoredPoint[] {
-  const present = Object.fromEntries(
-    Object.entries(tags).filter(([, value]) => value !== ""),
-  );
-  return values.map((row) => {
-    const [time, ...rest] = row;
-    const fields: Record<string, number | string | boolean> = {};
-    for (const [index, value] of rest.entries()) {
-      const column = columns[index + 1];
-      if (column === undefined || value === null) continue;
-      fields[column] = typeof value === "bigint" ? Number(value) : value;
-    }
-    return {
-      measurement: name,
-      tags: present,
-      fields,
-      timeNs: typeof time === "bigint" ? time : BigInt(Number(time)),
-    };
-  });
 }

@@ -1,0 +1,124 @@
+/** A real InfluxDB 2 on 127.0.0.1, whose disk is a small one of its own. */
+import { freePort } from "./free_port.ts";
+import { InfluxQl, type StoredPoint } from "./influxql.ts";
+import { Process, run } from "./process.ts";
+import type { Environment } from "./programs.ts";
+import { until } from "../../until.ts";
+
+const ORG = "home";
+const BUCKET = "home";
+const TOKEN = "token-of-the-test";
+
+async function succeed(words: readonly string[], wish: string): Promise<void> {
+  const { code, stderr } = await run(words);
+  if (code !== 0) throw new Error(`Cannot run ${words.join(" ")}: ${stderr.trim()}; ${wish}`);
+}
+
+/** The executable of a 2.x: INFLUXD_2_7 names it, or it is the machine's `influxd`. */
+async function executable(): Promise<string> {
+  const named = Deno.env.get("INFLUXD_2_7");
+  if (named) return named;
+  const { stdout } = await run(["influxd", "version"]);
+  if (/InfluxDB v?2\./.test(stdout)) return "influxd";
+  throw new Error("Cannot start InfluxDB 2: let INFLUXD_2_7 be the path of its `influxd` (2.7)");
+}
+
+export class Influxd2 implements AsyncDisposable {
+  #process: Process;
+
+  private constructor(
+    readonly url: string,
+    private readonly dir: string,
+    private readonly start: () => Process,
+  ) {
+    this.#process = start();
+  }
+
+  /** With a disk of that size for what it stores. Only root can mount one. */
+  static async start(diskMb: number): Promise<Influxd2> {
+    const program = await executable();
+    const dir = await Deno.makeTempDir({ prefix: "influxd2-" });
+    await Deno.mkdir(`${dir}/engine`);
+    await succeed(
+      ["mount", "-t", "tmpfs", "-o", `size=${diskMb}m`, "tmpfs", `${dir}/engine`],
+      "run this test as root",
+    );
+    const port = freePort();
+    const words = [program, "run", "--reporting-disabled", "--log-level=warn"]
+      .concat(`--http-bind-address=127.0.0.1:${port}`, `--engine-path=${dir}/engine`)
+      .concat(`--bolt-path=${dir}/influxd.bolt`, `--sqlite-path=${dir}/influxd.sqlite`);
+    const url = `http://127.0.0.1:${port}`;
+    const influxd = new Influxd2(url, dir, () => new Process("influxd 2", words));
+    try {
+      await influxd.#untilAnswering();
+      await influxd.#setUp();
+      return influxd;
+    } catch (error) {
+      await influxd[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** How enrich finds it. */
+  get env(): Environment {
+    return {
+      INFLUXDB_URL: this.url,
+      INFLUXDB_ORG: ORG,
+      INFLUXDB_BUCKET: BUCKET,
+      INFLUXDB_TOKEN: TOKEN,
+    };
+  }
+
+  allPoints(where = ""): Promise<StoredPoint[]> {
+    const headers = new Headers({ authorization: `Token ${TOKEN}` });
+    return new InfluxQl(this.url, headers).allPoints(BUCKET, where);
+  }
+
+  /** Fills its disk with another file. */
+  async fillDisk(): Promise<void> {
+    await run(["dd", "if=/dev/zero", `of=${this.dir}/engine/filler`, "bs=64k"]);
+  }
+
+  async freeDisk(): Promise<void> {
+    await Deno.remove(`${this.dir}/engine/filler`);
+  }
+
+  /** Ends it as a supervisor does, and starts it again on the same data and port. */
+  async restart(): Promise<void> {
+    await this.#process.stop();
+    this.#process = this.start();
+    await this.#untilAnswering();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process.kill();
+    await succeed(["umount", `${this.dir}/engine`], "unmount it");
+    await Deno.remove(this.dir, { recursive: true });
+  }
+
+  async #setUp(): Promise<void> {
+    const response = await fetch(`${this.url}/api/v2/setup`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({
+        username: "admin",
+        password: "password-of-the-test",
+        org: ORG,
+        bucket: BUCKET,
+        token: TOKEN,
+      }),
+    });
+    if (response.status !== 201) throw new Error(`Cannot set up: ${await response.text()}`);
+    await response.body?.cancel();
+  }
+
+  async #untilAnswering(): Promise<void> {
+    await until(async () => {
+      if (!this.#process.running) return "ended";
+      const response = await fetch(`${this.url}/health`);
+      await response.body?.cancel();
+      return response.ok && "answers";
+    }, "influxd 2 answers");
+    if (!this.#process.running) throw new Error(`Cannot start influxd 2: ${this.#process.output}`);
+  }
+}
