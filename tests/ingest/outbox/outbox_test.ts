@@ -194,7 +194,9 @@ Deno.test("Outbox drops the oldest dead letter where a new one needs its room, c
   using folder = new TemporaryFolder();
   const path = folder.file("outbox.sqlite");
   const lineOf = (n: number) =>
-    `{"event":{"event_type":"state_changed","data":{"entity_id":"sensor.n${String(n).padStart(4, "0")}"},` +
+    `{"event":{"event_type":"state_changed","data":{"entity_id":"sensor.n${
+      String(n).padStart(4, "0")
+    }"},` +
     `"time_fired":"2026-06-25T21:20:05.162552+00:00","x":"${"x".repeat(50_000)}"}}`;
   const bury = (outbox: Outbox, n: number) => {
     assert.ok(outbox.append([lineOf(n)]));
