@@ -132,7 +132,7 @@ class Export {
     // what a limit is in the way of is sent again by the next run
     const kind = outcome.kind === "limited" ? "refused" : outcome.kind;
     this.#counts[kind]++;
-    if ("reason" in outcome && kind === "refused" && this.#reasons.length < SHOWN_REASONS) {
+    if (outcome.kind !== "stored" && kind === "refused" && this.#reasons.length < SHOWN_REASONS) {
       const { measurement, tags, timeNs } = point;
       const time = new Date(Number(timeNs / 1_000_000n)).toISOString();
       const entityId = tags.get("entity_id");

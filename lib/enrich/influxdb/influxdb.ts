@@ -29,7 +29,7 @@ import {
 export interface InfluxDbOptions extends InfluxDbPlace {
   /** How a point becomes a line; `toLine` unless given. Its error refuses the point. */
   readonly line?: (point: StorePoint, version: 1 | 2 | 3) => string;
-  /** The clock by which a limit that was met is tried again. */
+  /** The clock by which what was met grows old. */
   readonly monotonicMs?: () => number;
 }
 
@@ -51,6 +51,7 @@ export class InfluxDb implements Store {
   readonly #http: InfluxDbHttp;
   readonly #retention: Retention;
   readonly #limits: LimitMemory;
+  readonly #monotonicMs: () => number;
   /** What is wrong, as writes have met it, and as a write of nothing has. */
   #ofWrites: Problem | undefined;
   #ofNothing: Problem | undefined;
@@ -59,7 +60,8 @@ export class InfluxDb implements Store {
   constructor(options: InfluxDbOptions) {
     this.#options = options;
     this.#http = new InfluxDbHttp(options);
-    this.#limits = new LimitMemory(options.monotonicMs);
+    this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
+    this.#limits = new LimitMemory(this.#monotonicMs);
     this.#retention = new Retention((signal) => lookUpRetention(this.#http, options, signal));
   }
 
@@ -191,12 +193,12 @@ export class InfluxDb implements Store {
     const answer = await this.#post("", signal);
     if (!isSoundWhenEmpty(answer)) throw this.#fault(answer, false);
     this.#ofNothing = undefined;
-    const sinceMs = performance.now() - (this.#ofWrites?.atMs ?? 0);
+    const sinceMs = this.#monotonicMs() - (this.#ofWrites?.atMs ?? 0);
     if (sinceMs > WRITES_MISSED_MS) this.#ofWrites = undefined;
   }
 
   async #post(body: string, signal: AbortSignal): Promise<Answer> {
-    const restMs = this.#restUntilMs - performance.now();
+    const restMs = this.#restUntilMs - this.#monotonicMs();
     if (restMs > 0) {
       const seconds = Math.ceil(restMs / 1_000);
       throw new StoreUnavailable(`InfluxDB asked to be left alone, ${seconds} s more`, restMs);
@@ -231,13 +233,13 @@ export class InfluxDb implements Store {
     );
     this.#note(fault, byWrite);
     if (answer.meaning === "again") {
-      this.#restUntilMs = performance.now() + retryAfterMs;
+      this.#restUntilMs = this.#monotonicMs() + retryAfterMs;
     }
     return fault;
   }
 
   #note({ message }: InfluxDbFault, byWrite: boolean): void {
-    const problem = { text: message, atMs: performance.now() };
+    const problem = { text: message, atMs: this.#monotonicMs() };
     if (byWrite) this.#ofWrites = problem;
     else this.#ofNothing = problem;
   }

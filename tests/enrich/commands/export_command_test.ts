@@ -151,6 +151,26 @@ Deno.test("The export leaves out what is beyond the retention, names what is ref
   }, 3_600_000);
 });
 
+Deno.test("The export says what a limit of InfluxDB is in the way of, and sends that again when it is run again", async () => {
+  await exporting(Array.from({ length: 70 }, (_, i) => pointOf(i)), async ({ fake, run }) => {
+    const body = [0, 1, 2].map((n) => `sensor,entity_id=sensor.n${n} value=1 1`).join("\n");
+    await fetch(`${fake.url}/write?db=home`, { method: "POST", body });
+    fake.maxSeries = 3;
+    const limited = await run();
+    assert.equal(limited.status, 1);
+    assert.match(limited.written, /Exported 30 of 70 points in/);
+    assert.match(limited.complained, /^40 points cannot be stored, the first of them:$/m);
+    assert.match(
+      limited.complained,
+      /max-series-per-database limit exceeded: \(3\); raise max-ser/,
+    );
+    fake.maxSeries = Infinity;
+    const raised = await run();
+    assert.deepEqual([raised.status, raised.complained], [0, ""]);
+    assert.equal(fake.points.length, 73);
+  });
+});
+
 Deno.test("The export waits for an InfluxDB that is away, says why, and goes on", async () => {
   const points = Array.from({ length: 1_500 }, (_, i) => pointOf(i));
   const troubles: Trouble[] = [

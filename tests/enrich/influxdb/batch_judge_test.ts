@@ -149,6 +149,9 @@ Deno.test("A limit hides no problem: a type conflict beside it is one", async ()
     const outcomes = await store.write(batch, never);
     assert.deepEqual(outcomes.map(({ kind }) => kind), ["limited", "refused", "stored"]);
     assert.match(reasonsOf(outcomes, "refused")[0], /field type conflict/);
+    // 1.6.7 counts the conflict among what the limit has dropped: two of two
+    const both = await store.write([pointOf("sensor.newer"), pointOf(known(1), "text")], never);
+    assert.deepEqual(both.map(({ kind }) => kind), ["limited", "refused"]);
   });
 });
 
@@ -332,6 +335,20 @@ Deno.test("A 5xx that names a shard, an engine, a cache or the disk holds all un
     assert.deepEqual(countKinds(await store.write(pointsOf(100, known), never)), { stored: 100 });
     assert.equal(store.status().problem, undefined);
   }
+});
+
+Deno.test("What a write has met is forgotten where no write comes for ten minutes and an empty one passes", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const clock = { nowMs: 0 };
+  const store = influxDb(fake, { version: 2, monotonicMs: () => clock.nowMs });
+  fake.trouble = failing(500, SHARD);
+  await unavailable(store.write([pointOf("sensor.a")], never));
+  clock.nowMs = 599_000;
+  await store.probe(never);
+  assert.match(store.status().problem ?? "", /shard/);
+  clock.nowMs = 601_000;
+  await store.probe(never);
+  assert.equal(store.status().problem, undefined);
 });
 
 Deno.test("A 5xx with such a word in a user's own name is not about the server", async () => {
