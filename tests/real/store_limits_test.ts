@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { type BatchAnswer, batchAnswerSchema } from "../../lib/contract.ts";
-import { Influxd } from "./parts/influxd.ts";
+import { Influxd, type InfluxdLimits } from "./parts/influxd.ts";
 import { Influxd2 } from "./parts/influxd2.ts";
 import { equationOf, total } from "./parts/metrics_text.ts";
 import { type Program, startEnrich } from "./parts/programs.ts";
 import { Proxy } from "./parts/proxy.ts";
-import { measured, realTest } from "./parts/real_test_case.ts";
+import { measured, realTest, realTestsAtOnce } from "./parts/real_test_case.ts";
 import { SimulatedPipeline } from "./parts/simulated_pipeline.ts";
 import { until } from "../until.ts";
 
@@ -47,75 +47,80 @@ async function post(enrich: Program, events: readonly string[]): Promise<BatchAn
   return batchAnswerSchema.parse(JSON.parse(text));
 }
 
-realTest(
-  "A limit of series holds the new ones and no others, and all is stored once it is raised: influxd 1.6.7",
-  async () => {
-    await using influxd = await Influxd.start();
-    await influxd.createDatabase("home");
-    await using proxy = new Proxy(influxd.url);
-    let writes = 0;
-    const decoder = new TextDecoder();
-    proxy.onRequest = (piece) => {
-      if (decoder.decode(piece.subarray(0, 20)).startsWith("POST /write?")) writes++;
-    };
-    await using enrich = await startEnrich({ INFLUXDB_URL: proxy.url, INFLUXDB_DATABASE: "home" });
-    const stored = async () => (await influxd.allPoints("home")).length;
+async function meet(limit: keyof InfluxdLimits): Promise<void> {
+  await using influxd = await Influxd.start();
+  await influxd.createDatabase("home");
+  await using proxy = new Proxy(influxd.url);
+  let writes = 0;
+  const decoder = new TextDecoder();
+  proxy.onRequest = (piece) => {
+    if (decoder.decode(piece.subarray(0, 20)).startsWith("POST /write?")) writes++;
+  };
+  await using enrich = await startEnrich({ INFLUXDB_URL: proxy.url, INFLUXDB_DATABASE: "home" });
+  const stored = async () => (await influxd.allPoints("home")).length;
 
-    /** Posts a batch and says what it took. */
-    const take = async (what: string, events: readonly string[], limited: number) => {
-      writes = 0;
-      const answer = await post(enrich, events);
-      measured(
-        `${what}: ${writes} requests, ${answer.stored} stored, ${answer.limited.length} limited`,
-      );
-      assert.deepEqual(answer.problems, []);
-      assert.deepEqual(answer.limited.map(({ index }) => index), answer.pending);
-      assert.deepEqual([answer.stored, answer.limited.length], [events.length - limited, limited]);
-      return answer.pending.map((index) => events[index] ?? "");
-    };
-
-    await take("1,000 events of 100 series", lines(BATCH, known), 0);
-    await influxd.limitSeries(KNOWN);
-    const first = lines(BATCH, knownOrNew("new"));
-    const waiting = await take("1,000 events, 200 of new series", first, 200);
-    assert.ok(writes <= 5, `${writes} requests`);
-    await take("the same again", first, 200);
-    assert.ok(writes <= 2, `${writes} requests`);
-    waiting.push(
-      ...await take("200 events of other new series", lines(200, (n) => `sensor.x_${n}`), 200),
+  /** Posts a batch and says what it took. */
+  const take = async (what: string, events: readonly string[], limited: number) => {
+    writes = 0;
+    const answer = await post(enrich, events);
+    measured(
+      `${limit}, ${what}: ${writes} requests, ${answer.stored} stored, ${answer.limited.length} limited`,
     );
-    assert.ok(writes <= 2, `${writes} requests`);
-    assert.equal(await stored(), BATCH + 800);
+    assert.deepEqual(answer.problems, []);
+    assert.deepEqual(answer.limited.map(({ index }) => index), answer.pending);
+    assert.deepEqual([answer.stored, answer.limited.length], [events.length - limited, limited]);
+    return answer.pending.map((index) => events[index] ?? "");
+  };
 
-    const { ready, text } = await enrich.health();
-    assert.ok(!ready && /max-series-per-database limit exceeded: \(100\)/.test(text), text);
-    assert.match(text, /raise max-series-per-database in the section \[data\] of influxdb.conf/);
-    assert.equal(total(await enrich.metrics(), "enrich_store_limit"), 1);
-    assert.equal(total(await enrich.metrics(), "enrich_events_problem_total"), 0);
-    assert.equal(enrich.output.match(/A limit of InfluxDB keeps events waiting/g)?.length, 1);
+  await take("1,000 events of 100 series", lines(BATCH, known), 0);
+  await influxd.limit({ [limit]: KNOWN });
+  const first = lines(BATCH, knownOrNew("new"));
+  const waiting = await take("1,000 events, 200 of new series", first, 200);
+  assert.ok(writes <= 5, `${writes} requests`);
+  await take("the same again", first, 200);
+  assert.ok(writes <= 2, `${writes} requests`);
+  waiting.push(
+    ...await take("200 events of other new series", lines(200, (n) => `sensor.x_${n}`), 200),
+  );
+  assert.ok(writes <= 2, `${writes} requests`);
+  assert.equal(await stored(), BATCH + 800);
 
-    await enrich.stop();
-    await enrich.startAgain();
-    await take("after a restart of enrich: 1,000 events, 200 of new series", first, 200);
-    waiting.push(
-      ...await take(
-        "then 1,000 events, 200 of other new series",
-        lines(BATCH, knownOrNew("y")),
-        200,
-      ),
-    );
-    assert.ok(writes <= 5, `${writes} requests`);
+  const { ready, text } = await enrich.health();
+  assert.ok(!ready && text.includes(`${limit} limit exceeded`), text);
+  assert.ok(text.includes(`raise ${limit} in the section [data] of influxdb.conf`), text);
+  assert.equal(total(await enrich.metrics(), "enrich_store_limit"), 1);
+  assert.equal(total(await enrich.metrics(), "enrich_events_problem_total"), 0);
+  assert.equal(enrich.output.match(/A limit of InfluxDB keeps events waiting/g)?.length, 1);
 
-    await influxd.limitSeries(0);
-    await until(
-      async () => (await post(enrich, waiting)).stored === waiting.length,
-      "all is stored once the limit is raised",
-      { everyMs: 1_000 },
-    );
-    assert.equal(await stored(), BATCH + 800 + 800 + 600);
-    assert.ok((await enrich.health()).ready);
-    assert.equal(total(await enrich.metrics(), "enrich_store_limit"), 0);
-    assert.match(enrich.output, /limit is no longer in the way: max-series-per-database/);
+  await enrich.stop();
+  await enrich.startAgain();
+  await take("after a restart of enrich: 1,000 events, 200 of new series", first, 200);
+  waiting.push(
+    ...await take(
+      "then 1,000 events, 200 of other new series",
+      lines(BATCH, knownOrNew("y")),
+      200,
+    ),
+  );
+  assert.ok(writes <= 5, `${writes} requests`);
+
+  await influxd.limit({ [limit]: 0 });
+  await until(
+    async () => (await post(enrich, waiting)).stored === waiting.length,
+    "all is stored once the limit is raised",
+    { everyMs: 1_000 },
+  );
+  assert.equal(await stored(), BATCH + 800 + 800 + 600);
+  assert.ok((await enrich.health()).ready);
+  assert.equal(total(await enrich.metrics(), "enrich_store_limit"), 0);
+  assert.ok(enrich.output.includes(`limit is no longer in the way: ${limit}`));
+}
+
+realTestsAtOnce(
+  "A limit holds new series and no others, and all is stored once it is raised: influxd 1.6.7",
+  {
+    "max-series-per-database": () => meet("max-series-per-database"),
+    "max-values-per-tag": () => meet("max-values-per-tag"),
   },
 );
 

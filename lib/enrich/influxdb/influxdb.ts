@@ -16,6 +16,7 @@ import {
 import { InfluxDbHttp } from "./influxdb_http.ts";
 import { LimitMemory, shapeOf } from "./limit_memory.ts";
 import { toLine } from "./line.ts";
+import { MetProblem } from "./met_problem.ts";
 import { Retention } from "./retention.ts";
 import { limitIn } from "./server_limit.ts";
 import {
@@ -33,28 +34,14 @@ export interface InfluxDbOptions extends InfluxDbPlace {
   readonly monotonicMs?: () => number;
 }
 
-/**
- * What a write has met is not cleared by a write of nothing, which may pass while no other does,
- * unless there has been no write for so long: where others store the events, none may come.
- */
-const WRITES_MISSED_MS = 600_000;
-
-interface Problem {
-  readonly text: string;
-  /** On the monotonic clock. */
-  readonly atMs: number;
-}
-
 /** InfluxDB 1 by way of `/write`; 2, and 3, by way of `/api/v2/write`. One place for good. */
 export class InfluxDb implements Store {
   readonly #options: InfluxDbOptions;
   readonly #http: InfluxDbHttp;
   readonly #retention: Retention;
   readonly #limits: LimitMemory;
+  readonly #problem: MetProblem;
   readonly #monotonicMs: () => number;
-  /** What is wrong, as writes have met it, and as a write of nothing has. */
-  #ofWrites: Problem | undefined;
-  #ofNothing: Problem | undefined;
   #restUntilMs = -Infinity;
 
   constructor(options: InfluxDbOptions) {
@@ -62,6 +49,7 @@ export class InfluxDb implements Store {
     this.#http = new InfluxDbHttp(options);
     this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
     this.#limits = new LimitMemory(this.#monotonicMs);
+    this.#problem = new MetProblem(this.#monotonicMs);
     this.#retention = new Retention((signal) => lookUpRetention(this.#http, options, signal));
   }
 
@@ -114,7 +102,8 @@ export class InfluxDb implements Store {
           if (!mayBlamePoint(answer)) throw this.#fault(answer, true);
           failure = answer;
         }
-        if (meaning !== "done" && !provenSound && !blamesPoints(answer)) {
+        const isClear = meaning === "done" || meaning !== "again" && blamesPoints(answer);
+        if (!isClear && !provenSound) {
           // a 400 for a wrong parameter or by a proxy must not condemn every point
           await this.#postNothing(signal);
           provenSound = true;
@@ -123,7 +112,7 @@ export class InfluxDb implements Store {
           await this.#retention.refresh(signal, countBeyondRetention(answer) > 0);
         }
       }
-      if (isLimit || meaning !== "again") this.#ofWrites = this.#ofNothing = undefined;
+      if (isLimit || meaning !== "again") this.#problem.clear();
       return judge.judge(answer, slice);
     };
     const known = (line: Line) => {
@@ -174,11 +163,9 @@ export class InfluxDb implements Store {
       : version === 2
       ? `organization ${org}, bucket ${bucket}`
       : `database ${database ?? bucket}`;
-    const [nothing, writes] = [this.#ofNothing, this.#ofWrites];
-    const problem = (nothing?.atMs ?? -Infinity) > (writes?.atMs ?? -Infinity) ? nothing : writes;
     return {
       description: `InfluxDB ${version} at ${this.#http.address}, ${place}`,
-      problem: problem?.text,
+      problem: this.#problem.text,
       limits: this.#limits.limits(),
     };
   }
@@ -192,9 +179,7 @@ export class InfluxDb implements Store {
   async #postNothing(signal: AbortSignal): Promise<void> {
     const answer = await this.#post("", signal);
     if (!isSoundWhenEmpty(answer)) throw this.#fault(answer, false);
-    this.#ofNothing = undefined;
-    const sinceMs = this.#monotonicMs() - (this.#ofWrites?.atMs ?? 0);
-    if (sinceMs > WRITES_MISSED_MS) this.#ofWrites = undefined;
+    this.#problem.clearOfNothing();
   }
 
   async #post(body: string, signal: AbortSignal): Promise<Answer> {
@@ -218,7 +203,7 @@ export class InfluxDb implements Store {
         }, signal),
       );
     } catch (error) {
-      if (error instanceof InfluxDbFault) this.#note(error, body !== "");
+      if (error instanceof InfluxDbFault) this.#problem.note(error.message, body !== "");
       throw error;
     }
   }
@@ -231,16 +216,10 @@ export class InfluxDb implements Store {
       `Cannot write to InfluxDB: it answered ${status}${reason && ` (${reason})`}${wish}`,
       answer,
     );
-    this.#note(fault, byWrite);
+    this.#problem.note(fault.message, byWrite);
     if (answer.meaning === "again") {
       this.#restUntilMs = this.#monotonicMs() + retryAfterMs;
     }
     return fault;
-  }
-
-  #note({ message }: InfluxDbFault, byWrite: boolean): void {
-    const problem = { text: message, atMs: this.#monotonicMs() };
-    if (byWrite) this.#ofWrites = problem;
-    else this.#ofNothing = problem;
   }
 }

@@ -78,7 +78,7 @@ export async function readJson<T>(
 /** Whether the server says itself that the fault lies in a point, not in the request. */
 export function blamesPoints({ reason, meaning }: Answer): boolean {
   return meaning === "too large" || PARTIAL_WRITE.test(reason) ||
-    /unable to parse|parsing .*failed|failed to parse line protocol/.test(reason);
+    /unable to parse|parsing .*failed|failed to parse line|incorrect influx line/.test(reason);
 }
 
 /**
@@ -90,10 +90,14 @@ export function mayBlamePoint({ status, reason, retryAfterMs }: Answer): boolean
     !blamesServer(reason);
 }
 
-/** Whether it speaks of a shard, the engine, a cache or the disk. In quotes there may be a user's own names. */
+/** What may be a user's own name: quoted, or, as QuestDB does, behind `write error:` and `table:`. */
+const NAMES = /"[^"]*"|'[^']*'|(?<=write error: |table: )[^,;]*/g;
+
+/** Whether it speaks of a shard, the engine, a cache or the disk. */
 function blamesServer(reason: string): boolean {
+  const words = reason.replaceAll(NAMES, "");
   return /\b(shard|engine|cache|disk|series file|wal|timeout)\b|no space left|file system/i.test(
-    reason.replaceAll(/"[^"]*"|'[^']*'/g, ""),
+    words,
   );
 }
 

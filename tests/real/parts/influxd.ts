@@ -13,14 +13,16 @@ export interface InfluxdUser {
   readonly password: string;
 }
 
-/** What InfluxDB has where nothing is set. */
-const DEFAULT_MAX_SERIES = 1_000_000;
+/** Limits of a database; 0 is none. */
+export type InfluxdLimits = Readonly<
+  Partial<Record<"max-series-per-database" | "max-values-per-tag", number>>
+>;
 
 function configuration(
   dir: string,
   port: number,
   authenticated: boolean,
-  maxSeries: number,
+  limits: InfluxdLimits,
 ): string {
   return `
 reporting-enabled = false
@@ -31,7 +33,7 @@ bind-address = "127.0.0.1:0"
   dir = "${dir}/data"
   wal-dir = "${dir}/wal"
   query-log-enabled = false
-  max-series-per-database = ${maxSeries}
+${Object.entries(limits).map(([name, count]) => `  ${name} = ${count}`).join("\n")}
 [http]
   bind-address = "127.0.0.1:${port}"
   log-enabled = false
@@ -64,7 +66,7 @@ export class Influxd implements AsyncDisposable {
     const config = `${dir}/influxdb.conf`;
     await Deno.writeTextFile(
       config,
-      configuration(dir, port, admin !== undefined, DEFAULT_MAX_SERIES),
+      configuration(dir, port, admin !== undefined, {}),
     );
     const influxd = new Influxd(
       `http://127.0.0.1:${port}`,
@@ -111,11 +113,11 @@ export class Influxd implements AsyncDisposable {
     await this.#untilAnswering();
   }
 
-  /** Starts it again, with so many series that a database may have; 0 is any number. */
-  async limitSeries(count: number): Promise<void> {
+  /** Starts it again, with these limits; without any it has InfluxDB's own. */
+  async limit(limits: InfluxdLimits): Promise<void> {
     await this.kill();
     const port = Number(new URL(this.url).port);
-    const text = configuration(this.dir, port, this.admin !== undefined, count);
+    const text = configuration(this.dir, port, this.admin !== undefined, limits);
     await Deno.writeTextFile(`${this.dir}/influxdb.conf`, text);
     await this.startAgain();
   }
