@@ -113,6 +113,11 @@ export class FakeInfluxDb implements AsyncDisposable {
     this.#store.maxSeries = count;
   }
 
+  /** Version 1: as if somebody had dropped every series. */
+  forgetSeries(): void {
+    this.#store.series.clear();
+  }
+
   /** All points, each with the union of the fields that it was ever given. */
   get points(): readonly ReceivedPoint[] {
     return [...this.#store.points.values()];

@@ -124,7 +124,7 @@ export class FakeStore {
   readonly #types = new Map<string, string>();
   readonly #version: 1 | 2;
   readonly #retentionMs: number;
-  readonly #series = new Set<string>();
+  readonly series = new Set<string>();
   /** Version 1: `max-series-per-database`. */
   maxSeries = Infinity;
 
@@ -193,9 +193,9 @@ export class FakeStore {
     points: readonly ReceivedPoint[],
   ): { readonly dropped: number; readonly rest: readonly ReceivedPoint[] } {
     const keys = points.map(({ measurement, tags }) => JSON.stringify([measurement, ...tags]));
-    const added = keys.filter((key) => !this.#series.has(key));
-    if (added.length === 0 || this.#series.size + added.length <= this.maxSeries) {
-      for (const key of added) this.#series.add(key);
+    const added = keys.filter((key) => !this.series.has(key));
+    if (added.length === 0 || this.series.size + added.length <= this.maxSeries) {
+      for (const key of added) this.series.add(key);
       return { dropped: 0, rest: points };
     }
     const moved = [...added, ...keys.slice(added.length)];

@@ -38,6 +38,8 @@ export class BatchJudge {
   readonly #refusedAlone = new Map<Line, string>();
   readonly #unresolved = new Set<Line>();
   #limit: StoreLimit | undefined;
+  /** Lines of which the server has said that they are of new series, and not stored. */
+  readonly #new = new Set<Line>();
 
   constructor(memory: LimitMemory) {
     this.#memory = memory;
@@ -58,6 +60,7 @@ export class BatchJudge {
   judge(answer: Answer, lines: readonly Line[]): SliceOutcome<Line> {
     if (answer.meaning === "done") {
       this.#hasStored = true;
+      for (const line of lines) this.#new.delete(line);
       this.#memory.noteTaken(lines.map(({ shape }) => shape));
       return { kind: "stored" };
     }
@@ -106,18 +109,35 @@ export class BatchJudge {
     lines: readonly Line[],
   ): SliceOutcome<Line> {
     this.#limit = limit;
-    const alone = limitedBy(limit);
     const apart = ({ shape }: Line) => this.#memory.isTaken(shape);
     const taken = lines.filter(apart).length;
-    const isAboutAll = dropped === lines.length && (taken === 0 || taken === lines.length);
-    if (lines.length === 1 || isAboutAll) {
-      this.#memory.noteLimited(limit, lines.map(({ shape }) => shape));
-    } else this.#memory.noteLimited(limit, []);
-    if (isAboutAll) return alone;
     const isSplit = taken > 0 && taken < lines.length;
-    return dropped !== undefined || isSplit
-      ? { kind: "mixed", alone, apart }
-      : this.#failed(alone, lines);
+    if (dropped === lines.length && !isSplit) return this.#allNew(limit, lines);
+    const alone = limitedBy(limit);
+    this.#memory.noteLimited(limit, lines.length === 1 ? [lines[0].shape] : []);
+    if (isSplit) return { kind: "mixed", alone, apart };
+    return dropped === undefined
+      ? this.#failed(alone, lines)
+      : { kind: "mixed", alone, apart: firstOfItsShape(lines) };
+  }
+
+  /**
+   * All of them are too many, of which there may be room for some: halves of them tell. InfluxDB 1
+   * counts points in place of series.
+   */
+  #allNew(limit: StoreLimit, lines: readonly Line[]): SliceOutcome<Line> {
+    const alone = limitedBy(limit);
+    const shapes = lines.map(({ shape }) => shape);
+    this.#memory.noteNew(shapes);
+    for (const line of lines) this.#new.add(line);
+    if (lines.length === 1) this.#memory.noteFull(limit);
+    if (this.#memory.isFull(limit)) {
+      const rest = [...this.#new].map(({ shape }) => shape);
+      this.#memory.noteLimited(limit, rest.filter((shape) => !this.#memory.isTaken(shape)));
+      return alone;
+    }
+    this.#memory.noteLimited(limit, []);
+    return { kind: "mixed", alone, apart: firstOfItsShape(lines) };
   }
 
   /** Lines of which some failed, and perhaps not by a fault of theirs. */
@@ -133,4 +153,10 @@ export class BatchJudge {
 
 function limitedBy(limit: StoreLimit): PointOutcome {
   return { kind: "limited", reason: describeLimit(limit) };
+}
+
+/** What tells of one line of each shape: the others share its fate. */
+function firstOfItsShape(lines: readonly Line[]): (line: Line) => boolean {
+  const first = new Map(lines.toReversed().map((line) => [line.shape, line]));
+  return (line) => first.get(line.shape) === line;
 }

@@ -24,6 +24,8 @@ export class LimitMemory {
   readonly #taken = new Set<string>();
   readonly #limited = new Map<string, { readonly limit: StoreLimit; readonly untilMs: number }>();
   readonly #met = new Map<string, { readonly limit: StoreLimit; readonly untilMs: number }>();
+  /** Limits that not even one more would fit below. */
+  readonly #full = new Map<string, number>();
 
   constructor(monotonicMs = () => performance.now()) {
     this.#monotonicMs = monotonicMs;
@@ -66,6 +68,21 @@ export class LimitMemory {
     forgetOldest(this.#limited);
   }
 
+  /** Notes that InfluxDB does not know such points, whatever was stored before. */
+  noteNew(shapes: readonly string[]): void {
+    for (const shape of shapes) this.#taken.delete(shape);
+  }
+
+  /** Notes that the limit was in the way of a single point, so that it is for all that are new. */
+  noteFull({ name }: StoreLimit): void {
+    this.#full.set(name, this.#monotonicMs() + NOT_TRIED_MS);
+  }
+
+  /** Whether that was so a moment ago. */
+  isFull({ name }: StoreLimit): boolean {
+    return (this.#full.get(name) ?? -Infinity) > this.#monotonicMs();
+  }
+
   /** The limits that were in the way lately. */
   limits(): readonly StoreLimit[] {
     const nowMs = this.#monotonicMs();
@@ -74,6 +91,7 @@ export class LimitMemory {
   }
 
   #end(name: string): void {
+    this.#full.delete(name);
     if (this.#met.delete(name)) {
       log.info("InfluxDB's limit is no longer in the way: {limit}", { limit: name });
     }

@@ -103,15 +103,16 @@ Deno.test("A limit of the server holds the points that it is in the way of, and 
     );
     for (const reason of reasonsOf(outcomes, "limited")) assert.match(reason, LIMIT);
     assert.equal(fake.points.length, 900);
-    assert.equal(fake.requests.length, 3);
+    // all, those that are known, the new ones, and halves of these until there is one
+    assert.equal(fake.requests.length, 3 + 8);
     assert.equal(store.status().problem, undefined);
     assert.deepEqual(store.status().limits?.map(({ name }) => name), ["max-series-per-database"]);
     // what is known to be limited is not tried for a while
     assert.deepEqual(countKinds(await store.write(batch, never)), { stored: 800, limited: 200 });
-    assert.equal(fake.requests.length, 4);
+    assert.equal(fake.requests.length, 12);
     clock.nowMs += 31_000;
     assert.deepEqual(countKinds(await store.write(batch, never)), { stored: 800, limited: 200 });
-    assert.equal(fake.requests.length, 7);
+    assert.equal(fake.requests.length, 12 + 11);
     fake.maxSeries = Infinity;
     assert.deepEqual(countKinds(await store.write(batch, never)), { stored: 800, limited: 200 });
     clock.nowMs += 31_000;
@@ -121,15 +122,42 @@ Deno.test("A limit of the server holds the points that it is in the way of, and 
   });
 });
 
-Deno.test("A limit that is in the way of every point costs a single request", async () => {
+Deno.test("A limit that is in the way of every point costs some requests, and for a while one at most", async () => {
   await fullOfSeries(async (fake, store) => {
     const outcomes = await store.write(pointsOf(200, (n) => `sensor.new_${n}`), never);
     assert.deepEqual(countKinds(outcomes), { limited: 200 });
-    assert.equal(fake.requests.length, 1);
-    assert.deepEqual(countKinds(await store.write([pointOf("sensor.new_7")], never)), {
-      limited: 1,
-    });
-    assert.equal(fake.requests.length, 1);
+    assert.equal(fake.requests.length, 9);
+    const known = await store.write([pointOf("sensor.new_7")], never);
+    assert.deepEqual(countKinds(known), { limited: 1 });
+    assert.equal(fake.requests.length, 9);
+    const others = await store.write(pointsOf(200, (n) => `sensor.newer_${n}`), never);
+    assert.deepEqual(countKinds(others), { limited: 200 });
+    assert.equal(fake.requests.length, 10);
+  });
+});
+
+Deno.test("A limit leaves nothing out that there is room for", async () => {
+  for (const [series, room, stored] of [[100, 100, 1_000], [100, 37, 370], [200, 1, 5]] as const) {
+    await using fake = await FakeInfluxDb.start({ version: 1 });
+    fake.maxSeries = room;
+    const store = influxDb(fake);
+    const outcomes = await store.write(pointsOf(1_000, (n) => `sensor.n${n % series}`), never);
+    const limited = 1_000 - stored;
+    assert.deepEqual(countKinds(outcomes), { stored, ...(limited > 0 && { limited }) });
+    assert.equal(fake.points.length, stored);
+    assert.ok(fake.requests.length <= 18, `${fake.requests.length} requests, room for ${room}`);
+  }
+});
+
+Deno.test("A limit does not believe that a series is there because it once was", async () => {
+  await fullOfSeries(async (fake, store) => {
+    // somebody has dropped them all, and other series have their place
+    fake.forgetSeries();
+    fake.maxSeries = 0;
+    fake.requests.length = 0;
+    const outcomes = await store.write(pointsOf(1_000, known), never);
+    assert.deepEqual(countKinds(outcomes), { limited: 1_000 });
+    assert.ok(fake.requests.length <= 12, `${fake.requests.length} requests`);
   });
 });
 
