@@ -140,7 +140,7 @@ function enrichVerdict(parts: EnrichParts): Verdict {
 export function enrichStatus(
   { receiver: { counters, store }, settings, configWatch }: EnrichParts,
 ) {
-  const { description, problem, limits } = store.status();
+  const { description, problem, limits = [] } = store.status();
   return {
     program: "enrich",
     version: VERSION,
@@ -150,7 +150,7 @@ export function enrichStatus(
     store: {
       description,
       problem,
-      limits,
+      ...(limits.length > 0 && { limits }),
       ...(store instanceof LocalStore && { size_bytes: store.sizeBytes(), ...store.counts() }),
     },
     events: {
