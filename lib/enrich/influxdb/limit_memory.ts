@@ -8,8 +8,8 @@ const log = getLogger("enrich", "influxdb");
 const NOT_TRIED_MS = 30_000;
 /** For so long a limit is told of after it was last met: ingest tries again within that time. */
 const TOLD_MS = 3_600_000;
-/** So many kinds of points are known; some hundred bytes each. Those known longest go first. */
-const MAX_SHAPES = 20_000;
+/** So many kinds of points are known, in some 10 MB at most. Those known longest go first. */
+const MAX_SHAPES = 10_000;
 
 /** What a limit can have to do with: measurement, tags and the names of the fields. */
 export function shapeOf({ measurement, tags, fields }: StorePoint): string {

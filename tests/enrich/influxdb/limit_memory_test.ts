@@ -40,12 +40,12 @@ Deno.test("LimitMemory ends a limit when what it was in the way of is stored, an
 
 Deno.test("LimitMemory is bounded: what it has known longest goes first", () => {
   const memory = new LimitMemory(() => 0);
-  const many = (kind: string) => Array.from({ length: 20_001 }, (_, n) => `${kind}${n}`);
+  const many = (kind: string) => Array.from({ length: 10_001 }, (_, n) => `${kind}${n}`);
   memory.noteTaken(many("taken"));
   memory.noteLimited(LIMIT, many("limited"));
   assert.deepEqual([memory.isTaken("taken0"), memory.isTaken("taken1")], [false, true]);
   assert.equal(memory.limitOf("limited0"), undefined);
-  assert.equal(memory.limitOf("limited20000"), LIMIT);
+  assert.equal(memory.limitOf("limited10000"), LIMIT);
 });
 
 Deno.test("A shape is measurement, tags and the names of fields, and neither values nor time", () => {
