@@ -81,10 +81,10 @@ Deno.test("The export sends every point in batches, and shows how far it is", as
   const text = "ü".repeat(32_768);
   points.push(
     pointOf(1, { measurement: "statistics", fields: new Map([["mean", 1.5]]), timeNs: 0n }),
-    pointOf(2, {
+    pointOf(2_501, {
       fields: new Map<string, string | number>([["state", "removed"], ["available", 0]]),
     }),
-    pointOf(3, { measurement: "events", fields: new Map([["data_json", text]]) }),
+    pointOf(2_502, { measurement: "events", fields: new Map([["data_json", text]]) }),
   );
   await exporting(points, async ({ fake, run, path }) => {
     const { status, written, complained } = await run();
