@@ -1,4 +1,5 @@
-/** SQLite files as both programs want them: durable, held by one process, refused when too new. */
+/** SQLite files as both programs want them: durable, written by one process, refused when too new. */
+import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { dataDirFault, makePrivateFile } from "./data_dir.ts";
 
@@ -21,6 +22,11 @@ export function isFull(error: unknown): boolean {
     (error instanceof Error && /database or disk is full/.test(error.message));
 }
 
+/** Whether another process holds the file, or writes to it now. */
+export function isBusy(error: unknown): boolean {
+  return errcode(error) === SQLITE_BUSY || (error instanceof Error && /locked/.test(error.message));
+}
+
 /** Whether SQLite said that the file is damaged, or none of its own. */
 export function isCorrupt(error: unknown): boolean {
   const code = errcode(error);
@@ -28,9 +34,53 @@ export function isCorrupt(error: unknown): boolean {
     (error instanceof Error && /malformed|not a database/.test(error.message));
 }
 
+export interface DatabaseFormat {
+  readonly userVersion: number;
+  readonly schema: string;
+  /** Whether other processes may read the file meanwhile; then `holdAlone` says who writes. */
+  readonly readers?: boolean;
+}
+
+function heldByAnother(path: string, cause?: unknown): Error {
+  return new Error(
+    `Cannot open ${path}: another process holds it; two programs at once need two DATA_DIRs`,
+    { cause },
+  );
+}
+
 /**
- * Opens (or makes, for this user alone) the file for this process alone. WAL with `synchronous=FULL`:
- * a commit is on the disk when it returns.
+ * Holds a file that others may read: until what it returns is closed, or the process ends, however
+ * that is. The lock is on a file beside it that holds nothing, for one on the file itself keeps readers out.
+ * Throws an Error with a hint where another process holds it.
+ */
+export function holdAlone(path: string): DatabaseSync {
+  const lockPath = `${path}.lock`;
+  makePrivateFile(lockPath);
+  const lock = new DatabaseSync(lockPath, { timeout: 1_000 });
+  try {
+    lock.exec("PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT;");
+    giveToOwner(lockPath);
+    return lock;
+  } catch (error) {
+    lock.close();
+    throw isBusy(error) ? heldByAnother(path, error) : error;
+  }
+}
+
+/** As SQLite does with its files: one that root has made must not keep out whom the folder belongs to. */
+function giveToOwner(path: string): void {
+  const { uid, gid } = Deno.statSync(dirname(path));
+  if (uid === null || uid === Deno.statSync(path).uid) return;
+  try {
+    Deno.chownSync(path, uid, gid);
+  } catch {
+    // only root can, and nobody else needs to
+  }
+}
+
+/**
+ * Opens (or makes, for this user alone) the file for this process alone, unless it is for readers
+ * too. WAL with `synchronous=FULL`: a commit is on the disk when it returns.
  *
  * Format changes are additive, so unknown tables and columns are left alone; `userVersion`
  * rises only for a break, and a file of a higher one is refused.
@@ -40,15 +90,14 @@ export function isCorrupt(error: unknown): boolean {
  */
 export function openDatabase(
   path: string,
-  { userVersion, schema }: { userVersion: number; schema: string },
+  { userVersion, schema, readers = false }: DatabaseFormat,
 ): DatabaseSync {
   makePrivateFile(path);
   const db = new DatabaseSync(path, { timeout: 1_000 });
   try {
     // the exclusive lock is taken by the first access to the file, which is the change of journal_mode
-    db.exec(
-      "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-    );
+    if (!readers) db.exec("PRAGMA locking_mode=EXCLUSIVE");
+    db.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
     db.exec("BEGIN IMMEDIATE; COMMIT;");
     const found = Number(db.prepare("PRAGMA user_version").get()?.user_version);
     if (found > userVersion) {
@@ -63,16 +112,7 @@ export function openDatabase(
     return db;
   } catch (error) {
     db.close();
-    if (
-      errcode(error) === SQLITE_BUSY ||
-      (error instanceof Error && /locked/.test(error.message))
-    ) {
-      throw new Error(
-        `Cannot open ${path}: another process holds it; two programs at once need two DATA_DIRs`,
-        { cause: error },
-      );
-    }
-    throw dataDirFault(error, path) ?? error;
+    throw isBusy(error) ? heldByAnother(path, error) : dataDirFault(error, path) ?? error;
   }
 }
 
@@ -109,5 +149,10 @@ export class Statements {
     const prepared = this.#db.prepare(sql);
     this.#prepared.set(sql, prepared);
     return prepared;
+  }
+
+  /** The number that the pragma says. */
+  pragma(name: string): number {
+    return Number(Object.values(this.get(`PRAGMA ${name}`).get() ?? {})[0]);
   }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { isCorrupt, isFull, openDatabase, transaction } from "../lib/sqlite.ts";
+import { holdAlone, isBusy, isCorrupt, isFull, openDatabase, transaction } from "../lib/sqlite.ts";
 
 const OPTIONS = { userVersion: 2, schema: "CREATE TABLE IF NOT EXISTS t (v TEXT) STRICT" } as const;
 
@@ -54,6 +54,54 @@ Deno.test("openDatabase refuses a file that another one holds, and says so", () 
   assert.throws(() => openDatabase(file.path, OPTIONS), /another process holds it/);
   holder.close();
   openDatabase(file.path, OPTIONS).close();
+});
+
+Deno.test("openDatabase opens a file for readers too, which then is as durable", () => {
+  using file = newFile();
+  using db = openDatabase(file.path, { ...OPTIONS, readers: true });
+  const settings = db.prepare(
+    "SELECT journal_mode, synchronous FROM pragma_journal_mode, pragma_synchronous",
+  );
+  assert.deepEqual({ ...settings.get() }, { journal_mode: "wal", synchronous: 2 });
+  db.exec("INSERT INTO t VALUES ('a')");
+  using reader = new DatabaseSync(file.path, { readOnly: true });
+  assert.equal(reader.prepare("SELECT v FROM t").get()?.v, "a");
+  const error = caught(() => openDatabase(file.path, OPTIONS));
+  assert.match(String(error), /another process holds it/, "not for itself alone");
+});
+
+Deno.test("holdAlone lets one hold the file at a time, and leaves the file itself alone", () => {
+  using file = newFile();
+  const holder = holdAlone(file.path);
+  assert.throws(() => holdAlone(file.path), /another process holds it; two programs at once/);
+  openDatabase(file.path, OPTIONS).close();
+  holder.close();
+  holdAlone(file.path).close();
+});
+
+Deno.test("holdAlone gives what root has made to the folder's owner", () => {
+  using file = newFile();
+  const folder = file.path.replace(/\/[^/]*$/, "");
+  try {
+    Deno.chownSync(folder, 1_234, 1_235);
+  } catch {
+    return; // only root can make the case
+  }
+  holdAlone(file.path).close();
+  const { uid, gid } = Deno.statSync(`${file.path}.lock`);
+  assert.deepEqual([uid, gid], [1_234, 1_235]);
+});
+
+Deno.test("isBusy tells that another one writes", () => {
+  using file = newFile();
+  using writer = openDatabase(file.path, { ...OPTIONS, readers: true });
+  using other = new DatabaseSync(file.path, { timeout: 1 });
+  writer.exec("BEGIN IMMEDIATE");
+  const insert = () => other.prepare("INSERT INTO t VALUES ('a')").run();
+  assert.equal(isBusy(caught(insert)), true);
+  writer.exec("ROLLBACK");
+  insert();
+  assert.equal(isBusy(new Error("Another")), false);
 });
 
 Deno.test("openDatabase refuses a file of a newer format, and leaves it as it is", () => {

@@ -1,7 +1,7 @@
 /** How much of the disk the outbox may take, how that is shared out, and whether it is used up. */
-import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
+import { diskSpace } from "../../disk.ts";
 import { getLogger } from "../../log.ts";
 import { Statements } from "../../sqlite.ts";
 
@@ -59,7 +59,7 @@ export class OutboxSize {
     this.#folder = dirname(path);
     this.#maxBytes = maxBytes;
     this.#deadLetterBytes = deadLetterBytes;
-    this.#pageBytes = this.#pragma("page_size");
+    this.#pageBytes = this.#statements.pragma("page_size");
     const walBytes = WAL_PAGES * this.#pageBytes;
     this.deadLettersMaxBytes = (maxBytes - walBytes) * DEAD_LETTERS_PART;
     // the log keeps what it has taken, so that a disk that others have filled still lets events go
@@ -146,7 +146,7 @@ export class OutboxSize {
   }
 
   get #usedPages(): number {
-    return this.#pragma("page_count") - this.#pragma("freelist_count");
+    return this.#statements.pragma("page_count") - this.#statements.pragma("freelist_count");
   }
 
   get #deadLetterPages(): number {
@@ -161,25 +161,17 @@ export class OutboxSize {
     );
   }
 
-  /**
-   * Caps the file below what the file system has free, less a reserve: on a disk that is truly
-   * full SQLite refuses even DELETE, and the outbox would not drain.
-   */
+  /** Caps the file below what the disk has to spare, or the outbox would not drain: see `diskSpace`. */
   #limit(): void {
     this.#limitCheckedMs = performance.now();
-    const { bavail, blocks, bsize } = statfsSync(this.#folder);
-    this.#freeBytes = bavail * bsize;
-    const reserveBytes = Math.min(100_000_000, (blocks * bsize) / 20);
-    const heldPages = this.#pragma("page_count");
-    const spaceBytes = heldPages * this.#pageBytes + this.#freeBytes - reserveBytes;
+    const { freeBytes, spareBytes } = diskSpace(this.#folder);
+    this.#freeBytes = freeBytes;
+    const heldPages = this.#statements.pragma("page_count");
+    const spaceBytes = heldPages * this.#pageBytes + spareBytes;
     this.#diskIsShort = spaceBytes < this.#maxBytes;
     const maxBytes = Math.min(this.#maxBytes, spaceBytes) - WAL_PAGES * this.#pageBytes;
     // SQLite allows no less than the file has
     this.#allowedPages = Math.max(heldPages, Math.floor(maxBytes / this.#pageBytes));
     this.#db.exec(`PRAGMA max_page_count=${this.#allowedPages}`);
-  }
-
-  #pragma(name: string): number {
-    return Number(Object.values(this.#statements.get(`PRAGMA ${name}`).get() ?? {})[0]);
   }
 }
