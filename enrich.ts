@@ -10,6 +10,7 @@ import { Receiver } from "./lib/enrich/receiver.ts";
 import {
   enrichHealth,
   enrichMetrics,
+  enrichNotes,
   enrichPage,
   enrichStatus,
 } from "./lib/enrich/enrich_report.ts";
@@ -78,6 +79,7 @@ export async function enrich(
       name: "enrich",
       serviceToken: settings.serviceToken,
       health: () => enrichHealth(parts),
+      notes: () => enrichNotes(parts),
       metrics: enrichMetrics(parts),
       status: () => enrichStatus(parts),
     });

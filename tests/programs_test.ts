@@ -239,7 +239,7 @@ Deno.test("Without InfluxDB events go to the local store, and it says so", async
         metrics.get("ingest_events_queued") === 0;
     }, "all is delivered");
   }
-  const store = new LocalStore(folder.file("store.sqlite"), { days: 30 });
+  const store = new LocalStore(folder.file("store.sqlite"), { days: 30, maxBytes: 100_000_000 });
   const points = [...store.read()].filter(({ tags }) =>
     tags.get("entity_id")?.startsWith("sensor.burst_")
   );

@@ -29,6 +29,16 @@ export function enrichHealth({ receiver: { store } }: EnrichParts): HealthReason
   return [{ reason: problem, action }, ...reasons];
 }
 
+function shortageOf({ receiver: { store } }: EnrichParts) {
+  return store instanceof LocalStore ? store.shortage(Date.now()) : undefined;
+}
+
+/** What health says besides: a local store that keeps fewer days than it is set to still takes points. */
+export function enrichNotes(parts: EnrichParts): Readonly<Record<string, number>> {
+  const shortage = shortageOf(parts);
+  return shortage ? { local_store_days: shortage.days } : {};
+}
+
 export function enrichMetrics(
   { receiver, settings, configWatch }: EnrichParts,
 ): () => string {
@@ -79,8 +89,28 @@ export function enrichMetrics(
     "limit",
   );
   if (store instanceof LocalStore) {
-    metrics.gauge("store_bytes", "Size of the local store's file.", () => store.sizeBytes());
+    metrics.gauge(
+      "store_bytes",
+      "Size of the local store's file and its write-ahead log.",
+      () => store.sizeBytes(),
+    );
     metrics.gauge("store_points", "Points in the local store.", () => store.counts().points);
+    metrics.gauge(
+      "store_fullness_ratio",
+      "Part of the local store's allowed size in use.",
+      () => store.fullness,
+    );
+    metrics.gauge(
+      "store_oldest_point_age_seconds",
+      "How far back the local store reaches, statistics apart.",
+      () => Math.max(0, (Date.now() - (store.oldestMs ?? Date.now())) / 1_000),
+    );
+    metrics.counter(
+      "store_pruned_total",
+      "Points that the local store has deleted, by reason.",
+      () => store.pruned,
+      "reason",
+    );
   }
   if (settings.file) {
     metrics.gauge(
@@ -102,6 +132,7 @@ export function enrichPage(parts: EnrichParts, signal: AbortSignal): PageSource 
   return {
     name: "enrich",
     verdict: () => enrichVerdict(parts),
+    notes: () => enrichNotes(parts),
     status: () => enrichStatus(parts),
     now: () => ({
       verdict: enrichVerdict(parts),
@@ -134,6 +165,14 @@ function enrichVerdict(parts: EnrichParts): Verdict {
       reasons: [{ reason: problem, action: `correct ${file.path}: it is applied when it changes` }],
     };
   }
+  const shortage = shortageOf(parts);
+  if (shortage) {
+    return {
+      level: "note",
+      headline: "Events are stored, but not kept for as long as they are meant to be",
+      reasons: [shortage],
+    };
+  }
   return { level: "well", headline: "All is well: events are stored", reasons };
 }
 
@@ -151,7 +190,7 @@ export function enrichStatus(
       description,
       problem,
       ...(limits.length > 0 && { limits }),
-      ...(store instanceof LocalStore && { size_bytes: store.sizeBytes(), ...store.counts() }),
+      ...(store instanceof LocalStore && localStoreStatus(store)),
     },
     events: {
       received: counters.received,
@@ -162,6 +201,17 @@ export function enrichStatus(
     },
     attributes_left_out: Object.fromEntries(counters.leftOut),
     requests: Object.fromEntries(counters.requests),
+  };
+}
+
+function localStoreStatus(store: LocalStore) {
+  const { oldestMs } = store;
+  return {
+    size_bytes: store.sizeBytes(),
+    fullness: Number(store.fullness.toFixed(4)),
+    ...store.counts(),
+    oldest_point: oldestMs === undefined ? undefined : new Date(oldestMs).toISOString(),
+    pruned: Object.fromEntries(store.pruned),
   };
 }
 

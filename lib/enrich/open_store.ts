@@ -11,7 +11,7 @@ import { pythonLine } from "./homeassistant/python_line.ts";
 
 export type StoreSettings = Pick<
   EnrichSettings,
-  "influxdb" | "dataDir" | "localStoreDays" | "schema" | "file"
+  "influxdb" | "dataDir" | "localStoreDays" | "localStoreMaxBytes" | "schema" | "file"
 >;
 
 /** The options of InfluxDB, or undefined where none is set. */
@@ -50,5 +50,6 @@ export function openStore(settings: StoreSettings): InfluxDb | LocalStore {
 }
 
 export function openLocalStore(settings: StoreSettings): LocalStore {
-  return new LocalStore(localStorePath(settings), { days: settings.localStoreDays });
+  const { localStoreDays: days, localStoreMaxBytes: maxBytes } = settings;
+  return new LocalStore(localStorePath(settings), { days, maxBytes });
 }

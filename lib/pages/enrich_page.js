@@ -41,10 +41,11 @@ function showEvents({ events, requests, schema }) {
 }
 
 function showStore({ store }) {
+  const reach = store.oldest_point ? `, back to ${timeText(Date.parse(store.oldest_point))}` : "";
   const size = store.size_bytes === undefined
     ? ""
     : `${countText(store.points, "point")} of ${numberText(store.series)} series, ` +
-      sizeText(store.size_bytes);
+      `${sizeText(store.size_bytes)}, ${Math.round(store.fullness * 100)} % full${reach}`;
   const limits = (store.limits ?? []).map(({ name }) => name);
   const word = store.problem
     ? "Takes nothing"
@@ -60,11 +61,15 @@ function showStore({ store }) {
   );
 }
 
-function showRefused({ events, attributes_left_out: leftOut }) {
+const PRUNED = { age: "past LOCAL_STORE_DAYS", size: "for want of room" };
+
+function showRefused({ events, attributes_left_out: leftOut, store: { pruned = {} } }) {
   const rows = [
     ...Object.entries(events.problem_reasons).map(([why, n]) => [n, `events refused: ${why}`]),
     ...Object.entries(events.skipped).map(([why, n]) => [n, `events left out: ${why}`]),
     ...Object.entries(leftOut).map(([why, n]) => [n, `attributes left out: ${why}`]),
+    ...Object.entries(pruned).filter(([, n]) => n > 0)
+      .map(([why, n]) => [n, `points deleted: ${PRUNED[why]}`]),
   ];
   say(byId("all-stored"), rows.length === 0 ? "Nothing: all that came in is stored." : "");
   showTable("refused", ["Count", "What, and why"], rows);

@@ -80,6 +80,10 @@ export const enrichSchema = z.object({
     .describe("Which attributes of a state are stored"),
   LOCAL_STORE_DAYS: numberOf({ min: 1, max: 36_500 }).default(30)
     .describe("How long the local store keeps a point, in days"),
+  LOCAL_STORE_MAX_MB: numberOf({ min: 8, max: 1_000_000 }).default(4096)
+    .describe(
+      "The most that the local store may take on the disk, in MB; its oldest points go first",
+    ),
   INFLUXDB_URL: urlOf(["http:", "https:"], "http://127.0.0.1:8086").optional()
     .describe("InfluxDB's address; without it events go to the local store"),
   INFLUXDB_VERSION: z.enum(["1", "2", "3"], "must be 1, 2 or 3").transform((n) => VERSIONS[n])
@@ -193,6 +197,7 @@ function readEnrich(reader: SettingsReader) {
     schema,
     attributes: parsed.ATTRIBUTES,
     localStoreDays: parsed.LOCAL_STORE_DAYS,
+    localStoreMaxBytes: parsed.LOCAL_STORE_MAX_MB * 1_000_000,
     influxdb,
     file,
   };

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { STATISTICS_VALUES } from "../../lib/contract.ts";
+import { LocalStore } from "../../lib/enrich/local/local_store.ts";
+import { TemporaryFolder } from "../temporary.ts";
 import { codeSpans, page, tablesUnder } from "./markdown.ts";
 import { change, FIRED, stateOf, tidy } from "../enrich/tidy/tidied.ts";
 
@@ -152,4 +155,57 @@ Deno.test("What docs/schema.md calls constant is left out, and what it calls sec
     assert.doesNotMatch(JSON.stringify(fields), /hunter2/, key);
   }
   assert.equal(keys.length, 8);
+});
+
+Deno.test("The queries of docs/schema.md find in the local store what it holds, while it is written to", async () => {
+  using folder = new TemporaryFolder();
+  const path = folder.file("store.sqlite");
+  const store = new LocalStore(path, { days: 30, maxBytes: 100_000_000 });
+  const nowMs = Date.now();
+  const point = (
+    measurement: string,
+    tags: Record<string, string>,
+    fields: Record<string, number | string>,
+    secondsAgo: number,
+  ) => ({
+    measurement,
+    tags: new Map(Object.entries(tags)),
+    fields: new Map(Object.entries(fields)),
+    timeNs: BigInt(nowMs - secondsAgo * 1_000) * 1_000_000n,
+  });
+  const kitchen = { entity_id: "sensor.kitchen_temperature", unit: "°C" };
+  await store.write([
+    point("sensor", kitchen, { available: 1, value: 10 }, 90_000),
+    point("sensor", { ...kitchen, area: "Old" }, { available: 1, value: 20 }, 2),
+    point("sensor", kitchen, { available: 1, value: 21.5 }, 1),
+    point("light", { entity_id: "light.a" }, { available: 1, value: 1, state: "on" }, 5),
+    point("events", { event_type: "my_event" }, { data_json: '{"a":1}' }, 3),
+    point("statistics", { statistic_id: "x:y" }, { mean: 1 }, 3),
+  ]);
+  using reader = new DatabaseSync(path, { readOnly: true });
+  const queries = [...text.matchAll(/```sql\n([^]*?)```/g)].map(([, query = ""]) => query);
+  const rows = queries.map((query) =>
+    reader.prepare(query).all().map((row) =>
+      Object.entries(row).filter(([name]) => !["time", "hour"].includes(name))
+        .map(([, value]) => value)
+    )
+  );
+  assert.deepEqual(rows, [
+    [["light.a", "on", null], ["sensor.kitchen_temperature", 21.5, "°C"]],
+    [[20.75]],
+    [["my_event", '{"a":1}']],
+  ]);
+  const columns = (table: string) =>
+    reader.prepare("SELECT name, lower(type) AS type FROM pragma_table_info(?)").all(table)
+      .map(({ name, type }) => [name, type]);
+  const tables = tablesUnder(text, "In the local store");
+  for (const [[head = "", ...more] = [], ...named] of tables) {
+    assert.deepEqual(more, ["type", "is"]);
+    assert.deepEqual(
+      named.map(([name = "", type]) => [codeSpans(name)[0], type]),
+      columns(codeSpans(head)[0] ?? ""),
+    );
+  }
+  assert.equal(tables.length, 2);
+  store.close();
 });

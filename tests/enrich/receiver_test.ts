@@ -77,7 +77,7 @@ Deno.test("Enrich answers one event with its id, and stores the same event once"
     const metrics = await enrich.metrics();
     assert.equal(metrics.get("enrich_events_stored_total"), 2);
   }
-  const store = new LocalStore(folder.file("store.sqlite"), { days: 30 });
+  const store = new LocalStore(folder.file("store.sqlite"), { days: 30, maxBytes: 100_000_000 });
   const points = [...store.read()];
   store.close();
   assert.equal(points.length, 1);

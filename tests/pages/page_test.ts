@@ -222,7 +222,7 @@ Deno.test("Both programs stream their present state, and end though somebody wat
 Deno.test("PresentStates shows each entity once, as it is now, with its values from a day ago to now", async () => {
   using folder = new TemporaryFolder();
   using stop = new Stopped();
-  const store = new LocalStore(folder.file("store.sqlite"), { days: 30 });
+  const store = new LocalStore(folder.file("store.sqlite"), { days: 30, maxBytes: 100_000_000 });
   const nowMs = Date.now();
   const hour = (ago: number, id: string, fields: Record<string, FieldValue>, area = "Attic") => ({
     measurement: id.split(".")[0] ?? "",

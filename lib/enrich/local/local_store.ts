@@ -1,14 +1,23 @@
 /** Points into an SQLite file of enrich's own, where no InfluxDB is set. */
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import { getLogger } from "../../log.ts";
 import { describeError } from "../../retry.ts";
-import { isCorrupt, isFull, openDatabase, Statements, transaction } from "../../sqlite.ts";
+import {
+  holdAlone,
+  isBusy,
+  isCorrupt,
+  isFull,
+  openDatabase,
+  Statements,
+  transaction,
+} from "../../sqlite.ts";
 import { PresentHouse } from "./present_house.ts";
-import { Pruning } from "./pruning.ts";
+import { type PruneReason, Pruning } from "./pruning.ts";
+import { type Shortage, shortageOf } from "./shortage.ts";
+import { NoRoom, StoreSize } from "./store_size.ts";
+import { putPoint, readPoints, SCHEMA } from "./stored_points.ts";
 import { checkFields, checkIdentity } from "../point_limits.ts";
 import {
-  type FieldValue,
   type PointOutcome,
   type Store,
   type StorePoint,
@@ -16,90 +25,94 @@ import {
   StoreUnavailable,
 } from "../store.ts";
 
-/** A point's identity is InfluxDB's: measurement, tags and time. `total` spares counting the points. */
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS series (
-    id INTEGER PRIMARY KEY,
-    measurement TEXT NOT NULL,
-    tags TEXT NOT NULL,
-    UNIQUE (measurement, tags)
-  ) STRICT;
-  CREATE TABLE IF NOT EXISTS point (
-    series INTEGER NOT NULL,
-    time_ns INTEGER NOT NULL,
-    fields TEXT NOT NULL,
-    PRIMARY KEY (series, time_ns)
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS total (points INTEGER NOT NULL) STRICT;
-  INSERT INTO total (points) SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM total);
-`;
-const FIND_SERIES = "SELECT id FROM series WHERE measurement = ? AND tags = ?";
-const ADD_SERIES = "INSERT INTO series (measurement, tags) VALUES (?, ?)";
-const ADD_POINT =
-  "INSERT INTO point (series, time_ns, fields) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
-/** RFC 7396 takes null for "delete", but no field is null; numbers keep their text. */
-const UNITE_POINT =
-  "UPDATE point SET fields = json_patch(fields, ?) WHERE series = ? AND time_ns = ?";
+const log = getLogger("enrich", "store");
 const USER_VERSION = 1;
 const CORRUPT_WISH = "move the file away, and the next start makes a new one";
 
-const NANOSECONDS_PER_MS = 1_000_000n;
-const MS_PER_DAY = 86_400_000;
-/** Points that `read` holds in memory; each may have texts of 64 KiB. */
-const READ_POINTS = 200;
+const NS_PER_MS = 1_000_000n;
+const NS_PER_DAY = 86_400_000n * NS_PER_MS;
+/** Room is made when it is so full, until it is so full. */
+const PRUNE_ABOVE = 0.98;
+const PRUNE_TO = 0.95;
+/** Deleting may take some pages before it frees any. */
+const PRUNE_PAGES = 1_000;
 
-/** The embedded store; one process at a time. */
+export interface LocalStoreOptions {
+  /** How long points are kept, counted from their own time. */
+  readonly days: number;
+  /** The most that the file may take on the disk, with its write-ahead log. */
+  readonly maxBytes: number;
+}
+
+/** The embedded store; one process writes at a time, others may read. */
 export class LocalStore implements Store {
   readonly #db: DatabaseSync;
+  readonly #lock: DatabaseSync;
   readonly #statements: Statements;
   readonly #path: string;
   readonly #days: number;
   readonly #pruning: Pruning;
+  readonly #size: StoreSize;
+  readonly #closing = new AbortController();
+  #makingRoom = false;
   /** For the page. */
   readonly presentHouse: PresentHouse;
   #problem: string | undefined;
 
   /**
-   * Opens, or makes, the file. `days` is how long points are kept, counted from their own
-   * time. Throws an Error with a hint where another process holds the file, or it is damaged or too new.
+   * Opens, or makes, the file. Throws an Error with a hint where another process holds it, or it is
+   * damaged or too new.
    */
-  constructor(path: string, { days }: { readonly days: number }) {
+  constructor(path: string, { days, maxBytes }: LocalStoreOptions) {
     this.#path = path;
     this.#days = days;
+    this.#lock = holdAlone(path);
     try {
-      this.#db = openDatabase(path, { userVersion: USER_VERSION, schema: SCHEMA });
+      this.#db = openDatabase(path, { userVersion: USER_VERSION, schema: SCHEMA, readers: true });
     } catch (error) {
+      this.#lock.close();
       if (!isCorrupt(error)) throw error;
       throw new Error(`Cannot open ${path}: ${describeError(error)}; ${CORRUPT_WISH}`, {
         cause: error,
       });
     }
     this.presentHouse = new PresentHouse(this.#db);
-    this.#pruning = new Pruning(this.#db);
     this.#statements = new Statements(this.#db);
+    this.#size = new StoreSize(this.#db, path, maxBytes);
+    this.#pruning = new Pruning({
+      db: this.#db,
+      commit: (work) => this.#attempt(work, PRUNE_PAGES),
+    });
   }
 
   /**
-   * One transaction a batch: on the disk when it returns. What InfluxDB would not take as a
-   * point is refused. A point older than what is kept is stored, until the next `prune`.
+   * One transaction a batch: on the disk when it returns. What InfluxDB would not take is refused.
+   * A point older than what is kept is stored, until the next `prune`.
    */
   write(points: readonly StorePoint[]): Promise<readonly PointOutcome[]> {
-    return Promise.try(() =>
-      this.#attempt(() => {
+    return Promise.try(() => {
+      const { outcomes, full } = this.#attempt(() => {
         let added = 0;
         const outcomes = points.map((point): PointOutcome => {
           try {
-            checkPoint(point);
+            checkIdentity(point);
+            checkFields(point);
           } catch (error) {
             return { kind: "refused", reason: describeError(error) };
           }
-          if (this.#put(point)) added++;
+          if (putPoint(this.#statements, point)) {
+            this.#pruning.wrote(point);
+            added++;
+          }
           return { kind: "stored" };
         });
-        this.#changeTotal(added);
-        return outcomes;
-      })
-    );
+        this.#statements.get("UPDATE total SET points = points + ?").run(added);
+        return { outcomes, full: this.#size.fullness > PRUNE_ABOVE };
+      });
+      this.#problem = undefined;
+      if (full) void this.#makeRoom();
+      return outcomes;
+    });
   }
 
   async probe(): Promise<void> {
@@ -111,26 +124,48 @@ export class LocalStore implements Store {
   }
 
   /**
-   * Deletes what is older than the days that are kept, a little at a time so that writes
-   * come between, and returns how many points that were. The file does not shrink: its
-   * pages are used again. Abort the signal before closing. Throws StoreUnavailable.
+   * Deletes what is more than the days that are kept older than the newest point, a little at a time
+   * so that writes come between, and returns how many points that were. The file does not shrink: its
+   * pages are used again. Throws StoreUnavailable.
    */
-  async prune(nowMs: number, signal: AbortSignal): Promise<number> {
-    const beforeNs = BigInt(Math.floor(nowMs - this.#days * MS_PER_DAY)) * NANOSECONDS_PER_MS;
-    let pruned = 0;
-    let next: number | undefined = 0;
-    while (next !== undefined && !signal.aborted) {
-      const first: number = next;
-      const step = this.#attempt(() => {
-        const done = this.#pruning.step(first, beforeNs);
-        if (done.pruned > 0) this.#changeTotal(-done.pruned);
-        return done;
-      });
-      next = step.next;
-      pruned += step.pruned;
-      await nextTurn();
+  prune(nowMs: number, signal: AbortSignal): Promise<number> {
+    const nowNs = BigInt(Math.floor(nowMs)) * NS_PER_MS;
+    const keptNs = BigInt(this.#days) * NS_PER_DAY;
+    return this.#pruning.byAge(nowNs, keptNs, AbortSignal.any([signal, this.#closing.signal]));
+  }
+
+  /** Deletes the oldest points until there is room again, while writes go on. */
+  async #makeRoom(): Promise<void> {
+    if (this.#makingRoom) return;
+    this.#makingRoom = true;
+    try {
+      const { wish } = this.#size;
+      const enough = () => this.#size.fullness <= PRUNE_TO;
+      const points = await this.#pruning.bySize(enough, this.#closing.signal);
+      if (points > 0) {
+        log.info("Deleted {points} points for want of room: {wish}", { points, wish });
+      }
+    } catch (error) {
+      this.#failed(error);
+    } finally {
+      this.#makingRoom = false;
     }
-    return pruned;
+  }
+
+  /** Points deleted since the start, by reason. */
+  get pruned(): ReadonlyMap<PruneReason, number> {
+    return this.#pruning.pruned;
+  }
+
+  /** When the oldest point is from, statistics apart, in milliseconds since 1970; undefined where none is known. */
+  get oldestMs(): number | undefined {
+    const { oldestNs } = this.#pruning;
+    return oldestNs === undefined ? undefined : Number(oldestNs / NS_PER_MS);
+  }
+
+  /** Why it keeps fewer days than it is set to; undefined where it has room for them. */
+  shortage(nowMs: number): Shortage | undefined {
+    return shortageOf({ size: this.#size, days: this.#days, oldestMs: this.oldestMs, nowMs });
   }
 
   /** How many there are; does not look at the points. */
@@ -140,35 +175,19 @@ export class LocalStore implements Store {
     return { series: Number(row?.series), points: Number(row?.points) };
   }
 
-  /** The file's size in bytes, without the write-ahead log (some 4 MB). */
+  /** The bytes of the file and of its write-ahead log. */
   sizeBytes(): number {
-    const sizes = "SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size";
-    return Number(this.#db.prepare(sizes).get()?.bytes);
+    return this.#size.bytes;
+  }
+
+  /** The part of the allowed size that is in use, 0 … 1. */
+  get fullness(): number {
+    return this.#size.fullness;
   }
 
   /** All points, by series and time, of which few are in memory; others may be written meanwhile. */
-  *read(): Generator<StorePoint> {
-    const page = this.#db.prepare(
-      "SELECT series, time_ns, fields, measurement, tags FROM point JOIN series ON id = series " +
-        "WHERE (series, time_ns) > (?, ?) ORDER BY series, time_ns LIMIT ?",
-    );
-    page.setReadBigInts(true);
-    let series = 0n;
-    let timeNs = 0n;
-    for (;;) {
-      const rows = page.all(series, timeNs, READ_POINTS);
-      if (rows.length === 0) return;
-      for (const row of rows) {
-        series = BigInt(Number(row.series));
-        timeNs = BigInt(String(row.time_ns));
-        yield {
-          measurement: String(row.measurement),
-          tags: textsOf(String(row.tags)),
-          fields: valuesOf(String(row.fields)),
-          timeNs,
-        };
-      }
-    }
+  read(): Generator<StorePoint> {
+    return readPoints(this.#db);
   }
 
   status(): StoreStatus {
@@ -179,67 +198,34 @@ export class LocalStore implements Store {
   }
 
   close(): void {
-    if (this.#db.isOpen) this.#db.close();
-  }
-
-  /** Whether the point is a new one. */
-  #put({ measurement, tags, fields, timeNs }: StorePoint): boolean {
-    // to InfluxDB, a tag without a value is none
-    const tagsJson = jsonOf([...tags].filter(([, value]) => value !== "").sort(byName));
-    const fieldsJson = jsonOf(fields);
-    const id = this.#statements.get(FIND_SERIES).get(measurement, tagsJson)?.id ??
-      this.#statements.get(ADD_SERIES).run(measurement, tagsJson).lastInsertRowid;
-    const series = Number(id);
-    const isNew =
-      Number(this.#statements.get(ADD_POINT).run(series, timeNs, fieldsJson).changes) === 1;
-    if (!isNew) this.#statements.get(UNITE_POINT).run(fieldsJson, series, timeNs);
-    return isNew;
-  }
-
-  #changeTotal(points: number): void {
-    this.#statements.get("UPDATE total SET points = points + ?").run(points);
+    if (!this.#db.isOpen) return;
+    this.#closing.abort();
+    this.#db.close();
+    this.#lock.close();
   }
 
   /** Runs `work` in a transaction. Throws StoreUnavailable, which then is the problem. */
-  #attempt<T>(work: () => T): T {
+  #attempt<T>(work: () => T, morePages = 0): T {
     try {
-      const result = transaction(this.#db, work);
-      this.#problem = undefined;
-      return result;
+      this.#size.enforce(morePages);
+      return transaction(this.#db, work);
     } catch (error) {
-      const wish = isFull(error)
-        ? "free space on its disk, or lower LOCAL_STORE_DAYS"
-        : isCorrupt(error)
-        ? CORRUPT_WISH
-        : "check the disk, and the permissions of DATA_DIR";
-      this.#problem = `Cannot write ${this.#path}: ${describeError(error)}; ${wish}`;
-      throw new StoreUnavailable(this.#problem);
+      if (isFull(error)) void this.#makeRoom();
+      throw this.#failed(error);
     }
   }
-}
 
-/** Throws an Error that says why the point cannot be stored. */
-function checkPoint(point: StorePoint): void {
-  checkIdentity(point);
-  checkFields(point);
-}
+  #failed(error: unknown): StoreUnavailable {
+    if (error instanceof StoreUnavailable) return error;
+    this.#problem = `Cannot write ${this.#path}: ${describeError(error)}; ${this.#wish(error)}`;
+    return new StoreUnavailable(this.#problem);
+  }
 
-function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
-  return a < b ? -1 : 1;
-}
-
-/** `fromEntries` defines its members, so that `__proto__` is a name like any other. */
-function jsonOf(entries: Iterable<readonly [string, FieldValue]>): string {
-  return JSON.stringify(Object.fromEntries(entries));
-}
-
-const valuesSchema = z.array(z.tuple([z.string(), z.union([z.number(), z.string()])]));
-const textsSchema = z.array(z.tuple([z.string(), z.string()]));
-
-function valuesOf(json: string): ReadonlyMap<string, FieldValue> {
-  return new Map(valuesSchema.parse(Object.entries(JSON.parse(json))));
-}
-
-function textsOf(json: string): ReadonlyMap<string, string> {
-  return new Map(textsSchema.parse(Object.entries(JSON.parse(json))));
+  #wish(error: unknown): string {
+    if (error instanceof NoRoom) return error.wish;
+    if (isFull(error)) return this.#size.wish;
+    if (isCorrupt(error)) return CORRUPT_WISH;
+    if (isBusy(error)) return "end the program that writes to it: others may only read it";
+    return "check the disk, and the permissions of DATA_DIR";
+  }
 }

@@ -207,7 +207,7 @@ Deno.test("The check of the local store opens its file, or says who holds it", a
     `ok    INFLUXDB_URL is not set: enrich will make the local store ${path}`,
   ]);
   assert.deepEqual([...Deno.readDirSync(DATA_DIR)], []);
-  const store = new LocalStore(path, { days: 30 });
+  const store = new LocalStore(path, { days: 30, maxBytes: 100_000_000 });
   const held = await check({ DATA_DIR });
   assert.equal(held.status, 0);
   assert.match(held.lines[0] ?? "", /^ok .* a running enrich holds the local store .*sqlite$/);

@@ -44,7 +44,7 @@ async function exporting(
 ): Promise<void> {
   using folder = new TemporaryFolder();
   const path = folder.file("store.sqlite");
-  const store = new LocalStore(path, { days: 30 });
+  const store = new LocalStore(path, { days: 30, maxBytes: 100_000_000 });
   await store.write(points);
   store.close();
   await using fake = await FakeInfluxDb.start({ version: 1, retentionMs });
@@ -105,7 +105,7 @@ Deno.test("The export sends every point in batches, and shows how far it is", as
     assert.match(bar.written, /\r\[[#-]{24}\] 1,000 of 2,503 /);
     const [last = ""] = bar.written.split("\r\x1b[K").slice(-1);
     assert.match(last, /^Exported 2,503 of 2,503 points in \d s\n$/);
-    const local = new LocalStore(path, { days: 30 });
+    const local = new LocalStore(path, { days: 30, maxBytes: 100_000_000 });
     assert.equal(local.counts().points, 2_503);
     local.close();
   });
@@ -266,7 +266,7 @@ Deno.test("The export ends with 2 where it is asked or configured wrong", async 
     const help = await run({}, { args: ["--help"] });
     assert.equal(help.status, 0);
     assert.match(help.written, /^Usage: enrich export$/m);
-    const held = new LocalStore(path, { days: 30 });
+    const held = new LocalStore(path, { days: 30, maxBytes: 100_000_000 });
     const { status, complained } = await run();
     held.close();
     assert.equal(status, 1);

@@ -1,49 +1,15 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
-import { LocalStore } from "../../../lib/enrich/local/local_store.ts";
-import { type FieldValue, type StorePoint, StoreUnavailable } from "../../../lib/enrich/store.ts";
+import { type StorePoint, StoreUnavailable } from "../../../lib/enrich/store.ts";
 import { FakeInfluxDb } from "../../stand_ins/fake_influxdb.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { startEnrich } from "../../whole_programs.ts";
+import { until } from "../../until.ts";
+import { DAY_MS, newStore, NOW_MS, pointAt, pointOf } from "./stores.ts";
 
-const DAY_MS = 86_400_000;
-const NOW_MS = Date.UTC(2026, 5, 25);
 const signal = new AbortController().signal;
 const STORED = { kind: "stored" } as const;
-
-/** A store in a folder that goes with the test. */
-function newStore({ days = 30 } = {}): { store: LocalStore; readonly path: string } & Disposable {
-  const folder = Deno.makeTempDirSync();
-  const path = `${folder}/store.db`;
-  const test = {
-    store: new LocalStore(path, { days }),
-    path,
-    [Symbol.dispose]: () => {
-      test.store.close();
-      Deno.removeSync(folder, { recursive: true });
-    },
-  };
-  return test;
-}
-
-function pointOf(
-  fields: Iterable<readonly [string, FieldValue]>,
-  { measurement = "sensor", tags = [["entity_id", "sensor.a"]], timeNs = 1n }: {
-    readonly measurement?: string;
-    readonly tags?: Iterable<readonly [string, string]>;
-    readonly timeNs?: bigint;
-  } = {},
-): StorePoint {
-  return { measurement, tags: new Map(tags), fields: new Map(fields), timeNs };
-}
-
-function pointAt(timeMs: number, entityId = "sensor.a"): StorePoint {
-  return pointOf([["value", 1]], {
-    tags: [["entity_id", entityId]],
-    timeNs: BigInt(timeMs) * 1_000_000n,
-  });
-}
 
 function damage(path: string, { fromPage }: { readonly fromPage: number }): void {
   const bytes = Deno.readFileSync(path);
@@ -61,7 +27,7 @@ Deno.test("LocalStore gives back what it stored, after a restart too", async () 
   ];
   assert.deepEqual(await test.store.write(points), [STORED, STORED]);
   test.store.close();
-  test.store = new LocalStore(test.path, { days: 30 });
+  test.reopen();
   assert.deepEqual([...test.store.read()], points);
 });
 
@@ -106,13 +72,23 @@ Deno.test("LocalStore is the same after points were written twice, in any order"
   );
   using test = newStore();
   const db = test.store;
+  // of another measurement, and newer than what is then pruned
+  const newest = pointOf([["n", 1]], {
+    measurement: "events",
+    timeNs: BigInt(NOW_MS) * 1_000_000n,
+  });
   const empty = async () => {
+    await db.write([newest]);
     await db.prune(NOW_MS, signal);
-    assert.deepEqual(db.counts(), { series: 0, points: 0 });
+    assert.deepEqual(db.counts(), { series: 1, points: 1 });
   };
   const keyOf = ({ measurement, tags, timeNs }: StorePoint) =>
     `${measurement} ${tags.get("entity_id")} ${timeNs}`;
-  const all = () => new Map([...db.read()].map((point) => [keyOf(point), point.fields]));
+  const all = () =>
+    new Map(
+      [...db.read()].filter(({ measurement }) => measurement !== "events")
+        .map((point) => [keyOf(point), point.fields]),
+    );
   await fc.assert(
     fc.asyncProperty(points, async (points) => {
       await empty();
@@ -126,7 +102,7 @@ Deno.test("LocalStore is the same after points were written twice, in any order"
         ] as const
       );
       assert.deepEqual(all(), new Map(expected));
-      assert.equal(db.counts().points, points.length);
+      assert.equal(db.counts().points, points.length + 1);
     }),
     { numRuns: 50 },
   );
@@ -173,60 +149,9 @@ Deno.test("LocalStore counts series and points, over restarts too", async () => 
   await test.store.write([pointAt(1), pointAt(3)]);
   assert.deepEqual(test.store.counts(), { series: 2, points: 4 });
   test.store.close();
-  test.store = new LocalStore(test.path, { days: 30 });
+  test.reopen();
   assert.deepEqual(test.store.counts(), { series: 2, points: 4 });
   assert.equal([...test.store.read()].length, 4);
-});
-
-Deno.test("LocalStore prunes what is older than its days, and nothing else", async () => {
-  using test = newStore({ days: 5 });
-  const kept = [
-    pointAt(NOW_MS - 5 * DAY_MS),
-    pointAt(NOW_MS),
-    pointAt(NOW_MS + DAY_MS, "sensor.c"),
-  ];
-  const old = [pointAt(NOW_MS - 5 * DAY_MS - 1), pointAt(NOW_MS - 10 * DAY_MS, "sensor.b")];
-  await test.store.write([...old, ...kept]);
-  assert.equal(await test.store.prune(NOW_MS, signal), 2);
-  assert.deepEqual([...test.store.read()], kept);
-  assert.deepEqual(test.store.counts(), { series: 2, points: 3 });
-  assert.equal(await test.store.prune(NOW_MS, signal), 0);
-});
-
-Deno.test("LocalStore keeps imported statistics, however old", async () => {
-  using test = newStore();
-  await test.store.write([
-    pointOf([["mean", 1]], { measurement: "statistics" }),
-    pointOf([["value", 1]]),
-  ]);
-  assert.equal(await test.store.prune(NOW_MS, signal), 1);
-  assert.deepEqual([...test.store.read()].map(({ measurement }) => measurement), ["statistics"]);
-});
-
-Deno.test("LocalStore prunes many series and long ones step by step, and ends with its signal", async () => {
-  using test = newStore({ days: 1 });
-  const long = Array.from({ length: 12_000 }, (_, i) => pointAt(i, "sensor.long"));
-  const many = Array.from({ length: 1_200 }, (_, i) => pointAt(i, `sensor.n${i}`));
-  await test.store.write([...many.slice(0, 600), ...long, ...many.slice(600), pointAt(NOW_MS)]);
-  const stop = new AbortController();
-  const pruning = test.store.prune(NOW_MS, stop.signal);
-  stop.abort();
-  const pruned = await pruning;
-  assert.ok(pruned > 0 && pruned <= 5_000, `${pruned} in one step`);
-  assert.equal(await test.store.prune(NOW_MS, signal), 13_200 - pruned);
-  assert.deepEqual([...test.store.read()], [pointAt(NOW_MS)]);
-  assert.deepEqual(test.store.counts(), { series: 1, points: 1 });
-});
-
-Deno.test("LocalStore takes points between the steps of pruning", async () => {
-  using test = newStore({ days: 1 });
-  await test.store.write(Array.from({ length: 12_000 }, (_, i) => pointAt(i)));
-  let pruned = false;
-  const pruning = test.store.prune(NOW_MS, signal).then(() => pruned = true);
-  await test.store.write([pointAt(NOW_MS)]);
-  assert.equal(pruned, false);
-  await pruning;
-  assert.deepEqual([...test.store.read()], [pointAt(NOW_MS)]);
 });
 
 Deno.test("LocalStore reads more than a page, while points are written", async () => {
@@ -251,7 +176,7 @@ Deno.test("LocalStore that cannot write says why, keeps what it had, and recover
       "BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END",
   );
   other.close();
-  test.store = new LocalStore(test.path, { days: 30 });
+  test.reopen();
   await assert.rejects(test.store.write([pointAt(2), pointAt(3)]), StoreUnavailable);
   assert.match(test.store.status().problem ?? "", /disk I\/O error; check the disk/);
   assert.deepEqual([...test.store.read()], [pointAt(1)]);
@@ -265,7 +190,7 @@ Deno.test("LocalStore whose pages are damaged says what to do", async () => {
   await test.store.write(Array.from({ length: 2_000 }, (_, i) => pointAt(i)));
   test.store.close();
   damage(test.path, { fromPage: 5 });
-  test.store = new LocalStore(test.path, { days: 30 });
+  test.reopen();
   await assert.rejects(test.store.write([pointAt(1)]), StoreUnavailable);
   assert.match(test.store.status().problem ?? "", /malformed; move the file away/);
 });
@@ -274,10 +199,10 @@ Deno.test("LocalStore does not open a file that is none of its own, and says wha
   using test = newStore();
   test.store.close();
   damage(test.path, { fromPage: 1 });
-  assert.throws(() => new LocalStore(test.path, { days: 30 }), /malformed; move the file away/);
+  assert.throws(() => test.reopen(), /malformed; move the file away/);
   damage(test.path, { fromPage: 0 });
   assert.throws(
-    () => new LocalStore(test.path, { days: 30 }),
+    () => test.reopen(),
     /not a database; move the file away/,
   );
 });
@@ -309,4 +234,52 @@ Deno.test("LocalStore tells its size and counts in enrich's status and metrics",
   const status = await (await other.get("/status")).json();
   assert.deepEqual(Object.keys(status.store), ["description"]);
   assert.equal((await other.metrics()).has("enrich_store_bytes"), false);
+});
+
+Deno.test("Enrich whose local store is too small for its days is well, and says so everywhere", async () => {
+  using folder = new TemporaryFolder();
+  await using enrich = await startEnrich({ DATA_DIR: folder.path, LOCAL_STORE_MAX_MB: "8" });
+  assert.deepEqual(await (await enrich.get("/health")).json(), { status: "ready" });
+  const nowMs = Date.now();
+  const lines = (from: number) =>
+    Array.from({ length: 200 }, (_, i) =>
+      JSON.stringify({
+        event: {
+          event_type: "x",
+          data: { text: "y".repeat(250) },
+          origin: "LOCAL",
+          time_fired: new Date(nowMs - (20_000 - from - i) * 60_000).toISOString(),
+        },
+      }));
+  const pruned = async () => (await (await enrich.get("/status")).json()).store.pruned.size > 0;
+  for (let from = 0; from < 20_000 && !await pruned(); from += 200) {
+    await until(async () => {
+      const response = await enrich.get("/events", {
+        method: "POST",
+        headers: { "content-type": "application/x-ndjson" },
+        body: lines(from).join("\n"),
+      });
+      const answer = await response.json();
+      return response.status === 500 ? undefined : answer.stored === 200;
+    }, "the points are stored");
+  }
+  const { store } = await until(async () => {
+    const status = await (await enrich.get("/status")).json();
+    return status.store.fullness < 0.98 && status;
+  }, "room is made");
+  assert.ok(store.fullness > 0.9, `${store.fullness} full`);
+  assert.ok(store.size_bytes < 8_100_000, `${store.size_bytes} bytes`);
+  const reachMs = nowMs - Date.parse(store.oldest_point);
+  assert.ok(reachMs > 2 * DAY_MS && reachMs < 20_000 * 60_000, `${reachMs / DAY_MS} days`);
+  const { local_store_days: days, ...health } = await (await enrich.get("/health")).json();
+  assert.deepEqual(health, { status: "ready" });
+  assert.ok(Math.abs(days - reachMs / DAY_MS) < 1, `${days} days`);
+  const metrics = await enrich.metrics();
+  assert.ok((metrics.get('enrich_store_pruned_total{reason="size"}') ?? 0) >= store.pruned.size);
+  assert.equal(metrics.get('enrich_store_pruned_total{reason="age"}'), 0);
+  assert.ok((metrics.get("enrich_store_oldest_point_age_seconds") ?? 0) > 2 * 86_400);
+  assert.ok((metrics.get("enrich_store_fullness_ratio") ?? 0) > 0.9);
+  const page = await (await enrich.get("/")).text();
+  assert.match(page, /not kept for as long as they are meant to be/);
+  assert.match(page, /of the 30 days of LOCAL_STORE_DAYS.*raise LOCAL_STORE_MAX_MB, or lower/);
 });

@@ -1,0 +1,120 @@
+/** How much of the disk the local store may take, with its write-ahead log, and how much it does. */
+import { statSync } from "node:fs";
+import { dirname } from "node:path";
+import type { DatabaseSync } from "node:sqlite";
+import { diskSpace } from "../../disk.ts";
+import { Statements } from "../../sqlite.ts";
+
+/** SQLite folds the write-ahead log into the file when it has so many pages. */
+const WAL_PAGES = 1_000;
+/** The part that the write-ahead log may take; it grows while somebody reads on and on. */
+const WAL_PART = 1 / 16;
+/** A large batch takes some MB of it at once. */
+const WAL_LEAST_BYTES = 32_000_000;
+/** How often the free space of the file system is looked at. */
+const SPARE_INTERVAL_MS = 10_000;
+/** How long folding in waits for readers to end. */
+const READERS_TIMEOUT_MS = 50;
+
+/** There is no room to write, and what to do about it. */
+export class NoRoom extends Error {
+  override readonly name = "NoRoom";
+  constructor(message: string, readonly wish: string) {
+    super(message);
+  }
+}
+
+function spareIn(folder: string): number {
+  return diskSpace(folder).spareBytes;
+}
+
+export class StoreSize {
+  readonly #db: DatabaseSync;
+  readonly #statements: Statements;
+  readonly #spare: (folder: string) => number;
+  readonly #path: string;
+  readonly #pageBytes: number;
+  readonly #maxBytes: number;
+  readonly #walMaxBytes: number;
+  /** The disk's bound of the file; infinite while nobody has looked. */
+  #diskBytes = Infinity;
+  #lookedMs = -Infinity;
+
+  /** `spare` is what the disk has to spare in a folder, in bytes. */
+  constructor(db: DatabaseSync, path: string, maxBytes: number, spare = spareIn) {
+    this.#spare = spare;
+    this.#db = db;
+    this.#statements = new Statements(db);
+    this.#path = path;
+    this.#pageBytes = this.#statements.pragma("page_size");
+    this.#walMaxBytes = Math.min(Math.max(maxBytes * WAL_PART, WAL_LEAST_BYTES), maxBytes / 2);
+    this.#maxBytes = maxBytes - this.#walMaxBytes;
+    // what a long reading has made it grow to is given back
+    const keptBytes = WAL_PAGES * this.#pageBytes;
+    db.exec(`PRAGMA wal_autocheckpoint=${WAL_PAGES}; PRAGMA journal_size_limit=${keptBytes}`);
+  }
+
+  /** The bytes of the file and of its write-ahead log. */
+  get bytes(): number {
+    return this.#fileBytes() + this.#walBytes();
+  }
+
+  /** The part of the allowed size that is in use, 0 … 1. Pages that pruning has freed are not. */
+  get fullness(): number {
+    const usedBytes = this.#fileBytes() -
+      this.#statements.pragma("freelist_count") * this.#pageBytes;
+    return usedBytes / this.#limitBytes();
+  }
+
+  /** What gives it more room. */
+  get wish(): string {
+    return this.#limitBytes() < this.#maxBytes
+      ? "free space on its disk"
+      : "raise LOCAL_STORE_MAX_MB";
+  }
+
+  /**
+   * Before a transaction: from then on SQLite itself keeps the file below its bound, and `morePages`.
+   * Throws NoRoom where the write-ahead log has grown beyond its own.
+   */
+  enforce(morePages = 0): void {
+    if (this.#walBytes() > this.#walMaxBytes && !this.#foldIn()) {
+      const megabytes = Math.round(this.#walBytes() / 1e6);
+      throw new NoRoom(
+        `another program has been reading it for so long that ${megabytes} MB wait in ${this.#path}-wal`,
+        "end that program, or its transaction",
+      );
+    }
+    const pages = Math.floor(this.#limitBytes() / this.#pageBytes) + morePages;
+    this.#db.exec(`PRAGMA max_page_count=${Math.max(1, pages)}`);
+  }
+
+  /** Empties the write-ahead log. Whether nobody was reading what it has. */
+  #foldIn(): boolean {
+    const timeoutMs = this.#statements.pragma("busy_timeout");
+    this.#db.exec(`PRAGMA busy_timeout=${READERS_TIMEOUT_MS}`);
+    const row = this.#db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
+    this.#db.exec(`PRAGMA busy_timeout=${timeoutMs}`);
+    return row?.busy === 0;
+  }
+
+  /**
+   * Never less than the file is: it does not shrink, and what a short disk cannot give must not be
+   * taken from what is kept already.
+   */
+  #limitBytes(): number {
+    if (performance.now() - this.#lookedMs > SPARE_INTERVAL_MS) {
+      this.#lookedMs = performance.now();
+      this.#diskBytes = this.#fileBytes() + Math.max(0, this.#spare(dirname(this.#path)));
+    }
+    return Math.min(this.#maxBytes, this.#diskBytes);
+  }
+
+  #fileBytes(): number {
+    return this.#statements.pragma("page_count") * this.#pageBytes;
+  }
+
+  #walBytes(): number {
+    return statSync(`${this.#path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  }
+}
