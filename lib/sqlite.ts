@@ -58,7 +58,9 @@ export function holdAlone(path: string): DatabaseSync {
   makePrivateFile(lockPath);
   const lock = new DatabaseSync(lockPath, { timeout: 1_000 });
   try {
-    lock.exec("PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT;");
+    lock.exec(
+      "PRAGMA journal_mode=MEMORY; PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT;",
+    );
     giveToOwner(lockPath);
     return lock;
   } catch (error) {

@@ -51,7 +51,7 @@ for (const umask of ["0", "022", "027", "077", "0777"]) {
         makeDataDir("${dataDir}");
         const outbox = new Outbox({ path: "${dataDir}/outbox.sqlite", maxBytes: 5e7, onFailure: console.error });
         outbox.append(["{}"]);
-        const store = new LocalStore("${dataDir}/store.sqlite", { days: 1 });
+        const store = new LocalStore("${dataDir}/store.sqlite", { days: 1, maxBytes: 1e8 });
         await store.probe();
         for (const name of ["outbox.sqlite", "store.sqlite"]) {
           for (const suffix of ["", "-wal"]) {
@@ -65,7 +65,7 @@ for (const umask of ["0", "022", "027", "077", "0777"]) {
       const { ".": own, ...files } = modesIn(dataDir);
       assert.equal(own, "700");
       const names = Object.keys(files).sort();
-      assert.equal(names.filter((name) => name.startsWith("store.sqlite")).length, 2, `${names}`);
+      assert.equal(names.filter((name) => name.startsWith("store.sqlite")).length, 4, `${names}`);
       assert.equal(names.filter((name) => name.includes("damaged")).length, 2, `${names}`);
       assert.deepEqual(new Set(Object.values(files)), new Set(["600"]), JSON.stringify(files));
     },

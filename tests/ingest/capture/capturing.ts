@@ -25,9 +25,10 @@ export async function capturing(
   hass: SimulatedHomeAssistant,
   path: string,
   test: (setup: Capturing) => Promise<void>,
-  options: Partial<CaptureOptions> = {},
+  { maxBytes = 100_000_000, ...options }: Partial<CaptureOptions> & { readonly maxBytes?: number } =
+    {},
 ): Promise<void> {
-  using outbox = new Outbox({ path, maxBytes: 100_000_000, onFailure: assert.ifError });
+  using outbox = new Outbox({ path, maxBytes, onFailure: assert.ifError });
   const capture = new Capture({
     hassUrl: hass.url,
     hassToken: () => hass.token,
