@@ -6,17 +6,18 @@
  */
 import { type BatchAnswer, MAX_BATCH_BYTES, MAX_BATCH_EVENTS } from "../../contract.ts";
 import { getLogger } from "../../log.ts";
-import { backoffMs, sleep } from "../../retry.ts";
+import { sleep } from "../../retry.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import type { Settlement } from "../outbox/settlement.ts";
 import type { OutboxRow } from "../outbox/waiting_events.ts";
+import { answeredRows } from "./answered_rows.ts";
 import { DELIVERY_TIMES, type DeliveryTimes } from "./delivery_times.ts";
+import { LimitedEvents } from "./limited_events.ts";
+import { Outage } from "./outage.ts";
 import type { PostEvents, PostOutcome } from "./post_events.ts";
+import { TriedAlone } from "./tried_alone.ts";
 
 const log = getLogger("ingest", "delivery");
-
-/** An event that has failed alone so often, while others passed, goes to the dead letters. */
-const GIVE_UP_ATTEMPTS = 10;
 
 export interface DeliveryOptions {
   readonly outbox: Outbox;
@@ -27,7 +28,16 @@ export interface DeliveryOptions {
 type Failed = Extract<PostOutcome, { kind: "failed" }>;
 
 /** Every event was answered with "pending": a step that leads nowhere is a failure. */
-const TOO_SLOW: Failed = { kind: "failed", meaning: "again", reason: "the store is too slow" };
+const TOO_SLOW: Failed = {
+  kind: "failed",
+  meaning: "again",
+  reason: "could store nothing in time: the store is too slow",
+};
+const PENDING_ALONE: Failed = {
+  kind: "failed",
+  meaning: "again",
+  reason: "could not store it in time: the store fails at it, or is too slow",
+};
 /** No event is to blame: what enrich has answered cannot be noted, and is asked again. */
 const NO_ROOM: Failed = {
   kind: "failed",
@@ -39,33 +49,27 @@ export class Delivery {
   readonly #outbox: Outbox;
   readonly #post: PostEvents;
   readonly #times: DeliveryTimes;
-  /**
-   * Events that have failed alone, one after the other. What is tried next tells whether they are to
-   * blame: where that passes, each has failed once more; as long as everything fails, enrich or the
-   * store is away.
-   */
-  #alone: { readonly seq: number; readonly reason: string; readonly isAside: boolean }[] = [];
-  /** Whether others have passed since an event that is set aside was tried, and which one that was. */
-  #asideIsDue = false;
-  #lastAside = 0;
+  readonly #outage: Outage;
+  readonly #alone: TriedAlone;
+  /** What a limit of the store holds. */
+  readonly limited: LimitedEvents;
   /** How many events the next batch may have. */
   #limit = MAX_BATCH_EVENTS;
   #quick = true;
-  #failures = 0;
-  #problem: { readonly reason: string; readonly sinceMs: number } | undefined;
   #lastAnswerMs: number | undefined;
 
   constructor({ outbox, post, times = DELIVERY_TIMES }: DeliveryOptions) {
     this.#outbox = outbox;
     this.#post = post;
     this.#times = times;
+    this.#outage = new Outage(times);
+    this.#alone = new TriedAlone(outbox.waiting);
+    this.limited = new LimitedEvents(outbox, times);
   }
 
   /** Why nothing gets through, and since when, or undefined while all is well. */
-  get problem(): { readonly reason: string; readonly forMs: number } | undefined {
-    if (!this.#problem) return undefined;
-    const { reason, sinceMs } = this.#problem;
-    return { reason, forMs: performance.now() - sinceMs };
+  get problem(): Outage["now"] {
+    return this.#outage.now;
   }
 
   /** How many events the next batch may have: small while enrich fails. */
@@ -80,6 +84,11 @@ export class Delivery {
 
   /** Delivers until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
+    await this.#outbox.waiting.findFirst(signal);
+    await Promise.all([this.#deliver(signal), this.limited.run(signal)]);
+  }
+
+  async #deliver(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const more = this.#outbox.changed(signal);
       const waitMs = await this.#deliverNext(signal);
@@ -88,38 +97,38 @@ export class Delivery {
     }
   }
 
-  /** Resolves when nothing waits any more, nothing gets through, or the signal is aborted. */
+  /** Resolves when nothing waits that can be stored now, nothing gets through, or the signal is aborted. */
   async drained(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && !this.#problem && this.#outbox.counters().waiting > 0) {
+    while (
+      !signal.aborted && !this.problem &&
+      this.#outbox.counters().waiting > this.limited.count
+    ) {
       await this.#outbox.changed(signal);
     }
   }
 
   /** One batch. Returns the pause before the next, or undefined where nothing waits. */
   async #deliverNext(signal: AbortSignal): Promise<number | undefined> {
-    const { waiting } = this.#outbox;
-    const aside = this.#asideIsDue ? waiting.aside(this.#lastAside) : undefined;
+    const aside = this.#alone.next();
     if (aside) return await this.#tryAside(aside, signal);
     // the next one alone is tried at twice the distance: those to blame may stand side by side
-    const alone = this.#alone.filter(({ isAside }) => !isAside).length;
-    const rows = waiting.peek({
-      maxEvents: alone > 0 ? 1 : this.#limit,
-      maxBytes: MAX_BATCH_BYTES,
-      skip: 2 ** alone - 1,
-    });
-    if (rows.length === 0) {
-      if (this.#alone.length === 0 && !waiting.aside()) return undefined;
-      // nobody else waits, so that nothing tells who is to blame: all of it is tried again
-      this.#alone = [];
-      this.#asideIsDue = true;
-      return 0;
-    }
+    const { failures } = this.#alone;
+    const rows = this.#peek(failures > 0 ? 1 : this.#limit, 2 ** failures - 1);
+    if (rows.length === 0) return this.#alone.tryAgain() ? 0 : undefined;
     const outcome = await this.#attempt(rows, signal);
     if (signal.aborted) return 0;
-    const failure = outcome.kind === "failed" ? outcome : this.#settle(rows, outcome.answer);
+    if (outcome.kind === "failed") return this.#failed(rows, outcome);
+    const failure = this.#settle(rows, outcome.answer);
     if (failure) return this.#failed(rows, failure);
-    this.#passed();
+    this.#outage.over();
+    this.#limit = Math.min(MAX_BATCH_EVENTS, this.#limit * 2);
+    // that a limit holds all of them is no sign that others pass
+    if (outcome.answer.pending.length < rows.length) this.#passed();
     return 0;
+  }
+
+  #peek(maxEvents: number, skip = 0): OutboxRow[] {
+    return this.#outbox.waiting.peek({ maxEvents, maxBytes: MAX_BATCH_BYTES, skip });
   }
 
   /** The attempts of one batch: quick ones while answers are fast, else one patient one. */
@@ -137,7 +146,7 @@ export class Delivery {
       }
       if (outcome.kind === "answered" || signal.aborted) return outcome;
       this.#quick = false;
-      this.#noteFailure(outcome.reason);
+      this.#outage.note(outcome.reason);
     }
     return await this.#send(lines, patientDeadlineMs, signal);
   }
@@ -156,15 +165,11 @@ export class Delivery {
     return outcome;
   }
 
+  /** What failed alone before these is to blame. */
   #passed(): void {
-    this.#recovered();
-    this.#limit = Math.min(MAX_BATCH_EVENTS, this.#limit * 2);
-    this.#asideIsDue = true;
-    for (const { seq, reason } of this.#alone.splice(0)) {
-      const attempts = this.#outbox.waiting.failedAlone(seq);
-      if (attempts < GIVE_UP_ATTEMPTS) continue;
-      this.#bury(seq, `failed ${attempts} times alone, while others passed: ${reason}`);
-    }
+    const { seqs, givenUp } = this.#alone.passed();
+    for (const { seq, reason } of givenUp) this.#bury(seq, reason);
+    this.limited.answered(seqs, false);
   }
 
   #failed(
@@ -172,7 +177,8 @@ export class Delivery {
     { meaning, reason, retryAfterMs }: Failed,
     isAside = false,
   ): number {
-    this.#noteFailure(reason);
+    // one that is set aside says nothing of the others, where there are any
+    if (!isAside || this.#peek(1).length === 0) this.#outage.note(reason);
     const [only] = rows.length === 1 ? rows : [];
     if (only && meaning === "too large") {
       this.#bury(only.seq, `alone too large for enrich: ${reason}`);
@@ -180,36 +186,32 @@ export class Delivery {
     }
     if (meaning !== "misconfigured") {
       if (!only) this.#limit = Math.max(1, Math.floor(rows.length / 2));
-      else this.#alone.push({ seq: only.seq, reason, isAside });
+      else this.#alone.failed(only.seq, reason, isAside);
     }
-    return this.#pauseMs(retryAfterMs);
+    return this.#outage.pauseMs(retryAfterMs);
   }
 
   /** Another attempt of an event that is set aside. */
   async #tryAside(row: OutboxRow, signal: AbortSignal): Promise<number> {
-    this.#asideIsDue = false;
-    this.#lastAside = row.seq;
     const outcome = await this.#send([row.line], this.#times.patientDeadlineMs, signal);
     if (signal.aborted) return 0;
     const failure = outcome.kind === "failed" ? outcome : this.#settle([row], outcome.answer);
     if (failure) return this.#failed([row], failure, true);
-    this.#asideIsDue = true;
-    this.#recovered();
+    this.#alone.due();
+    this.#outage.over();
     return 0;
   }
 
-  /** Lets go of what was answered. Returns what is wrong where nothing has left the outbox. */
+  /** Lets go of what was answered, and sets aside. Returns what is wrong where neither was to be done. */
   #settle(rows: readonly OutboxRow[], answer: BatchAnswer): Failed | undefined {
-    if (answer.pending.length === rows.length) return TOO_SLOW;
-    const problems = answer.problems.flatMap(({ index, reason }) => {
-      const row = rows[index];
-      return row ? [{ seq: row.seq, reason }] : [];
-    });
-    const kept = new Set([...answer.pending, ...answer.problems.map(({ index }) => index)]);
-    const done = rows.filter((_, index) => !kept.has(index)).map(({ seq }) => seq);
-    return this.#letGo({ done, delivered: answer.stored, leftOut: answer.skipped, problems })
-      ? undefined
-      : NO_ROOM;
+    const { settlement, limited, suspects } = answeredRows(rows, answer);
+    if (answer.pending.length === rows.length && limited.length === 0) {
+      return rows.length === 1 ? PENDING_ALONE : TOO_SLOW;
+    }
+    const letGo = this.#letGo(settlement);
+    this.#outbox.waiting.suspect(suspects);
+    this.limited.answered(suspects, false);
+    return this.limited.hold(limited) || letGo ? undefined : NO_ROOM;
   }
 
   #bury(seq: number, reason: string): void {
@@ -222,29 +224,9 @@ export class Delivery {
     for (const { seq, reason } of buried ?? []) {
       log.warn("Event {seq} went to the dead letters: {reason}", { seq, reason });
     }
-    return buried !== undefined && settlement.done.length + buried.length > 0;
-  }
-
-  #noteFailure(reason: string): void {
-    if (this.#problem?.reason !== reason) {
-      log.warn("Cannot deliver, events wait in the outbox: enrich {reason}", { reason });
-    }
-    this.#problem = { reason, sinceMs: this.#problem?.sinceMs ?? performance.now() };
-  }
-
-  #recovered(): void {
-    if (this.#problem) {
-      const seconds = Math.round((performance.now() - this.#problem.sinceMs) / 1000);
-      log.info("Delivering again after {seconds} s", { seconds });
-    }
-    this.#problem = undefined;
-    this.#failures = 0;
-  }
-
-  #pauseMs(retryAfterMs: number | undefined): number {
-    const { backoffBaseMs: baseMs, backoffMaxMs: maxMs } = this.#times;
-    // 1 → 30 s apart: jitter alone could make a pause of nothing
-    const pauseMs = Math.max(baseMs / 2, backoffMs(this.#failures++, { baseMs, maxMs }));
-    return Math.max(pauseMs, retryAfterMs ?? 0);
+    if (!buried) return false;
+    const gone = [...settlement.done, ...buried.map(({ seq }) => seq)];
+    this.limited.answered(gone, true);
+    return gone.length > 0;
   }
 }

@@ -5,6 +5,9 @@ export interface DeliveryTimes {
   readonly patientDeadlineMs: number;
   readonly backoffBaseMs: number;
   readonly backoffMaxMs: number;
+  /** What a limit of the store holds is tried again so far apart, at first and at most. */
+  readonly limitedMinMs: number;
+  readonly limitedMaxMs: number;
 }
 
 export const DELIVERY_TIMES: DeliveryTimes = {
@@ -13,4 +16,6 @@ export const DELIVERY_TIMES: DeliveryTimes = {
   patientDeadlineMs: 30_000,
   backoffBaseMs: 1_000,
   backoffMaxMs: 30_000,
+  limitedMinMs: 60_000,
+  limitedMaxMs: 3_600_000,
 };

@@ -85,10 +85,15 @@ function outcomeOf(response: Response, text: string, sent: number): PostOutcome 
 }
 
 /** Whether every line sent has an answer: what is not accounted for must not be let go of. */
-function accountsFor({ stored, skipped, problems, pending }: BatchAnswer, sent: number): boolean {
+function accountsFor(
+  { stored, skipped, problems, pending, limited }: BatchAnswer,
+  sent: number,
+): boolean {
   const named = [...problems.map(({ index }) => index), ...pending];
   const skippedCount = Object.values(skipped).reduce((sum, count) => sum + count, 0);
+  const waits = new Set(pending);
   return new Set(named).size === named.length && named.every((index) => index < sent) &&
+    limited.every(({ index }) => waits.has(index)) &&
     stored + skippedCount + named.length === sent;
 }
 

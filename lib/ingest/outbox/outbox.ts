@@ -163,14 +163,16 @@ export class Outbox implements Disposable {
 
   /**
    * Resolves when there is room for what need not hurry, or when the signal is aborted: the file
-   * is not full, and fewer than `mostWaiting` events wait, so that live ones are never far behind.
+   * is not full, and fewer than `mostWaiting` events wait for their turn, so that live ones
+   * are never far behind.
    */
   async room(signal: AbortSignal, mostWaiting = MANY_WAITING): Promise<void> {
     while (!signal.aborted) {
       // a disk may have space again although no event moves
       if (this.size.stillFull()) await sleep(RETRY_MS, signal);
-      else if (this.counters().waiting >= mostWaiting) await this.changed(signal);
-      else return;
+      else if (this.counters().waiting - this.waiting.setAside >= mostWaiting) {
+        await this.changed(signal);
+      } else return;
     }
   }
 
@@ -196,6 +198,13 @@ export class Outbox implements Disposable {
   /** Lets go of what enrich has answered for: see Settling. */
   settle(settlement: Settlement): Settlement["problems"] | undefined {
     return this.#settling.settle(settlement);
+  }
+
+  /** Has events delivered again that a limit of the store holds: see WaitingEvents. */
+  release(after: number, maxEvents: number): ReturnType<WaitingEvents["release"]> {
+    let released: ReturnType<WaitingEvents["release"]>;
+    this.#transact({}, () => released = this.waiting.release(after, maxEvents));
+    return released;
   }
 
   /** The last committed set of the equation's counters. */

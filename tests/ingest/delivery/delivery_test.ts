@@ -1,60 +1,11 @@
 import assert from "node:assert/strict";
 import { Delivery } from "../../../lib/ingest/delivery/delivery.ts";
-import type { DeliveryTimes } from "../../../lib/ingest/delivery/delivery_times.ts";
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { postEventsTo } from "../../../lib/ingest/delivery/post_events.ts";
 import { allStored, type Answering, FakeEnrich } from "../../stand_ins/fake_enrich.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { until } from "../../until.ts";
-
-const TIMES: DeliveryTimes = {
-  quickDeadlineMs: 2_000,
-  quickPausesMs: [1, 1],
-  patientDeadlineMs: 20_000,
-  backoffBaseMs: 2,
-  backoffMaxMs: 4,
-};
-
-interface Setup {
-  readonly outbox: Outbox;
-  readonly delivery: Delivery;
-  readonly enrich: FakeEnrich;
-}
-
-/** Runs a delivery of `n` lines against an enrich that answers so, for as long as the test does. */
-async function delivering(
-  n: number,
-  answering: Answering,
-  test: (setup: Setup) => Promise<void>,
-  { times = TIMES, token }: { times?: DeliveryTimes; token?: string } = {},
-): Promise<void> {
-  using folder = new TemporaryFolder();
-  await using enrich = new FakeEnrich(answering);
-  using outbox = new Outbox({
-    path: folder.file("outbox.sqlite"),
-    maxBytes: 50_000_000,
-    onFailure: assert.ifError,
-  });
-  outbox.append(Array.from({ length: n }, (_, i) => `{"event":${i}}`));
-  const post = postEventsTo(enrich.url, token === undefined ? undefined : () => token);
-  const delivery = new Delivery({ outbox, post, times });
-  const stop = new AbortController();
-  const running = delivery.run(stop.signal);
-  try {
-    await test({ outbox, delivery, enrich });
-  } finally {
-    stop.abort();
-    await running;
-  }
-  const { received, delivered, leftOut, deadLetters, waiting } = outbox.counters();
-  const leftOutCount = [...leftOut.values()].reduce((a, b) => a + b, 0);
-  assert.equal(received, delivered + leftOutCount + deadLetters + waiting);
-}
-
-const empty = ({ outbox }: Setup) =>
-  until(() => outbox.counters().waiting === 0, "all is delivered");
-const no = (status: number, detail = "no", headers = {}) =>
-  Response.json({ detail }, { status, headers });
+import { delivering, empty, no, TIMES } from "./delivering.ts";
 
 Deno.test("Delivery sends everything once, in order, at most 1,000 at a time, with the token", async () => {
   await delivering(2_500, (lines) => allStored(lines), async (setup) => {

@@ -344,6 +344,24 @@ Deno.test("Outbox has room while it is not full and few events wait, and nobody 
   await never;
 });
 
+Deno.test("Outbox has room though a limit of the store holds many events", async () => {
+  using folder = new TemporaryFolder();
+  using outbox = open(folder.file("outbox.sqlite"));
+  outbox.append(Array.from({ length: 5_000 }, (_, i) => `${i}`));
+  assert.ok(outbox.waiting.limit(Array.from({ length: 3_100 }, (_, i) => i + 1)));
+  const stop = new AbortController();
+  let hasRoom = false;
+  outbox.room(stop.signal).then(() => hasRoom = true);
+  await until(() => hasRoom, "there is room", { limitMs: 10_000 });
+  hasRoom = false;
+  outbox.append(Array.from({ length: 100 }, (_, i) => `${i}`));
+  const waits = outbox.room(stop.signal).then(() => hasRoom = true);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(hasRoom, false, "2,000 others wait");
+  stop.abort();
+  await waits;
+});
+
 Deno.test("Outbox takes what can wait once there is room for all of it, and lets others work meanwhile", async () => {
   using folder = new TemporaryFolder();
   using outbox = open(folder.file("outbox.sqlite"), 8_000_000);
@@ -435,5 +453,14 @@ Deno.test("Outbox tells when the event that waits longest was fired, of those th
   outbox.append(ways.map((via) => envelopeLine(old, { registry, source: "house", via })));
   assert.equal(outbox.waiting.oldestTimeFired(), undefined, "it was old before it waited");
   outbox.append(['{"event":{"time_fired":"2026-06-25T21:20:05.162552+00:00"}}', "later"]);
-  assert.equal(outbox.waiting.oldestTimeFired(), "2026-06-25T21:20:05.162552+00:00");
+  const [heard] = outbox.waiting.peek({ ...ALL, skip: ways.length });
+  const { time_fired: oldest } = JSON.parse(heard?.line ?? "").event;
+  assert.equal(outbox.waiting.oldestTimeFired(), oldest);
+  outbox.append(['{"event":{"time_fired":"2027"}}']);
+  outbox.waiting.failedAlone(heard?.seq ?? 0);
+  outbox.waiting.peek(ALL);
+  assert.equal(outbox.waiting.oldestTimeFired(), oldest, "it is tried alone");
+  outbox.waiting.limit([...ways.keys(), ways.length, ways.length + 1, ways.length + 2]);
+  assert.equal(outbox.waiting.peek(ALL).length, 1);
+  assert.equal(outbox.waiting.oldestTimeFired(), "2027", "a limit holds the older ones");
 });

@@ -26,6 +26,8 @@ const TIMES = {
   patientDeadlineMs: 20_000,
   backoffBaseMs: 2,
   backoffMaxMs: 4,
+  limitedMinMs: 20,
+  limitedMaxMs: 80,
 };
 
 export const HOUSE: StatisticsMetadata = {

@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import fc from "fast-check";
+import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
+import { TemporaryFolder } from "../../temporary.ts";
+
+const ALL = { maxEvents: 1_000_000, maxBytes: 1e12 };
+const { signal } = new AbortController();
+
+function open(path: string, maxBytes = 500_000_000): Outbox {
+  return new Outbox({ path, maxBytes, commitIntervalMs: 1e6, onFailure: assert.ifError });
+}
+
+function letGo(outbox: Outbox, seqs: readonly number[]): void {
+  outbox.settle({ done: seqs, delivered: seqs.length, leftOut: {}, problems: [] });
+}
+
+const seqsOf = (rows: readonly { seq: number }[]) => rows.map(({ seq }) => seq);
+
+Deno.test("Batches go without what a limit holds, until it is released, ahead of the others", () => {
+  using folder = new TemporaryFolder();
+  using outbox = open(folder.file("outbox.sqlite"));
+  const { waiting } = outbox;
+  outbox.append(["a", "b", "c", "d", "e", "f"]);
+  assert.ok(waiting.limit([1, 2, 4, 5]));
+  assert.equal(waiting.limited, 4);
+  assert.deepEqual(seqsOf(waiting.peek(ALL)), [3, 6]);
+  assert.deepEqual(outbox.release(0, 2), { seqs: [1, 2], last: 2 });
+  assert.equal(waiting.limited, 2);
+  assert.deepEqual(seqsOf(waiting.peek(ALL)), [1, 2]);
+  assert.deepEqual(seqsOf(waiting.peek({ ...ALL, skip: 1 })), [2]);
+  assert.deepEqual(seqsOf(waiting.peek({ ...ALL, skip: 2 })).length, 0, "three others are fewer");
+  letGo(outbox, [1]);
+  assert.deepEqual(outbox.release(2, 9), { seqs: [4, 5], last: 5 });
+  assert.deepEqual(seqsOf(waiting.peek(ALL)), [4, 5]);
+  letGo(outbox, [4, 5]);
+  assert.deepEqual(seqsOf(waiting.peek(ALL)), [2, 3, 6], "what was left of those before is there");
+  assert.equal(outbox.release(5, 9), undefined);
+});
+
+Deno.test("Every event is delivered once, whatever is set aside, released, or killed", async () => {
+  const few: fc.Arbitrary<readonly number[]> = fc.oneof(
+    fc.array(fc.nat(9), { maxLength: 8 }),
+    fc.constant([...Array(10).keys()]),
+  );
+  const action = fc.oneof(
+    fc.record({ kind: fc.constant("append" as const), some: few }),
+    fc.record({ kind: fc.constant("settle" as const), some: few }),
+    fc.record({ kind: fc.constant("limit" as const), some: few }),
+    fc.record({ kind: fc.constant("suspect" as const), some: few }),
+    fc.record({ kind: fc.constant("fail" as const), some: few }),
+    fc.record({ kind: fc.constant("release" as const), some: few }),
+    fc.record({ kind: fc.constant("restart" as const), some: few }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(action, { maxLength: 40 }), async (actions) => {
+      using folder = new TemporaryFolder();
+      const path = folder.file("outbox.sqlite");
+      let outbox = open(path);
+      let n = 0;
+      const delivered: string[] = [];
+      /** Some of the next batch: only what is in one is answered. */
+      const chosen = (some: readonly number[]) => {
+        const rows = outbox.waiting.peek({ ...ALL, maxEvents: 10 });
+        return rows.filter((_, i) => some.includes(i));
+      };
+      const settle = (rows: readonly { seq: number; line: string }[]) => {
+        letGo(outbox, seqsOf(rows));
+        delivered.push(...rows.map(({ line }) => line));
+      };
+      for (const { kind, some } of actions) {
+        if (kind === "append") outbox.append(some.map(() => `${n++}`));
+        else if (kind === "settle") settle(chosen(some));
+        else if (kind === "limit") outbox.waiting.limit(seqsOf(chosen(some)));
+        else if (kind === "suspect") outbox.waiting.suspect(seqsOf(chosen(some)));
+        else if (kind === "fail") {
+          chosen(some).forEach(({ seq }) => outbox.waiting.failedAlone(seq));
+        } else if (kind === "release") outbox.release(some[0] ?? 0, 3);
+        else {
+          outbox[Symbol.dispose]();
+          outbox = open(path);
+          await outbox.waiting.findFirst(signal);
+        }
+        assert.equal(outbox.counters().waiting, n - delivered.length);
+      }
+      do {
+        for (
+          let rows = outbox.waiting.peek(ALL);
+          rows.length > 0;
+          rows = outbox.waiting.peek(ALL)
+        ) {
+          settle(rows);
+        }
+        for (let row = outbox.waiting.aside(); row; row = outbox.waiting.aside()) settle([row]);
+      } while (outbox.release(0, 4));
+      assert.deepEqual(
+        delivered.map(Number).sort((a, b) => a - b),
+        Array.from({ length: n }, (_, i) => i),
+      );
+      assert.equal(outbox.counters().waiting, 0);
+      outbox[Symbol.dispose]();
+    }),
+    { numRuns: 60 },
+  );
+});
+
+Deno.test("No batch looks through hundreds of thousands of events that a limit holds", async () => {
+  using folder = new TemporaryFolder();
+  const path = folder.file("outbox.sqlite");
+  const held = 200_000;
+  {
+    using outbox = open(path);
+    const registry = `{"event":{"x":"${"x".repeat(200)}"},"via":"registry"}`;
+    for (let i = 0; i < held; i += 10_000) outbox.append(Array(10_000).fill(registry));
+  }
+  const scanMs = scan(path);
+  using outbox = open(path);
+  const { waiting } = outbox;
+  let turns = 0;
+  const counting = setInterval(() => turns++, 0);
+  assert.ok(waiting.limit(Array.from({ length: held }, (_, i) => i + 1)));
+  await waiting.findFirst(signal);
+  clearInterval(counting);
+  assert.ok(turns > 0, "capture has had its turn meanwhile");
+  const startedMs = performance.now();
+  for (let n = 0; n < 50; n++) {
+    outbox.append([`{"event":{"time_fired":"${n}"}}`]);
+    assert.equal(waiting.oldestTimeFired(), `${n}`);
+    const rows = waiting.peek({ maxEvents: 1_000, maxBytes: 4_000_000 });
+    assert.equal(rows.length, 1);
+    letGo(outbox, seqsOf(rows));
+    const released = outbox.release(n * 1_000, 1_000);
+    assert.equal(waiting.peek({ maxEvents: 1_000, maxBytes: 4_000_000 }).length, 1_000);
+    assert.ok(released && waiting.limit(released.seqs));
+    assert.equal(waiting.peek({ maxEvents: 1_000, maxBytes: 4_000_000 }).length, 0);
+  }
+  const eachMs = (performance.now() - startedMs) / 50;
+  assert.ok(eachMs < scanMs / 2, `${eachMs} ms each, a look at all of them ${scanMs} ms`);
+});
+
+/** How long it takes to look at each event of the file, in milliseconds. */
+function scan(path: string): number {
+  using db = new DatabaseSync(path);
+  const startedMs = performance.now();
+  db.prepare("SELECT count(*) FROM outbox WHERE substr(line, -1) = 'x'").get();
+  return performance.now() - startedMs;
+}
+
+Deno.test("What comes after a start at which all is set aside is in the next batch", async () => {
+  using folder = new TemporaryFolder();
+  const path = folder.file("outbox.sqlite");
+  {
+    using outbox = open(path);
+    outbox.append(["a", "b"]);
+    outbox.waiting.limit([1, 2]);
+  }
+  using outbox = open(path);
+  await outbox.waiting.findFirst(signal);
+  outbox.append(["c"]);
+  assert.deepEqual(seqsOf(outbox.waiting.peek(ALL)), [3]);
+});
