@@ -7,6 +7,7 @@ import { checkIngest } from "./lib/ingest/check/check_ingest.ts";
 import { deadLetters } from "./lib/ingest/dead_letters/dead_letters_command.ts";
 import { addDeadLetterRoutes } from "./lib/ingest/dead_letters/dead_letters_routes.ts";
 import { Delivery } from "./lib/ingest/delivery/delivery.ts";
+import { addLimitedRoutes } from "./lib/ingest/delivery/limited_routes.ts";
 import { importStatistics } from "./lib/ingest/statistics/import_command.ts";
 import { ingestAdvice, ingestHealth, ingestNotes } from "./lib/ingest/ingest_health.ts";
 import { ingestPage, ingestStatus } from "./lib/ingest/ingest_report.ts";
@@ -102,6 +103,7 @@ async function captureAndDeliver(
   addDeadLetterRoutes(app, outbox.deadLetters, stopping);
   const recovery = new Recovery({ outbox, dataDir: settings.dataDir, undelivered }, stopping);
   recovery.addTo(app);
+  addLimitedRoutes(app, delivery.limited);
   const server = listen(app, { ...settings, setting: "INGEST_HOST and INGEST_PORT" });
   onListening(server.url);
   log.info("Listening on {url}, delivering to {enrich}", {

@@ -41,10 +41,21 @@ export function ingestHealth({ outbox, capture, delivery, settings }: IngestPart
       action: `see ${settings.enrichmentServiceUrl}/health, nothing is lost meanwhile`,
     });
   }
+  const { limited } = delivery;
+  if (limited.count > 0) {
+    const events = limited.count === 1 ? "1 event waits" : `${limited.count} events wait`;
+    reasons.push({
+      reason: `${events} because of a limit of the store` +
+        (limited.reason === undefined ? "" : `: ${limited.reason}`),
+      action:
+        `raise the limit, or store less (see ${settings.enrichmentServiceUrl}/health); then ` +
+        "press “Try now” on ingest's page, or wait: they are tried again at least once an hour",
+    });
+  }
   if (outbox.size.full) {
-    const uncounted = outbox.uncounted === 0
+    const uncounted = outbox.owed.refused === 0
       ? ""
-      : `; ${outbox.uncounted} of them are counted once that can be written`;
+      : `; ${outbox.owed.refused} of them are counted once that can be written`;
     reasons.push({
       reason: `Events are refused: ${outbox.size.reason}${uncounted}`,
       action: outbox.size.diskIsFull
@@ -115,7 +126,7 @@ export function ingestAdvice({ outbox, settings }: IngestParts): HealthReason[] 
 
 /** What the page says first. */
 export function ingestVerdict(parts: IngestParts): Verdict {
-  const { outbox, capture } = parts;
+  const { outbox, capture, delivery } = parts;
   const reasons = ingestHealth(parts);
   const advice = ingestAdvice(parts);
   if (reasons.length > 0) {
@@ -123,7 +134,9 @@ export function ingestVerdict(parts: IngestParts): Verdict {
       ? "Not well: events are not captured"
       : outbox.size.full
       ? "Not well: events are refused"
-      : "Not well: events are captured, but wait in the outbox";
+      : delivery.problem
+      ? "Not well: events are captured, but wait in the outbox"
+      : "Not well: a limit of the store holds events, the others are stored";
     return { level: "bad", headline, reasons: [...reasons, ...advice] };
   }
   if (advice.length > 0) {

@@ -47,13 +47,18 @@ export function ingestMetrics(
     () => counters.waiting,
   );
   metrics.gauge(
+    "events_limited",
+    "Of those that wait, the events that a limit of the store holds.",
+    () => delivery.limited.count,
+  );
+  metrics.gauge(
     "dead_letters_oldest_age_seconds",
     "Since the dead letter that arrived first was refused; 0 while there is none.",
     () => outbox.deadLetters.oldestAgeS,
   );
   metrics.gauge(
     "oldest_event_age_seconds",
-    "Age of the oldest event that was heard and still waits, by this machine's clock; 0 where none does.",
+    "Age of the oldest event that was heard and waits for its turn, by this machine's clock; 0 where none does.",
     () => {
       const firedUs = parseTimeUs(outbox.waiting.oldestTimeFired() ?? "");
       return firedUs === undefined ? 0 : Math.max(0, Date.now() / 1_000 - firedUs / 1e6);

@@ -69,7 +69,7 @@ function flowStatus({ outbox, capture, delivery, statistics, settings }: IngestP
     outbox: {
       full: outbox.size.full,
       full_reason: outbox.size.full ? outbox.size.reason : undefined,
-      refused_uncounted: outbox.uncounted,
+      refused_uncounted: outbox.owed.refused,
       fullness: Number(outbox.size.fullness.toFixed(4)),
       dead_letters_fullness: Number(outbox.size.deadLettersFullness.toFixed(4)),
       oldest_event: outbox.waiting.oldestTimeFired(),
@@ -91,6 +91,11 @@ function flowStatus({ outbox, capture, delivery, statistics, settings }: IngestP
       problem_for_ms: rounded(delivery.problem?.forMs),
       last_answer_took_ms: rounded(delivery.lastAnswerMs),
       next_batch_events: delivery.batchLimit,
+      limited: {
+        events: delivery.limited.count,
+        reason: delivery.limited.reason,
+        next_try_in_ms: rounded(delivery.limited.nextTryMs),
+      },
     },
   };
 }

@@ -54,7 +54,7 @@ function showOutbox({ outbox, events }, nowMs) {
       : waits
       ? `the oldest for ${durationText(nowMs - Date.parse(oldest))}`
       : events.queued > 0
-      ? "filled in or imported"
+      ? "set aside, filled in or imported"
       : "nothing is held back",
     `${(fullness * 100).toFixed(1)} % of the allowed size in use`,
   );
@@ -74,6 +74,21 @@ function showDelivery({ delivery }) {
     delivery.enrich,
   );
 }
+
+function showLimited({ delivery: { limited: { events, reason, next_try_in_ms: nextMs } } }) {
+  show("limited", events > 0);
+  say(byId("limit"), reason ?? "Which limit it is will be known after the next try.");
+  say(
+    byId("limited-said"),
+    `${countText(events, "event")} set aside, while others are stored; ` +
+      (nextMs === undefined ? "being tried now." : `tried again in ${durationText(nextMs)}.`),
+  );
+}
+
+byId("try-limited").onclick = async () => {
+  const { ok, status } = await post("limited/try", {});
+  if (!ok) say(byId("limited-said"), `Not done: ingest answered ${status}.`);
+};
 
 function showEquation({ events }) {
   const { received, delivered, skipped, dropped, dead_lettered: dead, queued } = events;
@@ -163,14 +178,18 @@ async function listLetters() {
   );
 }
 
-async function move(action, choice) {
-  const buttons = document.querySelectorAll("#reasons button");
-  for (const one of buttons) one.disabled = true;
-  const response = await fetch(`dead-letters/${action}`, {
+function post(path, choice) {
+  return fetch(path, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(choice),
   });
+}
+
+async function move(action, choice) {
+  const buttons = document.querySelectorAll("#reasons button");
+  for (const one of buttons) one.disabled = true;
+  const response = await post(`dead-letters/${action}`, choice);
   const { moved, detail } = await response.json();
   await listLetters();
   const done = action === "replay" ? "are delivered again" : "are discarded, and count as dropped";
@@ -203,6 +222,7 @@ watch((now) => {
   showHass(status);
   showOutbox(status, now.now_ms);
   showDelivery(status);
+  showLimited(status);
   showEquation(status);
   showFilling(status);
   showGaps(status);

@@ -58,3 +58,20 @@ export function jsonIn(body: string): unknown {
     throw new HTTPException(400, { message: `The body is no JSON: ${describeError(error)}` });
   }
 }
+
+/**
+ * What a body of the type application/json says: a form of a web page cannot send that type without
+ * the browser asking first. Throws HTTPException as `readBody` and `jsonIn`, and 415 for another type.
+ */
+export async function readJson(
+  request: Request,
+  limits: { maxBytes: number; deadlineMs: number },
+): Promise<unknown> {
+  const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+  if (type !== "application/json") {
+    throw new HTTPException(415, {
+      message: `Content-Type must be application/json, not ${type ?? "absent"}`,
+    });
+  }
+  return jsonIn(await readBody(request, limits));
+}

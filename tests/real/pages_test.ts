@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { allButLimited } from "../ingest/delivery/delivering.ts";
+import { FakeEnrich } from "../stand_ins/fake_enrich.ts";
 import { FakeInfluxDb } from "../stand_ins/fake_influxdb.ts";
 import { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
 import { HOUSE } from "../simulator/sample_house.ts";
@@ -169,6 +171,44 @@ Deno.test("The page shows a gap that is being filled, and how far it is", async 
   await using page = await chromium.open(`${ingest.url}/`);
   await page.shows("#filling", /12,\d\d\d states filled in so far/);
   assertClean(page);
+});
+
+Deno.test("The page shows what a limit of the store holds, and has it tried again", async () => {
+  using folder = new TemporaryFolder();
+  let isRaised = false;
+  await using fake = new FakeEnrich((lines) =>
+    allButLimited(
+      lines,
+      (line) => !isRaised && line.includes('"sensor.odd"'),
+      'InfluxDB answered 400: max-values-per-tag limit exceeded: measurement="<b>sensor</b>"',
+    )
+  );
+  await using hass = new SimulatedHomeAssistant({ house: HOUSE }).start();
+  await using ingest = await startIngest({
+    HASS_URL: hass.url,
+    HASS_TOKEN: hass.token,
+    DATA_DIR: folder.path,
+    ENRICHMENT_SERVICE_URL: fake.url,
+    BACKFILL_DAYS: "0",
+  });
+  await using chromium = await Chromium.start();
+  await using open = await chromium.open(`${ingest.url}/`);
+  await open.shows("#verdict.well h2", /All is well/);
+  assert.equal(await open.page.locator("#limited").isVisible(), false);
+  hass.setState("sensor.odd", "1");
+  await inEachView(chromium, `${ingest.url}/`, "ingest-limited", async (page) => {
+    await page.shows("#verdict.bad h2", /a limit of the store holds events, the others are stored/);
+    await page.shows("#verdict li", /because of a limit of the store.*press “Try now”/);
+    await page.shows("#limited-said", /^\d events? set aside.*tried again in \d+ s\.$/);
+    await page.shows("#limit", /limit exceeded: measurement="<b>sensor<\/b>"$/);
+    await page.shows("#delivery.well .big", "Answers");
+  });
+  isRaised = true;
+  await open.page.getByRole("button", { name: "Try now" }).click();
+  await open.shows("#verdict.well h2", /All is well/);
+  await open.shows("#outbox .big", "0 waiting");
+  await open.page.locator("#limited").waitFor({ state: "hidden" });
+  assertClean(open);
 });
 
 Deno.test("The page shows dead letters; they are delivered again and discarded there, under a prefix too", async () => {

@@ -2,7 +2,7 @@
 import type { Context, Hono } from "hono";
 import { describeIssues } from "../../contract.ts";
 import { getLogger } from "../../log.ts";
-import { jsonIn, readBody } from "../../serve/body.ts";
+import { readJson } from "../../serve/body.ts";
 import { failure } from "../../serve/server.ts";
 import type { DeadLetters, Moved } from "../outbox/dead_letters.ts";
 import {
@@ -40,13 +40,8 @@ async function move(
   action: Action,
   stopping: AbortSignal,
 ): Promise<Response> {
-  const type = c.req.header("content-type")?.split(";")[0]?.trim().toLowerCase();
-  // a form of a web page cannot send this type without the browser asking first
-  if (type !== "application/json") {
-    return failure(415, `Content-Type must be application/json, not ${type ?? "absent"}`);
-  }
-  const body = await readBody(c.req.raw, { maxBytes: 100_000, deadlineMs: 10_000 });
-  const request = deadLetterMoveSchema.safeParse(jsonIn(body));
+  const body = await readJson(c.req.raw, { maxBytes: 100_000, deadlineMs: 10_000 });
+  const request = deadLetterMoveSchema.safeParse(body);
   if (!request.success) return failure(422, describeIssues(request.error));
   const { all: _, ...selection } = request.data;
   const { moved, stopped } = await letters[action](selection, stopping);

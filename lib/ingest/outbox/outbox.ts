@@ -43,11 +43,11 @@ export class Outbox implements Disposable {
   readonly #options: OutboxOptions;
   readonly #ledger: Ledger;
   readonly #settling: Settling;
-  readonly #owed: Owed;
   readonly waiting: WaitingEvents;
   readonly size: OutboxSize;
   readonly missing: MissingStates;
   readonly deadLetters: DeadLetters;
+  readonly owed: Owed;
   #buffer: Spooled[] = [];
   #bufferChars = 0;
   #commitTimer: ReturnType<typeof setTimeout> | undefined;
@@ -70,12 +70,9 @@ export class Outbox implements Disposable {
     this.missing = new MissingStates(this.#db);
     this.deadLetters = new DeadLetters(this.#db, this.#transact.bind(this));
     this.waiting = new WaitingEvents(this.#db);
-    this.size = new OutboxSize(this.#db, {
-      ...options,
-      deadLetterBytes: () => this.deadLetters.bytes,
-    });
+    this.size = new OutboxSize(this.#db, options, () => this.deadLetters.bytes);
     this.#settling = new Settling(this, this.#transact.bind(this));
-    this.#owed = new Owed(this, this.#transact.bind(this));
+    this.owed = new Owed(this, this.#transact.bind(this));
     opening.move();
   }
 
@@ -108,10 +105,8 @@ export class Outbox implements Disposable {
       for (const { stamp } of events) if (stamp) this.missing.heard(stamp);
     });
     if (committed) return;
-    const { size } = this;
-    if (events.length === 1 || size.stuck || size.stillFull()) {
-      return this.#owed.refuse(events.length);
-    }
+    const { size, owed } = this;
+    if (events.length === 1 || size.stuck || size.stillFull()) return owed.refuse(events.length);
     const middle = Math.ceil(events.length / 2);
     this.#commit(events.slice(0, middle));
     this.#commit(events.slice(middle));
@@ -127,7 +122,7 @@ export class Outbox implements Disposable {
     if (n > 0 && !this.#settling.makeRoomFor(lines)) return false;
     try {
       this.#transact(() => {
-        if (n > 0) this.#owed.beforeEvents();
+        if (n > 0) this.owed.beforeEvents();
         for (const line of lines) this.waiting.add(line);
         const { received = 0, ...others } = also() ?? {};
         return { ...others, received: received + n, queued: n };
@@ -139,7 +134,7 @@ export class Outbox implements Disposable {
       return false;
     }
     if (n > 0) {
-      this.#owed.tookEvents();
+      this.owed.tookEvents();
       this.size.wrote({ events: true });
     }
     return true;
@@ -148,7 +143,7 @@ export class Outbox implements Disposable {
   /** Capture has stopped hearing: states may be missing from now on. Noted as soon as it can be written. */
   openGap(): void {
     this.flush();
-    this.#owed.openGap();
+    this.owed.openGap();
   }
 
   /** Resolves at the next commit that moves events, or when the signal is aborted. */
@@ -203,7 +198,7 @@ export class Outbox implements Disposable {
   /** Has events delivered again that a limit of the store holds: see WaitingEvents. */
   release(after: number, maxEvents: number): ReturnType<WaitingEvents["release"]> {
     let released: ReturnType<WaitingEvents["release"]>;
-    this.#transact({}, () => released = this.waiting.release(after, maxEvents));
+    this.#transact(() => (released = this.waiting.release(after, maxEvents), {}));
     return released;
   }
 
@@ -217,16 +212,10 @@ export class Outbox implements Disposable {
     return row === undefined ? undefined : String(row.value);
   }
 
-  /** Events that were refused and are not among the counters yet: not even that can be written now. */
-  get uncounted(): number {
-    return this.#owed.refused;
-  }
-
   /** Commits what was added and closes the file. */
   [Symbol.dispose](): void {
     this.flush();
-    this.#owed.write();
-    this.#owed.close();
+    this.owed.close();
     this.#db.close();
   }
 
@@ -241,7 +230,7 @@ export class Outbox implements Disposable {
     let counted = () => {};
     try {
       this.#ledger.transact(() => {
-        const owed = this.#owed.with(work());
+        const owed = this.owed.with(work());
         counted = owed.counted;
         return owed.changes;
       });

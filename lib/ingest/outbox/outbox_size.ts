@@ -48,11 +48,8 @@ export class OutboxSize {
   /** `maxBytes`: the most that the file at `path` may take. `deadLetterBytes`: what they take of it now. */
   constructor(
     db: DatabaseSync,
-    { path, maxBytes, deadLetterBytes }: {
-      readonly path: string;
-      readonly maxBytes: number;
-      readonly deadLetterBytes: () => number;
-    },
+    { path, maxBytes }: { readonly path: string; readonly maxBytes: number },
+    deadLetterBytes: () => number,
   ) {
     this.#db = db;
     this.#statements = new Statements(db);

@@ -80,8 +80,9 @@ export class Owed {
     };
   }
 
-  /** Nothing is tried again any more. */
+  /** Writes what is owed, if that is possible; nothing is tried again any more. */
   close(): void {
+    this.write();
     clearTimeout(this.#timer);
   }
 

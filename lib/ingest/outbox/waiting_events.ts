@@ -2,7 +2,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { z } from "zod";
-import { isFull, Statements } from "../../sqlite.ts";
+import { isFull, Statements, transaction } from "../../sqlite.ts";
 
 /**
  * Events that are set aside: batches go without them. `attempt` has those that are tried alone in
@@ -42,6 +42,7 @@ interface SeqRange {
 }
 
 export class WaitingEvents {
+  readonly #db: DatabaseSync;
   readonly #statements: Statements;
   /**
    * Every event before this one is set aside or released: hundreds of thousands may be, which no
@@ -53,6 +54,7 @@ export class WaitingEvents {
 
   constructor(db: DatabaseSync) {
     db.exec(SCHEMA);
+    this.#db = db;
     this.#statements = new Statements(db);
   }
 
@@ -166,13 +168,18 @@ export class WaitingEvents {
   limit(seqs: readonly number[]): boolean {
     const list = JSON.stringify(seqs);
     const chosen = "seq IN (SELECT value FROM json_each(?))";
-    const noted = this.#note(
-      `INSERT OR IGNORE INTO limited (seq) SELECT seq FROM outbox WHERE ${chosen}`,
-      list,
-    );
-    if (!noted) return false;
-    this.#statements.get(`DELETE FROM attempt WHERE ${chosen}`).run(list);
-    return true;
+    try {
+      transaction(this.#db, () => {
+        this.#statements.get(
+          `INSERT OR IGNORE INTO limited (seq) SELECT seq FROM outbox WHERE ${chosen}`,
+        ).run(list);
+        this.#statements.get(`DELETE FROM attempt WHERE ${chosen}`).run(list);
+      });
+      return true;
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      return false;
+    }
   }
 
   /** How many are set aside, for either reason. */
