@@ -124,6 +124,66 @@ realTestsAtOnce(
   },
 );
 
+realTest(
+  "Ingest keeps what a limit holds, over a restart, delivers the others, and all of it once the limit is raised: influxd 1.6.7",
+  async () => {
+    await using influxd = await Influxd.start();
+    await influxd.createDatabase("home");
+    await using pipeline = await SimulatedPipeline.start({
+      store: { INFLUXDB_URL: influxd.url, INFLUXDB_DATABASE: "home" },
+    });
+    const { hass, ingest, enrich } = pipeline;
+    for (let n = 0; n < 200; n++) hass.setState(known(n), String(n));
+    const before = await pipeline.untilDrained();
+    await influxd.limit({ "max-series-per-database": 1 });
+    await enrich.untilReady();
+
+    const fired = pipeline.fired.length;
+    for (let n = 0; n < BATCH; n++) hass.setState(knownOrNew("new")(n), `${n}.5`);
+    const [held, flowing] = [200, 800];
+    const limited = async () => total(await ingest.metrics(), "ingest_events_limited");
+    await until(async () => await limited() === held, "they are set aside");
+    const metrics = await pipeline.untilCaptured();
+    assert.equal(pipeline.fired.length, fired + held + flowing);
+    assert.equal(total(metrics, "ingest_events_queued"), held, "they count as waiting");
+    assert.equal(
+      total(metrics, "ingest_events_delivered_total"),
+      total(before, "ingest_events_delivered_total") + flowing,
+      "the others flow",
+    );
+    assert.equal(total(metrics, "ingest_events_dead_lettered"), 0);
+    const said = [(await ingest.health()).text, (await enrich.health()).text];
+    for (const text of said) assert.match(text, /max-series-per-database limit exceeded/);
+    measured(`ingest says: ${said[0]}`);
+
+    await ingest.stop();
+    await ingest.startAgain();
+    await until(async () => await limited() === held, "they are set aside after a restart too");
+
+    await influxd.limit({ "max-series-per-database": 0 });
+    const pressedMs = performance.now();
+    const response = await fetch(`${ingest.url}/limited/try`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+    });
+    assert.equal(response.status, 202);
+    await response.body?.cancel();
+    await until(
+      async () => total(await ingest.metrics(), "ingest_events_queued") === 0,
+      "nothing waits",
+      { limitMs: 120_000 },
+    );
+    await ingest.untilReady();
+    await enrich.untilReady();
+    const seconds = ((performance.now() - pressedMs) / 1_000).toFixed(1);
+    const text = equationOf(await ingest.metrics()).text;
+    measured(`${seconds} s after "Try now" all ${held} are stored: ${text}`);
+    assert.equal(total(await ingest.metrics(), "ingest_events_dead_lettered"), 0);
+    assert.equal((await influxd.allPoints("home")).length, 200 + held + flowing);
+  },
+);
+
 /** Of InfluxDB 2.7; its log and index take some. */
 const DISK_MB = 48;
 const IMPORTED = 12_000;
