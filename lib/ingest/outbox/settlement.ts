@@ -67,7 +67,7 @@ export class Settling {
         gone = deadLetters.makeRoom(bytes, maxBytes);
         return { dead_lettered: -gone.length, "dropped:dead_letters_full": gone.length };
       });
-      if (!done) break;
+      if (!done || gone.length === 0) break;
       sayDropped(gone);
     }
     if (!size.stillFull() && size.hasRoomFor(bytes)) return true;
