@@ -54,8 +54,7 @@ export class Owed {
       this.#transact(() => ({}));
       if (!this.#gap) return;
       this.#transact(() => (this.#file.missing.open(), {}));
-      // while events are refused, what is missing goes on behind the last one that was taken
-      this.#gap = this.#file.size.full;
+      this.#gap = false;
     });
   }
 
