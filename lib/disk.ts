@@ -16,3 +16,8 @@ export function diskSpace(folder: string): DiskSpace {
   const freeBytes = bavail * bsize;
   return { freeBytes, spareBytes: freeBytes - Math.min(RESERVE_BYTES, (blocks * bsize) / 20) };
 }
+
+/** That the folder's disk is full, as health, log and page say it. */
+export function sayDiskFull(folder: string): string {
+  return `the disk of DATA_DIR is full: ${diskSpace(folder).freeBytes} bytes free`;
+}

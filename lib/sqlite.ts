@@ -2,6 +2,7 @@
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { dataDirFault, makePrivateFile } from "./data_dir.ts";
+import { sayDiskFull } from "./disk.ts";
 
 /** SQLite's result codes (sqlite.org/rescode.html) that somebody acts on. */
 const SQLITE_FULL = 13;
@@ -41,11 +42,18 @@ export interface DatabaseFormat {
   readonly readers?: boolean;
 }
 
-function heldByAnother(path: string, cause?: unknown): Error {
-  return new Error(
-    `Cannot open ${path}: another process holds it; two programs at once need two DATA_DIRs`,
-    { cause },
-  );
+/** What is wrong where the file at `path` cannot be opened, with what to do; the error itself where it says so. */
+export function openingFault(error: unknown, path: string): unknown {
+  if (isBusy(error)) {
+    return new Error(
+      `Cannot open ${path}: another process holds it; two programs at once need two DATA_DIRs`,
+      { cause: error },
+    );
+  }
+  if (isFull(error)) {
+    return new Error(`Cannot open ${path}: ${sayDiskFull(dirname(path))}; free space on it`);
+  }
+  return dataDirFault(error, path) ?? error;
 }
 
 /**
@@ -65,7 +73,7 @@ export function holdAlone(path: string): DatabaseSync {
     return lock;
   } catch (error) {
     lock.close();
-    throw isBusy(error) ? heldByAnother(path, error) : error;
+    throw openingFault(error, path);
   }
 }
 
@@ -114,7 +122,7 @@ export function openDatabase(
     return db;
   } catch (error) {
     db.close();
-    throw isBusy(error) ? heldByAnother(path, error) : dataDirFault(error, path) ?? error;
+    throw openingFault(error, path);
   }
 }
 

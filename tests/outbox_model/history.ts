@@ -426,7 +426,9 @@ export class History implements Disposable {
       });
     } catch (error) {
       this.#closeHandle();
-      if (!isFull(error) || this.#disk.isFree) throw error;
+      const isFullDisk = error instanceof Error &&
+        /the disk of DATA_DIR is full/.test(error.message);
+      if (!isFullDisk || this.#disk.isFree) throw error;
       if (!expectNewFile) throw error;
       this.#disk.free();
       return this.#open(expectNewFile);

@@ -1,5 +1,5 @@
 /** Opening the outbox, whatever state its file is in. */
-import { isCorrupt } from "../../sqlite.ts";
+import { isCorrupt, openingFault } from "../../sqlite.ts";
 import { setAside } from "./damaged_files.ts";
 import { Outbox, type OutboxOptions } from "./outbox.ts";
 
@@ -16,7 +16,7 @@ export function openOutbox(options: OutboxOptions): { outbox: Outbox; setAside?:
   try {
     return { outbox: new Outbox(options) };
   } catch (error) {
-    if (!isCorrupt(error)) throw error;
+    if (!isCorrupt(error)) throw openingFault(error, options.path);
     const name = setAside(options.path);
     return { outbox: new Outbox(options), setAside: name };
   }

@@ -1,7 +1,7 @@
 /** How much of the disk the outbox may take, how that is shared out, and whether it is used up. */
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import { diskSpace } from "../../disk.ts";
+import { diskSpace, sayDiskFull } from "../../disk.ts";
 import { getLogger } from "../../log.ts";
 import { Statements } from "../../sqlite.ts";
 
@@ -36,7 +36,6 @@ export class OutboxSize {
   #limitCheckedMs = -Infinity;
   /** Whether the file system, and not `maxBytes`, is what limits the file. */
   #diskIsShort = false;
-  #freeBytes = 0;
   /** Whether events were refused, and none was taken since. */
   #full = false;
   #ranOutMs = -Infinity;
@@ -84,7 +83,7 @@ export class OutboxSize {
   get reason(): string {
     this.#limit();
     if (!this.diskIsFull) return "the outbox has reached OUTBOX_MAX_MB";
-    return `the disk of DATA_DIR is full: ${this.#freeBytes} bytes free`;
+    return sayDiskFull(this.#folder);
   }
 
   /** The used part of what events may take, 0 … 1; 1 where nothing can be written. */
@@ -161,8 +160,7 @@ export class OutboxSize {
   /** Caps the file below what the disk has to spare, or the outbox would not drain: see `diskSpace`. */
   #limit(): void {
     this.#limitCheckedMs = performance.now();
-    const { freeBytes, spareBytes } = diskSpace(this.#folder);
-    this.#freeBytes = freeBytes;
+    const { spareBytes } = diskSpace(this.#folder);
     const heldPages = this.#statements.pragma("page_count");
     const spaceBytes = heldPages * this.#pageBytes + spareBytes;
     this.#diskIsShort = spaceBytes < this.#maxBytes;
