@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { ConfigFile } from "./config_file.ts";
 import type { FileOptions } from "./file_options.ts";
 import { givenSecret, type Secret } from "./secret.ts";
-import { readSmallTextFile } from "./text_file.ts";
+import { readTextFile } from "./text_file.ts";
 
 /** What the environment says. */
 export interface InfluxDbEnvironment {
@@ -147,7 +147,7 @@ function caCertOf(file: ConfigFile | undefined, problems: string[]): (() => stri
   const place = file.placeOf("ssl_ca_cert");
   const read = () => {
     try {
-      return readSmallTextFile(path, MAX_CA_BYTES);
+      return readTextFile(path, MAX_CA_BYTES);
     } catch (error) {
       const reason = error instanceof Error ? error.message : "";
       throw new Error(

@@ -1,23 +1,17 @@
 /** Files that settings name: their text, and whether they are there. */
 
-/** Throws an Error whose message says why the file cannot be read, for the end of a sentence. */
-export function readTextFile(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    throw new Error(reasonOf(error), { cause: error });
-  }
-}
-
 /**
- * The same of a file that is read again and again: no pipe or device, where reading may never
- * end, and no more than so many bytes.
+ * Throws an Error whose message says why the file cannot be read, for the end of a sentence. With
+ * a limit, as of a file that is read again and again, it is no pipe or device either, where
+ * reading may never end.
  */
-export function readSmallTextFile(path: string, maxBytes: number): string {
+export function readTextFile(path: string, maxBytes?: number): string {
   try {
-    const { isFile, isDirectory, size } = Deno.statSync(path);
-    if (!isFile) throw new Error(`it is a ${isDirectory ? "folder" : "pipe or a device"}`);
-    if (size > maxBytes) throw new Error(`it has more than ${maxBytes} bytes`);
+    if (maxBytes !== undefined) {
+      const { isFile, isDirectory, size } = Deno.statSync(path);
+      if (!isFile) throw new Error(`it is a ${isDirectory ? "folder" : "pipe or a device"}`);
+      if (size > maxBytes) throw new Error(`it has more than ${maxBytes} bytes`);
+    }
     return Deno.readTextFileSync(path);
   } catch (error) {
     throw new Error(reasonOf(error), { cause: error });

@@ -9,7 +9,7 @@ import {
   visit,
   type YAMLError,
 } from "yaml";
-import { readSmallTextFile } from "./text_file.ts";
+import { readTextFile } from "./text_file.ts";
 
 /** Home Assistant's own configuration has some hundred kB at most. */
 const MAX_BYTES = 1_000_000;
@@ -31,7 +31,7 @@ export interface YamlText {
 
 /** The text of the file. Throws an Error whose message says why it cannot be read, for the end of a sentence. */
 export function readYamlText(path: string): string {
-  return readSmallTextFile(path, MAX_BYTES);
+  return readTextFile(path, MAX_BYTES);
 }
 
 /** Takes the text apart. Returns what is wrong with it, a sentence each, where it is no YAML. */
