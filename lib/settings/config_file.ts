@@ -6,7 +6,7 @@ import { basename } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { distance } from "fastest-levenshtein";
 import type { z } from "zod";
-import { type FileOptions, fileSchema, NAMES, NO_FILE } from "./file_options.ts";
+import { CONNECTION, type FileOptions, fileSchema, NAMES, NO_FILE } from "./file_options.ts";
 import { partAt, type YamlPart, YamlReader } from "./yaml_file.ts";
 
 const COMPONENT_CONFIGS = [
@@ -108,7 +108,6 @@ const ONLY_IN = {
   ],
   tidy: ["attributes"],
 } as const;
-const CONNECTION = ["port", "path", "database", "username", "token", "bucket"] as const;
 
 /** What a person who set the file should know of it: options that do nothing here. */
 export function fileNotes(

@@ -33,11 +33,11 @@ function listOf<T>(item: z.ZodType<T>) {
   );
 }
 
+const ENTITY_ID = "must be an entity id, for example sensor.kitchen";
+
 /** `cv.entity_id`, after core.py's VALID_ENTITY_ID */
-const entityId = text.transform((value) => value.toLowerCase().trim()).refine(
-  (id) => /^(?!.+__)(?!_)[\da-z_]+(?<!_)\.(?!_)[\da-z_]+(?<!_)$/.test(id),
-  "must be an entity id, for example sensor.kitchen",
-);
+const entityId = z.string(ENTITY_ID).toLowerCase().trim()
+  .regex(/^(?!.+__)(?!_)[\da-z_]+(?<!_)\.(?!_)[\da-z_]+(?<!_)$/, ENTITY_ID);
 
 /** `cv.entity_ids`: a list, or one text with commas. */
 const entityIds = z.preprocess(
@@ -50,21 +50,11 @@ function block<T extends z.ZodType>(schema: T) {
   return z.preprocess((value) => value ?? {}, schema);
 }
 
-function mapOf<T>(key: z.ZodType<string>, value: z.ZodType<T>) {
-  return block(z.record(z.string(), value, "must be a block of names and values")).transform(
-    (given, context) =>
-      new Map(
-        Object.entries(given).map(([name, one]): [string, T] => {
-          const parsed = key.safeParse(name);
-          if (parsed.success) return [parsed.data, one];
-          context.addIssue({
-            code: "custom",
-            path: [name],
-            message: parsed.error.issues[0]?.message ?? "",
-          });
-          return [name, one];
-        }),
-      ),
+function mapOf<T>(key: z.ZodString, value: z.ZodType<T>) {
+  const error = ({ code, issues }: z.core.$ZodRawIssue) =>
+    code === "invalid_key" ? issues?.[0]?.message : "must be a block of names and values";
+  return block(z.record(key, value, { error })).transform((given) =>
+    new Map(Object.entries(given))
   );
 }
 
@@ -94,8 +84,7 @@ const whole = z.union([z.string(), z.number(), z.bigint()], "must be a whole num
 const HOST = "must be a host name or an address alone, without http:// and port";
 const PORT = "must be a port, from 1 to 65535";
 
-/** The block `influxdb:`, and `attributes:` of SCHEMA=tidy beside it. */
-export const fileSchema = block(z.strictObject({
+const connection = z.object({
   api_version: text.pipe(z.enum(["1", "2"], "must be 1 or 2")).optional(),
   host: text.refine(
     (host) => /^(?:[\w.-]+|\[[\da-fA-F:.]+\])$/.test(host),
@@ -106,7 +95,6 @@ export const fileSchema = block(z.strictObject({
   ).optional(),
   port: whole.pipe(z.number().min(1, PORT).max(65_535, PORT)).optional(),
   ssl: boolean.optional(),
-  verify_ssl: boolean.default(true),
   ssl_ca_cert: text.optional(),
   path: text.refine((path) => /^[\w./~%-]*$/.test(path), "must be the path of a URL").optional(),
   database: text.optional(),
@@ -118,6 +106,15 @@ export const fileSchema = block(z.strictObject({
   ).optional(),
   organization: text.optional(),
   bucket: text.optional(),
+});
+
+/** The options that a connection is made of. */
+export const CONNECTION = connection.keyof().options;
+
+/** The block `influxdb:`, and `attributes:` of SCHEMA=tidy beside it. */
+export const fileSchema = block(z.strictObject({
+  ...connection.shape,
+  verify_ssl: boolean.default(true),
   precision: z.enum(["ms", "s", "us", "ns"], "must be one of ms, s, us, ns").optional(),
   max_retries: whole.optional(),
   measurement_attr: z.enum(
@@ -126,15 +123,15 @@ export const fileSchema = block(z.strictObject({
   ).optional(),
   default_measurement: text.optional(),
   override_measurement: text.optional(),
-  tags: mapOf(text, text),
+  tags: mapOf(z.string(), text),
   tags_attributes: listOf(text),
   ignore_attributes: listOf(text),
   include: entityRules,
   exclude: entityRules,
   attributes: attributeRules,
   component_config: mapOf(entityId, entityConfig),
-  component_config_glob: mapOf(text, entityConfig),
-  component_config_domain: mapOf(text, entityConfig),
+  component_config_glob: mapOf(z.string(), entityConfig),
+  component_config_domain: mapOf(z.string(), entityConfig),
 }, "must be a block of options"));
 
 /** The options of the file, as they are named there. */

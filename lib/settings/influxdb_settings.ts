@@ -2,7 +2,7 @@
 import { dirname, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { ConfigFile } from "./config_file.ts";
-import type { FileOptions } from "./file_options.ts";
+import { CONNECTION, type FileOptions } from "./file_options.ts";
 import { givenSecret, type Secret } from "./secret.ts";
 import { readTextFile } from "./text_file.ts";
 
@@ -83,22 +83,6 @@ export function influxdbSettings(
   checkCredentials(env, settings, file, problems);
   return settings;
 }
-
-/** The options of the file that a connection is made of. */
-const CONNECTION = [
-  "api_version",
-  "host",
-  "port",
-  "ssl",
-  "ssl_ca_cert",
-  "path",
-  "database",
-  "username",
-  "password",
-  "token",
-  "organization",
-  "bucket",
-] as const satisfies readonly (keyof FileOptions)[];
 
 /** Whether both files, beside one and the same environment, name the same connection. */
 export function isSameConnection(
