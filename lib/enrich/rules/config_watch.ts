@@ -10,11 +10,6 @@ const LOOK_INTERVAL_MS = 1_000;
 
 const log = getLogger("enrich", "config");
 
-/** What the files say at one look: settings with the texts that they were made of, or problems. */
-type Look =
-  | { readonly configured: Configured<EnrichSettings>; readonly texts: unknown }
-  | { readonly problems: readonly string[] };
-
 export class ConfigWatch {
   readonly #apply: (settings: EnrichSettings, before: EnrichSettings) => void;
   #settings: EnrichSettings;
@@ -61,25 +56,24 @@ export class ConfigWatch {
       this.#seen = undefined;
       return;
     }
-    const look = this.#read();
-    const seen = "problems" in look ? look.problems : look.texts;
+    const { seen, act } = this.#read();
     const isSettled = isDeepStrictEqual(seen, this.#seen);
     this.#seen = seen;
-    if (!isSettled) return;
-    if ("problems" in look) this.#tell(look.problems);
-    else this.#applyAgain(look.configured);
+    if (isSettled) act();
   }
 
   #hasChanged(): boolean {
     return [...this.#settings.file?.texts ?? []].some(([path, text]) => textOf(path) !== text);
   }
 
-  #read(): Look {
+  /** What the files say: their texts, or what is wrong with them, and what follows from it. */
+  #read(): { readonly seen: unknown; readonly act: () => void } {
     try {
       const configured = this.#settings.reread();
-      return { configured, texts: configured.settings.file?.texts };
+      return { seen: configured.settings.file?.texts, act: () => this.#applyAgain(configured) };
     } catch (error) {
-      return { problems: problemsIn(error) };
+      const problems = problemsIn(error);
+      return { seen: problems, act: () => this.#tell(problems) };
     }
   }
 
