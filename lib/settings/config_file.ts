@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from "node:util";
 import { distance } from "fastest-levenshtein";
 import type { z } from "zod";
 import { CONNECTION, type FileOptions, fileSchema, NAMES, NO_FILE } from "./file_options.ts";
-import { partAt, type YamlPart, YamlReader } from "./yaml_file.ts";
+import { YamlReader, type YamlValue } from "./yaml_file.ts";
 
 const COMPONENT_CONFIGS = [
   "component_config",
@@ -35,58 +35,54 @@ const MAX_PROBLEMS = 20;
  */
 export function readConfigFile(path: string, problems: string[]): ConfigFile {
   const reader = new YamlReader();
-  const part = reader.read(path, "influxdb");
   const name = basename(path);
-  const placeOf = (option: string) => part ? partAt(part, [option]).place : name;
-  const file = { name, path, placeOf, texts: reader.texts };
-  const found = part && reader.problems.length === 0 ? optionsIn(name, part) : reader.problems;
-  if (!isProblems(found)) return { ...file, options: found };
+  const yaml = reader.read(path, "influxdb");
+  const found = reader.problems;
+  const options = yaml && found.length === 0 ? optionsIn(name, yaml, found) : NO_FILE;
   problems.push(...found.slice(0, MAX_PROBLEMS));
   const more = found.length - MAX_PROBLEMS;
   if (more > 0) problems.push(`${name} has ${more} more faults than these`);
-  return { ...file, options: NO_FILE };
+  const placeOf = (option: string) => yaml?.at([option]).place ?? name;
+  return { name, path, placeOf, texts: reader.texts, options };
 }
 
-function isProblems(found: FileOptions | readonly string[]): found is readonly string[] {
-  return Array.isArray(found);
-}
-
-function optionsIn(name: string, part: YamlPart): FileOptions | readonly string[] {
-  const names = [...part.parts.keys()];
-  const isBlock = !Array.isArray(part.value);
-  if (isBlock && names.length > 0 && !names.some((option) => NAMES.includes(option))) {
-    return [`${name} has no influxdb: in it, and none of that block's options`];
+function optionsIn(name: string, yaml: YamlValue, problems: string[]): FileOptions {
+  const { value, at } = yaml;
+  const names = typeof value === "object" && !Array.isArray(value) ? Object.keys(value ?? {}) : [];
+  if (names.length > 0 && !names.some((option) => NAMES.includes(option))) {
+    problems.push(`${name} has no influxdb: in it, and none of that block's options`);
+    return NO_FILE;
   }
-  const parsed = fileSchema.safeParse(part.value);
-  if (!parsed.success) return parsed.error.issues.flatMap((issue) => problemsOf(part, issue));
-  const rewritten = SECRET_OPTIONS.filter((option) => partAt(part, [option]).isRewritten);
-  if (rewritten.length === 0) return parsed.data;
-  return rewritten.map((option) =>
-    `${partAt(part, [option]).place}: ${option} is a number or a word that YAML makes another ` +
-    "text of: quote it"
-  );
+  const { success, data, error } = fileSchema.safeParse(value, { reportInput: true });
+  if (!success) problems.push(...error.issues.flatMap((issue) => problemsOf(yaml, issue)));
+  for (const option of SECRET_OPTIONS) {
+    const { place, source } = at([option]);
+    if (data?.[option] === undefined || data[option] === source?.trim()) continue;
+    problems.push(
+      `${place}: ${option} is a number or a word that YAML makes another text of: quote it`,
+    );
+  }
+  return data && problems.length === 0 ? data : NO_FILE;
 }
 
 /** Options whose very text counts, though the integration would take Python's text of a number. */
 const SECRET_OPTIONS = ["password", "token"] as const;
 
-function problemsOf(part: YamlPart, issue: z.core.$ZodIssue): string[] {
+function problemsOf({ at }: YamlValue, issue: z.core.$ZodIssue): string[] {
   const { path } = issue;
   if (issue.code !== "unrecognized_keys") {
-    const { value, place } = partAt(part, path);
-    const isEmpty = value === null && path.length > 0;
+    const isEmpty = issue.input === null && path.length > 0;
     const message = isEmpty
       ? "is empty: give it a value, in quotes where it begins with # or &, or leave it out"
       : issue.message;
-    const option = path.map(shownName).join(": ");
-    return [option === "" ? `${place}: this ${message}` : `${place}: ${option} ${message}`];
+    const option = path.map(shownName).join(": ") || "this";
+    return [`${at(path).place}: ${option} ${message}`];
   }
   return issue.keys.map((key) => {
     const shown = shownName(key);
     const nearest = NAMES.reduce((a, b) => distance(shown, b) < distance(shown, a) ? b : a);
     const option = [...path.map(shownName), shown].join(": ");
-    const { namePlace } = partAt(part, [...path, key]);
-    return `${namePlace}: ${option} is no option; did you mean ${nearest}?`;
+    return `${at([...path, key]).namePlace}: ${option} is no option; did you mean ${nearest}?`;
   });
 }
 

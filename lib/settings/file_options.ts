@@ -50,6 +50,8 @@ function block<T extends z.ZodType>(schema: T) {
   return z.preprocess((value) => value ?? {}, schema);
 }
 
+const name = z.string().min(1, "must have a name before the colon");
+
 function mapOf<T>(key: z.ZodString, value: z.ZodType<T>) {
   const error = ({ code, issues }: z.core.$ZodRawIssue) =>
     code === "invalid_key" ? issues?.[0]?.message : "must be a block of names and values";
@@ -123,15 +125,15 @@ export const fileSchema = block(z.strictObject({
   ).optional(),
   default_measurement: text.optional(),
   override_measurement: text.optional(),
-  tags: mapOf(z.string(), text),
+  tags: mapOf(name, text),
   tags_attributes: listOf(text),
   ignore_attributes: listOf(text),
   include: entityRules,
   exclude: entityRules,
   attributes: attributeRules,
   component_config: mapOf(entityId, entityConfig),
-  component_config_glob: mapOf(z.string(), entityConfig),
-  component_config_domain: mapOf(z.string(), entityConfig),
+  component_config_glob: mapOf(name, entityConfig),
+  component_config_domain: mapOf(name, entityConfig),
 }, "must be a block of options"));
 
 /** The options of the file, as they are named there. */

@@ -134,6 +134,7 @@ Deno.test("readConfigFile says by name what an option must be, and shows no valu
     "password: [s3cret]",
     "include: {entities: [kitchen]}",
     "component_config: {kitchen: {}}",
+    "tags: {~: a}",
     "influxdb: [a]",
   );
   assert.deepEqual(problems.map((text) => text.replace("influxdb.yaml, line 1: ", "")), [
@@ -146,6 +147,7 @@ Deno.test("readConfigFile says by name what an option must be, and shows no valu
     "password must be a text",
     "include: entities: 0 must be an entity id, for example sensor.kitchen",
     "component_config: kitchen must be an entity id, for example sensor.kitchen",
+    "tags: … must have a name before the colon",
     "this must be a block of options",
   ]);
 });
@@ -208,6 +210,13 @@ Deno.test("readConfigFile loses no digit of a password, and wants quotes where Y
 Deno.test("readConfigFile shows a value that took the place of a name no more than a value", () => {
   const [problem = ""] = problemsOf("{host: a, password:s3cret}");
   assert.match(problem, /line 1: password… is no option; did you mean password\?/);
+  for (const name of ["? [s3cret]", "? {a: s3cret}", "?"]) {
+    assert.match(
+      problemsOf(`host: a\n${name}\n: s3cret`)[0] ?? "",
+      /line \d: … is no option/,
+      name,
+    );
+  }
 });
 
 Deno.test("readConfigFile tells twenty faults, and how many more there are", () => {

@@ -4,7 +4,8 @@ import type { EnrichSettings } from "../../settings/program_settings.ts";
 import { getLogger, redact } from "../../log.ts";
 import { describeError, sleep } from "../../retry.ts";
 import { ConfigError, type Configured } from "../../settings/settings_reader.ts";
-import { readYamlText } from "../../settings/yaml_text.ts";
+import { readTextFile } from "../../settings/text_file.ts";
+import { MAX_YAML_BYTES } from "../../settings/yaml_file.ts";
 
 const LOOK_INTERVAL_MS = 1_000;
 
@@ -107,7 +108,7 @@ function problemsIn(error: unknown): readonly string[] {
 
 function textOf(path: string): string | undefined {
   try {
-    return readYamlText(path);
+    return readTextFile(path, MAX_YAML_BYTES);
   } catch {
     return undefined; // while an editor replaces it
   }
