@@ -11,19 +11,14 @@ const text = z.union(scalar, "must be a text").transform(pythonTextOf);
 const secret = text.transform((value) => value.trim())
   .refine((value) => !/[\r\n]/.test(value), "must be one line");
 
-const TRUE = ["1", "true", "yes", "on", "enable"];
-const FALSE = ["0", "false", "no", "off", "disable"];
-
 /** `cv.boolean` */
-const boolean = z.union(scalar, "must be true or false")
-  .transform((value, context) => {
-    if (typeof value !== "string") return Boolean(value);
-    const word = value.toLowerCase().trim();
-    if (TRUE.includes(word)) return true;
-    if (FALSE.includes(word)) return false;
-    context.addIssue({ code: "custom", message: "must be true or false", input: value });
-    return z.NEVER;
-  });
+const boolean = z.union([
+  z.union([z.number(), z.bigint(), z.boolean()]).transform(Boolean),
+  z.string().trim().pipe(z.stringbool({
+    truthy: ["1", "true", "yes", "on", "enable"],
+    falsy: ["0", "false", "no", "off", "disable"],
+  })),
+], "must be true or false");
 
 /** `cv.ensure_list`: one value stands for a list of it. */
 function listOf<T>(item: z.ZodType<T>) {
