@@ -3,6 +3,7 @@ import { parseArgs, type ParseArgsConfig } from "node:util";
 import { redact } from "../log.ts";
 import { describeError } from "../retry.ts";
 import { ConfigError, type Environment } from "../settings/settings_reader.ts";
+import { findProgram, type ProgramName, type RunningProgram } from "./running_program.ts";
 
 /** Where a command writes, and how often it looks; a test has its own. */
 export interface CommandOutput {
@@ -63,6 +64,27 @@ export function complainOf(error: unknown, { complain }: CommandOutput): number 
   for (const warning of error.warnings) complain(`warning: ${warning}`);
   for (const problem of error.problems) complain(problem);
   return 2;
+}
+
+/**
+ * A command that has the running program of that name do what `run` asks of it, and returns the
+ * exit status. `orderOf` is undefined where only help is wanted; it may throw WrongUse.
+ */
+export function commandTo<Order>(
+  name: ProgramName,
+  help: string,
+  orderOf: (args: readonly string[]) => Order | undefined,
+  run: (order: Order, program: RunningProgram, output: CommandOutput) => Promise<number>,
+): Command {
+  return async (args, readEnvironment, output) => {
+    try {
+      const order = orderOf(args);
+      if (order === undefined) return output.write(`${help}\n`), 0;
+      return await run(order, findProgram(name, readEnvironment()), output);
+    } catch (error) {
+      return complainOf(error, output);
+    }
+  };
 }
 
 /** One line of progress that is written over on a terminal; elsewhere a line now and then. */

@@ -4,12 +4,11 @@ import type { z } from "zod";
 import {
   argumentsOf,
   type CommandOutput,
-  complainOf,
+  commandTo,
   numberText,
   WrongUse,
 } from "../../program/command.ts";
 import { deadline } from "../../retry.ts";
-import type { Environment } from "../../settings/settings_reader.ts";
 import { jsonLine, lettersText, letterText, NONE, pageText } from "./dead_letters_display.ts";
 import {
   DEAD_LETTERS_PATH,
@@ -19,7 +18,7 @@ import {
   deadLettersMovedSchema,
 } from "./dead_letters_request.ts";
 import { deadLetterPageSchema, fullDeadLetterSchema } from "../outbox/dead_letter.ts";
-import { findProgram, type RunningProgram } from "../../program/running_program.ts";
+import type { RunningProgram } from "../../program/running_program.ts";
 
 const HELP = `ingest dead-letters: works with the events that can never be stored as they are. The
 running ingest keeps each with the reason; once that is fixed, replay has them delivered again,
@@ -71,19 +70,7 @@ type Order =
   | { readonly action: "replay" | "discard"; readonly request: DeadLetterMove };
 
 /** Runs the command. Returns its exit status. */
-export async function deadLetters(
-  args: readonly string[],
-  readEnvironment: () => Environment,
-  output: CommandOutput,
-): Promise<number> {
-  try {
-    const asked = askedOf(args);
-    if (!asked) return output.write(`${HELP}\n`), 0;
-    return await run(asked, findProgram("ingest", readEnvironment()), output);
-  } catch (error) {
-    return complainOf(error, output);
-  }
-}
+export const deadLetters = commandTo("ingest", HELP, askedOf, run);
 
 /** Undefined where only help is wanted. */
 function askedOf([action = "", ...args]: readonly string[]): Order | undefined {

@@ -2,14 +2,13 @@
 import {
   argumentsOf,
   type CommandOutput,
-  complainOf,
+  commandTo,
   numberText,
   ProgressLine,
   WrongUse,
 } from "../../program/command.ts";
-import { findProgram, ProgramAway, type RunningProgram } from "../../program/running_program.ts";
-import { sleep } from "../../retry.ts";
-import type { Environment } from "../../settings/settings_reader.ts";
+import { followJob } from "../../program/job.ts";
+import type { RunningProgram } from "../../program/running_program.ts";
 import {
   RECOVERY_PATH,
   type RecoveryProgress,
@@ -19,7 +18,7 @@ import {
 
 const HELP = `ingest outbox: works with outboxes that were damaged and set aside. The running ingest
 puts what can be read of one into its outbox, to be delivered: events, counted as received, and dead
-letters as dead letters, with their reasons. An event that is damaged itself becomes a dead letter.
+letters as dead letters, with their reasons; it says how many more there were, which are lost.
 Then the file is called FILE.recovered, and health no longer tells of it; delete it when you like.
 
 Usage: ingest outbox recover FILE
@@ -31,25 +30,8 @@ changes nothing when it is delivered again, but its dead letters may be there tw
 It finds ingest by INGEST_HOST, INGEST_PORT and SERVICE_TOKEN. Exit status: 0 all that can be read is
 in the outbox, 1 not all of it, 2 it was asked or configured wrong.`;
 
-/** An ingest that is upgraded meanwhile is waited for. */
-const AWAY_MS = 300_000;
-
 /** Runs the command. Returns its exit status. */
-export async function outboxCommand(
-  args: readonly string[],
-  readEnvironment: () => Environment,
-  output: CommandOutput,
-): Promise<number> {
-  try {
-    const request = requestOf(args);
-    if (!request) return output.write(`${HELP}\n`), 0;
-    const ingest = findProgram("ingest", readEnvironment());
-    await start(ingest, request);
-    return await follow(ingest, request, output);
-  } catch (error) {
-    return complainOf(error, output);
-  }
-}
+export const outboxCommand = commandTo("ingest", HELP, requestOf, run);
 
 /** Undefined where only help is wanted. */
 function requestOf(args: readonly string[]): RecoveryRequest | undefined {
@@ -68,69 +50,25 @@ function requestOf(args: readonly string[]): RecoveryRequest | undefined {
   return { file };
 }
 
-/** A recovery of the file that is under way already is as good. */
-async function start(ingest: RunningProgram, { file }: RecoveryRequest): Promise<void> {
-  const answer = await ingest.post(RECOVERY_PATH, { file });
-  if (answer.status === 202) return;
-  if (answer.status === 409 && (await progressOf(ingest)).file === file) return;
-  throw ingest.refusal(answer);
-}
-
-async function progressOf(ingest: RunningProgram): Promise<RecoveryProgress> {
-  return ingest.bodyOf(await ingest.get(RECOVERY_PATH), recoveryProgressSchema);
-}
-
-async function follow(
-  ingest: RunningProgram,
+async function run(
   request: RecoveryRequest,
+  ingest: RunningProgram,
   output: CommandOutput,
 ): Promise<number> {
-  const line = new ProgressLine(output);
-  let heardMs = performance.now();
-  for (;;) {
-    try {
-      const progress = await progressOf(ingest);
-      heardMs = performance.now();
-      // ingest was started anew
-      if (progress.state === "none") await start(ingest, request);
-      else if (progress.state !== "running") return finish(progress, line, output);
-      else line.show(progress.pages_read / Math.max(1, progress.pages), textOf(progress));
-    } catch (error) {
-      if (!(error instanceof ProgramAway)) throw error;
-      if (performance.now() - heardMs > AWAY_MS) {
-        throw new Error(
-          `Ingest has not answered for ${AWAY_MS / 60_000} minutes: see that it runs`,
-        );
-      }
-    }
-    await sleep(output.intervalMs, new AbortController().signal);
-  }
-}
-
-function textOf({ pages, pages_read, reason, ...taken }: RecoveryProgress): string {
-  const percent = Math.floor(100 * pages_read / Math.max(1, pages));
-  return [`${percent} %`, takenText(taken), ...(reason ? [reason] : [])].join(" · ");
-}
-
-function takenText(
-  { events, dead_letters: letters, torn }: Pick<
-    RecoveryProgress,
-    "events" | "dead_letters" | "torn"
-  >,
-): string {
-  const damaged = torn === 0 ? "" : `, of which ${numberText(torn)} are damaged events`;
-  return `${numberText(events)} events, ${numberText(letters)} dead letters${damaged}`;
-}
-
-/** Returns the exit status. */
-function finish(progress: RecoveryProgress, line: ProgressLine, output: CommandOutput): number {
-  const { state, file, renamed, lost, reason } = progress;
-  if (state === "failed") {
-    output.complain(`${file} is not recovered: ${reason}`);
-    return 1;
-  }
-  line.end(
-    `Recovered ${takenText(progress)}; ingest delivers what waits, and the file is now ${renamed}`,
+  const [path, schema] = [RECOVERY_PATH, recoveryProgressSchema];
+  const begin = async () => {
+    const answer = await ingest.post(path, request);
+    if (answer.status === 202) return;
+    // a recovery of the file that is under way already is as good
+    const isSame = answer.status === 409 &&
+      ingest.bodyOf(await ingest.get(path), schema).file === request.file;
+    if (!isSame) throw ingest.refusal(answer);
+  };
+  const end = await followJob(ingest, { path, schema, begin, shown }, output);
+  const { state, file, renamed, lost, reason } = end;
+  if (state === "failed") throw new Error(`${file} is not recovered: ${reason}`);
+  new ProgressLine(output).end(
+    `Recovered ${takenText(end)}; ingest delivers what waits, and the file is now ${renamed}`,
   );
   if (lost === undefined) {
     output.complain("What else was in the file cannot be told: its counters cannot be read");
@@ -138,4 +76,14 @@ function finish(progress: RecoveryProgress, line: ProgressLine, output: CommandO
     output.complain(`The file says that it held ${numberText(lost)} more: they cannot be read`);
   }
   return 0;
+}
+
+function shown(progress: RecoveryProgress): readonly [part: number, text: string] {
+  const part = progress.pages_read / Math.max(1, progress.pages);
+  const reason = progress.reason === undefined ? [] : [progress.reason];
+  return [part, [`${Math.floor(100 * part)} %`, takenText(progress), ...reason].join(" · ")];
+}
+
+function takenText({ events, dead_letters: letters }: RecoveryProgress): string {
+  return `${numberText(events)} events, ${numberText(letters)} dead letters`;
 }

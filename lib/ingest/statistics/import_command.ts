@@ -1,11 +1,18 @@
 /** `ingest import-statistics`: has the running ingest import, through its routes, and shows how far it is. */
-import { argumentsOf, type CommandOutput, complainOf, WrongUse } from "../../program/command.ts";
-import { sleep } from "../../retry.ts";
-import type { Environment } from "../../settings/settings_reader.ts";
-import { ImportDisplay } from "./import_display.ts";
-import { findProgram, ProgramAway, type RunningProgram } from "../../program/running_program.ts";
+import {
+  argumentsOf,
+  type CommandOutput,
+  commandTo,
+  durationText,
+  numberText,
+  ProgressLine,
+  WrongUse,
+} from "../../program/command.ts";
+import { followJob } from "../../program/job.ts";
+import type { RunningProgram } from "../../program/running_program.ts";
 import {
   IMPORT_PATH,
+  type ImportProgress,
   importProgressSchema,
   type ImportRequest,
   importRequestSchema,
@@ -25,24 +32,8 @@ Usage: ingest import-statistics [--since DATE] [--entities GLOB]
 It finds ingest by INGEST_HOST, INGEST_PORT and SERVICE_TOKEN. Exit status: 0 all is imported,
 1 not all of it, 2 it was asked or configured wrong.`;
 
-/** An ingest that is upgraded meanwhile is waited for. */
-const AWAY_MS = 300_000;
-
 /** Runs the command. Returns its exit status. */
-export async function importStatistics(
-  args: readonly string[],
-  readEnvironment: () => Environment,
-  output: CommandOutput,
-): Promise<number> {
-  try {
-    const request = requestOf(args);
-    if (!request) return output.write(`${HELP}\n`), 0;
-    const ingest = findProgram("ingest", readEnvironment());
-    return await follow(ingest, request, output);
-  } catch (error) {
-    return complainOf(error, output);
-  }
-}
+export const importStatistics = commandTo("ingest", HELP, requestOf, run);
 
 /** Undefined where only help is wanted. */
 function requestOf(args: readonly string[]): ImportRequest | undefined {
@@ -60,43 +51,43 @@ function requestOf(args: readonly string[]): ImportRequest | undefined {
   throw new WrongUse(`--${issue?.path.join(".")} ${issue?.message}`);
 }
 
-/** Returns false where an import is under way already. */
-async function start(ingest: RunningProgram, request: ImportRequest): Promise<boolean> {
-  const answer = await ingest.post(IMPORT_PATH, request);
-  if (answer.status !== 202 && answer.status !== 409) throw ingest.refusal(answer);
-  return answer.status === 202;
-}
-
-async function follow(
-  ingest: RunningProgram,
+async function run(
   request: ImportRequest,
+  ingest: RunningProgram,
   output: CommandOutput,
 ): Promise<number> {
-  if (!await start(ingest, request)) {
-    const wishes = Object.keys(request).length > 0;
-    output.complain(
-      "An import is under way already; " + (wishes ? "try again after it" : "this follows it"),
-    );
-    if (wishes) return 1;
+  const begin = async () => {
+    const answer = await ingest.post(IMPORT_PATH, request);
+    if (answer.status === 202) return;
+    if (answer.status !== 409) throw ingest.refusal(answer);
+    const underWay = "An import is under way already";
+    if (Object.keys(request).length > 0) throw new Error(`${underWay}; try again after it`);
+    output.complain(`${underWay}; this follows it`);
+  };
+  const job = { path: IMPORT_PATH, schema: importProgressSchema, begin, shown };
+  const { state, statistics, rows, seconds, reason } = await followJob(ingest, job, output);
+  new ProgressLine(output).end(
+    `Imported ${numberText(rows)} hours of ${numberText(statistics.done)} statistics in ` +
+      `${durationText(seconds)}; ingest delivers what waits`,
+  );
+  if (state === "done") return 0;
+  output.complain(`Not everything is imported: ${reason ?? ""}`);
+  return 1;
+}
+
+function shown(progress: ImportProgress): readonly [part: number, text: string] {
+  const { statistics: { done, to_do }, rows, rows_per_second, seconds, seconds_left } = progress;
+  const reason = progress.reason === undefined ? [] : [progress.reason];
+  if (done + to_do === 0) {
+    return [0, reason[0] ?? "Asking Home Assistant which statistics there are"];
   }
-  const display = new ImportDisplay(output);
-  let heardMs = performance.now();
-  for (;;) {
-    try {
-      const progress = ingest.bodyOf(await ingest.get(IMPORT_PATH), importProgressSchema);
-      heardMs = performance.now();
-      // ingest was started anew; it goes on where it was
-      if (progress.state === "none") await start(ingest, request);
-      else if (progress.state === "running") display.show(progress);
-      else return display.finish(progress);
-    } catch (error) {
-      if (!(error instanceof ProgramAway)) throw error;
-      if (performance.now() - heardMs > AWAY_MS) {
-        throw new Error(
-          `Ingest has not answered for ${AWAY_MS / 60_000} minutes: see that it runs`,
-        );
-      }
-    }
-    await sleep(output.intervalMs, new AbortController().signal);
-  }
+  const text = [
+    `${numberText(done)} of ${numberText(done + to_do)} statistics`,
+    `${numberText(rows)} hours`,
+    `${numberText(rows_per_second)}/s`,
+    ...(seconds_left === undefined ? [] : [`${durationText(seconds_left)} left`]),
+    ...reason,
+  ].join(" · ");
+  const part = seconds_left === undefined ? 0 : seconds / Math.max(1, seconds + seconds_left);
+  return [part, text];
 }
