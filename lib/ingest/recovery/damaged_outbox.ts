@@ -3,98 +3,91 @@
  * to be found, but for the pages that a long line goes on in.
  */
 import type { LostLetter } from "../outbox/dead_letters.ts";
-import { NumberSet } from "./number_set.ts";
 import { SqlitePages } from "./sqlite_pages.ts";
 import { rowsOn, type SqliteRow } from "./sqlite_rows.ts";
 
-/** What a page of it holds. */
+/** How much is read and committed at once, so that capture does not wait. */
+const STEP_PAGES = 128;
+const STEP_CHARS = 1_000_000;
+/** So many numbers take some 150 MB: of more events, one that is there twice may be delivered twice. */
+const MOST_TAKEN = 4_000_000;
+
+/** What some of its pages hold. */
 export interface Salvaged {
   readonly lines: readonly string[];
-  /** Dead letters of that file, and events that are damaged themselves. */
   readonly letters: readonly LostLetter[];
-  /** How many of the dead letters are such events. */
-  readonly torn: number;
+  /** How many pages have been read until now. */
+  readonly pagesRead: number;
 }
 
 export class DamagedOutbox implements Disposable {
   readonly #pages: SqlitePages;
-  readonly #name: string;
-  readonly #unused: NumberSet;
-  readonly #taken = new NumberSet();
   readonly #counters = new Map<string, number>();
 
-  /** Opens the file at `path` for reading alone. `name`: what messages call it. */
-  constructor(path: string, name: string) {
+  /** Opens the file at `path` for reading alone. */
+  constructor(path: string) {
     this.#pages = new SqlitePages(path);
-    this.#name = name;
-    this.#unused = this.#pages.unused();
   }
 
-  /** How many pages it has, numbered from 1. */
+  /** How many pages it has. */
   get pages(): number {
-    return this.#pages.count;
+    return this.#pages.numbers.size;
   }
 
   /** How many events it says that it holds, dead letters with them; undefined where that was not read. */
   get counted(): number | undefined {
-    const [waiting, letters] = ["queued", "dead_lettered"].map((name) => this.#counters.get(name));
-    return waiting === undefined ? undefined : waiting + (letters ?? 0);
+    const waiting = this.#counters.get("queued");
+    return waiting === undefined ? undefined : waiting + (this.#counters.get("dead_lettered") ?? 0);
   }
 
-  /** What is on the page, each event once: an old version of a page may hold one again. */
-  read(page: number): Salvaged {
+  /** All that can be read, step by step, each event once: an old version of a page may hold one again. */
+  *read(): Generator<Salvaged> {
+    const unused = this.#pages.unused();
+    const taken = new Set<number>();
     const lines: string[] = [];
     const letters: LostLetter[] = [];
-    let torn = 0;
-    if (this.#unused.has(page)) return { lines, letters, torn };
-    for (const row of rowsOn(this.#pages, page)) {
-      this.#count(row);
-      const [, line, reason, refusedAt] = row.values;
-      if (!isEvent(row) || this.#taken.has(row.rowid)) continue;
-      this.#taken.add(row.rowid);
-      // what a line break or a control character is in would be torn in two, or is no JSON
-      const text = String(line).replace(/\p{Cc}/gu, " ");
-      if (typeof reason === "string" && typeof refusedAt === "string") {
-        letters.push({ line: text, reason, refusedAt: timeOr(refusedAt) });
-      } else if (row.isWhole && text === line && isJson(line)) {
-        lines.push(line);
-      } else {
-        torn++;
-        letters.push({ line: text, reason: this.#reason(), refusedAt: timeOr("") });
+    let [chars, pagesRead] = [0, 0];
+    for (const page of this.#pages.numbers) {
+      for (const row of unused.has(page) ? [] : rowsOn(this.#pages, page)) {
+        this.#count(row);
+        const { rowid, values: [first, line, reason, refusedAt] } = row;
+        // the rows of other tables have other columns
+        if (first !== null || typeof line !== "string" || taken.has(rowid)) continue;
+        if (typeof reason === "string" && typeof refusedAt === "string") {
+          letters.push({ line: oneLine(line), reason, refusedAt: timeOr(refusedAt) });
+        } else if (isEvent(line)) lines.push(line);
+        else continue;
+        if (taken.size < MOST_TAKEN) taken.add(rowid);
+        chars += line.length;
       }
+      pagesRead++;
+      if (pagesRead % STEP_PAGES > 0 && pagesRead < this.pages && chars < STEP_CHARS) continue;
+      yield { lines: lines.splice(0), letters: letters.splice(0), pagesRead };
+      chars = 0;
     }
-    return { lines, letters, torn };
   }
 
   [Symbol.dispose](): void {
     this.#pages[Symbol.dispose]();
   }
 
-  #reason(): string {
-    return `The event is damaged: what could be read of it in ${this.#name} is no whole line`;
-  }
-
-  #count({ values }: SqliteRow): void {
-    const [name, value] = values;
-    if (values.length === 2 && typeof name === "string" && typeof value === "number") {
+  #count({ values: [name, value, ...more] }: SqliteRow): void {
+    if (typeof name === "string" && typeof value === "number" && more.length === 0) {
       this.#counters.set(name, value);
     }
   }
 }
 
-/**
- * Whether it is a row of `outbox` or `dead_letter`: its number, which no two events have, a line, and
- * why and when it was refused. Rows of other tables have other columns.
- */
-function isEvent({ rowid, values: [first, line, ...more] }: SqliteRow): boolean {
-  return first === null && typeof line === "string" && Number.isSafeInteger(rowid) && rowid > 0 &&
-    (more.length === 0 || more.length === 2 || line.startsWith("{"));
+/** A line break would tear it in two. */
+function oneLine(text: string): string {
+  return text.replace(/\p{Cc}/gu, " ");
 }
 
-function isJson(text: string): boolean {
+/** Whether the line is whole: one that is damaged itself is no event any more. */
+function isEvent(line: string): boolean {
   try {
-    JSON.parse(text);
-    return true;
+    JSON.parse(line);
+    return line.startsWith("{") && line === oneLine(line);
   } catch {
     return false;
   }

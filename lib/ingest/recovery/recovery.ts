@@ -5,26 +5,20 @@ import type { Hono } from "hono";
 import { describeIssues } from "../../contract.ts";
 import { getLogger } from "../../log.ts";
 import { describeError, sleep } from "../../retry.ts";
-import { jsonIn, readBody } from "../../serve/body.ts";
+import { readJson } from "../../serve/body.ts";
 import { failure } from "../../serve/server.ts";
 import { damagedFiles, markRecovered } from "../outbox/damaged_files.ts";
-import type { LostLetter } from "../outbox/dead_letters.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { DamagedOutbox } from "./damaged_outbox.ts";
 import { RECOVERY_PATH, type RecoveryProgress, recoveryRequestSchema } from "./recovery_request.ts";
 
 const log = getLogger("ingest", "recovery");
 
-/** What is committed at once, and how much is read before others have their turn. */
-const STEP_EVENTS = 500;
-const STEP_CHARS = 1_000_000;
-const STEP_PAGES = 64;
-
 /** What is recovered must not fill the outbox, which would end capture: dead letters do not leave by themselves. */
 const MAX_FULLNESS = 0.5;
 const RETRY_MS = 1_000;
 
-const NOTHING = { pages_read: 0, pages: 0, events: 0, dead_letters: 0, torn: 0 } as const;
+const NOTHING = { pages_read: 0, pages: 0, events: 0, dead_letters: 0 } as const;
 
 export interface RecoveryOptions {
   readonly outbox: Pick<Outbox, "appendWithRoom" | "deadLetters" | "size">;
@@ -75,13 +69,8 @@ export class Recovery {
   addTo(app: Hono): void {
     app.get(RECOVERY_PATH, (c) => c.json(this.progress));
     app.post(RECOVERY_PATH, async (c) => {
-      const type = c.req.header("content-type")?.split(";")[0]?.trim().toLowerCase();
-      // a form of a web page cannot send this type without the browser asking first
-      if (type !== "application/json") {
-        return failure(415, `Content-Type must be application/json, not ${type ?? "absent"}`);
-      }
-      const body = await readBody(c.req.raw, { maxBytes: 10_000, deadlineMs: 10_000 });
-      const request = recoveryRequestSchema.safeParse(jsonIn(body));
+      const body = await readJson(c.req.raw, { maxBytes: 10_000, deadlineMs: 10_000 });
+      const request = recoveryRequestSchema.safeParse(body);
       if (!request.success) return failure(422, describeIssues(request.error));
       const { file } = request.data;
       // under way first: at its end the file has another name
@@ -96,7 +85,7 @@ export class Recovery {
   async #run(file: string): Promise<void> {
     try {
       const path = join(this.#options.dataDir, file);
-      using damaged = new DamagedOutbox(path, file);
+      using damaged = new DamagedOutbox(path);
       // the file keeps its name, and the command has the next ingest begin anew
       if (!await this.#take(damaged)) return;
       const { events, dead_letters: letters } = this.#progress;
@@ -122,49 +111,28 @@ export class Recovery {
     }
   }
 
-  /**
-   * Puts all that can be read into the outbox, a step at a time, so that capture does not wait.
-   * Returns false where ingest is stopped first.
-   */
+  /** Puts all that can be read into the outbox. Returns false where ingest is stopped first. */
   async #take(damaged: DamagedOutbox): Promise<boolean> {
-    let lines: string[] = [];
-    let letters: LostLetter[] = [];
-    let chars = 0;
-    let torn = 0;
-    for (let page = 1; page <= damaged.pages; page++) {
-      const found = damaged.read(page);
-      lines.push(...found.lines);
-      letters.push(...found.letters);
-      torn += found.torn;
-      for (const line of found.lines) chars += line.length;
-      for (const { line } of found.letters) chars += line.length;
-      const isLast = page === damaged.pages;
-      if (isLast || lines.length + letters.length >= STEP_EVENTS || chars >= STEP_CHARS) {
-        const { outbox } = this.#options;
-        const [taken, dead] = [lines, letters];
-        const step = { lines: taken, also: () => outbox.deadLetters.takeIn(dead) };
-        while (this.#isCrowded && !this.#stopping.aborted) await sleep(RETRY_MS, this.#stopping);
-        if (!await outbox.appendWithRoom(() => step, this.#stopping)) return false;
-        const before = this.#progress;
-        this.#progress = {
-          ...before,
-          events: before.events + taken.length,
-          dead_letters: before.dead_letters + dead.length,
-          torn: before.torn + torn,
-        };
-        [lines, letters, chars, torn] = [[], [], 0, 0];
-      }
-      this.#progress = { ...this.#progress, pages_read: page, pages: damaged.pages };
-      if (page % STEP_PAGES === 0) await nextTurn();
-      if (this.#stopping.aborted) return false;
+    const { outbox } = this.#options;
+    for (const { lines, letters, pagesRead } of damaged.read()) {
+      const step = { lines, also: () => outbox.deadLetters.takeIn(letters) };
+      while (this.#isCrowded && !this.#stopping.aborted) await sleep(RETRY_MS, this.#stopping);
+      if (!await outbox.appendWithRoom(() => step, this.#stopping)) return false;
+      const before = this.#progress;
+      this.#progress = {
+        ...before,
+        events: before.events + lines.length,
+        dead_letters: before.dead_letters + letters.length,
+        pages_read: pagesRead,
+        pages: damaged.pages,
+      };
+      await nextTurn();
     }
     return true;
   }
 }
 
 function absence(file: string, files: readonly string[]): string {
-  const there = files.length === 0
-    ? "none is there"
-    : `there ${files.length === 1 ? "is" : "are"} ${files.join(", ")}`;
+  const there = files.length === 0 ? "none is there" : `there is ${files.join(" and ")}`;
   return `DATA_DIR has no damaged outbox ${JSON.stringify(file)}: ${there}`;
 }

@@ -6,7 +6,7 @@ export const RECOVERY_PATH = "/outbox/recover";
 
 export const recoveryRequestSchema = z.strictObject({
   /** The name of a damaged outbox in DATA_DIR. */
-  file: z.string("must be the name of a file").min(1, "must be the name of a file"),
+  file: z.string("must be the name of a file"),
 });
 export type RecoveryRequest = z.infer<typeof recoveryRequestSchema>;
 
@@ -22,8 +22,6 @@ export const recoveryProgressSchema = z.object({
   /** What was put into the outbox. */
   events: count,
   dead_letters: count,
-  /** How many of the dead letters are events that are damaged themselves. */
-  torn: count,
   /** How many more the file says that it holds; absent where that cannot be read. */
   lost: count.optional(),
   /** The name that the file has since. */
