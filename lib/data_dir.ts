@@ -1,5 +1,5 @@
 /** The folder of a program's files, DATA_DIR: made for the program's own user alone. */
-import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 
 const FOLDER_MODE = 0o700;
@@ -10,13 +10,11 @@ const SQLITE_REFUSED = /unable to open database file|readonly database|access pe
 
 /** Makes the folder where there is none. Throws an Error that names DATA_DIR and says what to do. */
 export function makeDataDir(dataDir: string): void {
-  try {
+  writing(dataDir, () => {
     const made = mkdirSync(dataDir, { recursive: true, mode: FOLDER_MODE });
     // the umask may have taken from the owner too
     if (made !== undefined) chmodSync(dataDir, FOLDER_MODE);
-  } catch (error) {
-    throw dataDirFault(error, dataDir) ?? error;
-  }
+  });
 }
 
 /**
@@ -24,32 +22,30 @@ export function makeDataDir(dataDir: string): void {
  * goes on with it, and gives the files that it makes beside it the same mode. Throws as `makeDataDir`.
  */
 export function makePrivateFile(path: string): void {
-  try {
-    try {
-      closeSync(openSync(path, "ax", FILE_MODE));
-      chmodSync(path, FILE_MODE);
-    } catch (error) {
-      if (codeOf(error) !== "EEXIST") throw error;
-      closeSync(openSync(path, "a"));
-    }
-  } catch (error) {
-    throw dataDirFault(error, path) ?? error;
-  }
+  writing(path, () => {
+    const isNew = !existsSync(path);
+    closeSync(openSync(path, "a", FILE_MODE));
+    if (isNew) chmodSync(path, FILE_MODE);
+  });
 }
 
 /** Whether files can be made in the folder, and the one of that name written where it is there. Throws as `makeDataDir`. */
 export function tryDataDir(dataDir: string, file: string): void {
   makeDataDir(dataDir);
-  const path = join(dataDir, file);
-  try {
+  writing(dataDir, () => {
     Deno.removeSync(Deno.makeTempFileSync({ dir: dataDir, prefix: "check-" }));
-  } catch (error) {
-    throw dataDirFault(error, dataDir) ?? error;
-  }
+  });
+  const path = join(dataDir, file);
+  writing(path, () => {
+    if (existsSync(path)) closeSync(openSync(path, "r+"));
+  });
+}
+
+function writing(path: string, work: () => void): void {
   try {
-    closeSync(openSync(path, "r+"));
+    work();
   } catch (error) {
-    if (codeOf(error) !== "ENOENT") throw dataDirFault(error, path) ?? error;
+    throw dataDirFault(error, path) ?? error;
   }
 }
 
@@ -105,7 +101,8 @@ export function saysReadable(dataDir: string, name: string): string | undefined 
   // Windows has no such modes
   if (Deno.build.os === "windows") return undefined;
   const folder = modeOf(dataDir);
-  const enters = (folder & 0o010 ? 0o040 : 0) | (folder & 0o001 ? 0o004 : 0);
+  // who may enter the folder may read a file of it that lets them
+  const enters = (folder & 0o011) << 2;
   const files = [...Deno.readDirSync(dataDir)].filter((entry) => entry.name.startsWith(name))
     .map((entry) => ({ name: entry.name, mode: modeOf(join(dataDir, entry.name)) }))
     .filter(({ mode }) => mode & enters)
