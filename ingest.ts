@@ -78,13 +78,16 @@ async function captureAndDeliver(
   const post = postEventsTo(settings.enrichmentServiceUrl, settings.serviceToken);
   const delivery = new Delivery({ outbox, post });
   const undelivered = () => delivery.problem && `enrich ${delivery.problem.reason}`;
+  // intake stops first; what is captured is then delivered for as long as a stop may take
+  const deliveryStop = new AbortController();
+  const stopping = AbortSignal.any([signal, deliveryStop.signal]);
   const statistics = new Statistics({
     commands: () => capture.connection,
     names: (entityId) => capture.namesOf(entityId),
     outbox,
     undelivered,
     source: settings.source,
-  });
+  }, stopping);
   const parts = { outbox, capture, delivery, statistics, settings };
   const app = createApp({
     name: "ingest",
@@ -95,9 +98,6 @@ async function captureAndDeliver(
     metrics: ingestMetrics(parts),
     status: () => ingestStatus(parts),
   });
-  // intake stops first; what is captured is then delivered for as long as a stop may take
-  const deliveryStop = new AbortController();
-  const stopping = AbortSignal.any([signal, deliveryStop.signal]);
   addPage(app, ingestPage(parts, stopping), stopping);
   statistics.addTo(app);
   addDeadLetterRoutes(app, outbox.deadLetters, stopping);
@@ -111,7 +111,6 @@ async function captureAndDeliver(
     enrich: settings.enrichmentServiceUrl,
   });
   const delivering = delivery.run(deliveryStop.signal);
-  const importing = statistics.run(stopping);
   const work = (async () => {
     await capture.run(stopping);
     outbox.flush();
@@ -121,7 +120,7 @@ async function captureAndDeliver(
     await Promise.race([work, delivering, failed.promise]);
   } finally {
     deliveryStop.abort();
-    await Promise.allSettled([work, delivering, importing, recovery.ended()]);
+    await Promise.allSettled([work, delivering, statistics.ended(), recovery.ended()]);
     await server.close();
   }
 }

@@ -57,14 +57,6 @@ export class Recovery {
     await this.#running;
   }
 
-  /** Begins with a file of `damagedFiles`. Returns false while a recovery is under way. */
-  start(file: string): boolean {
-    if (this.#running) return false;
-    this.#progress = { ...NOTHING, state: "running", file };
-    this.#running = this.#run(file).finally(() => this.#running = undefined);
-    return true;
-  }
-
   /** Adds `/outbox/recover` to the program's routes. */
   addTo(app: Hono): void {
     app.get(RECOVERY_PATH, (c) => c.json(this.progress));
@@ -77,7 +69,8 @@ export class Recovery {
       if (this.#running) return failure(409, `${this.#progress.file} is being recovered already`);
       const files = damagedFiles(this.#options.dataDir);
       if (!files.includes(file)) return failure(404, absence(file, files));
-      this.start(file);
+      this.#progress = { ...NOTHING, state: "running", file };
+      this.#running = this.#run(file).finally(() => this.#running = undefined);
       return c.json(this.progress, 202);
     });
   }

@@ -16,29 +16,32 @@ import { NO_IMPORT, StatisticsTally } from "./statistics_tally.ts";
 
 const log = getLogger("ingest", "statistics");
 
-interface Job {
-  readonly request: ImportRequest;
-  readonly tally: StatisticsTally;
-}
-
 export class Statistics {
   readonly #options: StatisticsOptions;
-  #job: Job | undefined;
-  #asked = Promise.withResolvers<Job>();
+  readonly #stopping: AbortSignal;
+  #tally: StatisticsTally | undefined;
+  #running: Promise<void> | undefined;
 
-  constructor(options: StatisticsOptions) {
+  /** An import that runs ends when the signal is aborted. */
+  constructor(options: StatisticsOptions, stopping: AbortSignal) {
     this.#options = options;
+    this.#stopping = stopping;
   }
 
   get progress(): ImportProgress {
-    return this.#job?.tally.progress ?? NO_IMPORT;
+    return this.#tally?.progress ?? NO_IMPORT;
   }
 
-  /** Has `run` begin an import. Returns false while one is under way. */
+  /** Resolves when none is under way. */
+  async ended(): Promise<void> {
+    await this.#running;
+  }
+
+  /** Begins an import. Returns false while one is under way. */
   start(request: ImportRequest): boolean {
-    if (this.#job?.tally.running) return false;
-    this.#job = { request, tally: new StatisticsTally() };
-    this.#asked.resolve(this.#job);
+    if (this.#tally?.running) return false;
+    this.#tally = new StatisticsTally();
+    this.#running = this.#import(request, this.#tally);
     return true;
   }
 
@@ -55,19 +58,8 @@ export class Statistics {
     });
   }
 
-  /** Imports whenever it is asked to, until the signal is aborted. */
-  async run(signal: AbortSignal): Promise<void> {
-    const stopped = Promise.withResolvers<undefined>();
-    signal.addEventListener("abort", () => stopped.resolve(undefined), { once: true });
-    while (!signal.aborted) {
-      const job = await Promise.race([this.#asked.promise, stopped.promise]);
-      if (!job) return;
-      this.#asked = Promise.withResolvers();
-      await this.#import(job, signal);
-    }
-  }
-
-  async #import({ request, tally }: Job, signal: AbortSignal): Promise<void> {
+  async #import(request: ImportRequest, tally: StatisticsTally): Promise<void> {
+    const signal = this.#stopping;
     try {
       await new StatisticsImport(this.#options, tally, signal).run(request);
     } catch (error) {

@@ -196,6 +196,7 @@ function ingestOn(
     post: postEventsTo(enrich.url, undefined),
     times: TIMES,
   });
+  const stopping = new AbortController();
   const statistics = new Statistics({
     commands: () => connection,
     names: () => undefined,
@@ -203,7 +204,7 @@ function ingestOn(
     undelivered: () => delivery.problem && `enrich ${delivery.problem.reason}`,
     backoff: { baseMs: 2, maxMs: 4 },
     ...options,
-  });
+  }, stopping.signal);
   const app = createApp({
     name: "ingest",
     serviceToken: () => "s3cret-token",
@@ -213,11 +214,10 @@ function ingestOn(
   });
   statistics.addTo(app);
   const server = listen(app, { host: "127.0.0.1", port: 0, setting: "none" });
-  const stopping = new AbortController();
-  const running = [statistics.run(stopping.signal), delivery.run(stopping.signal)];
+  const running = delivery.run(stopping.signal);
   const stop = async () => {
     stopping.abort();
-    await Promise.all(running);
+    await Promise.all([running, statistics.ended()]);
     await server.close();
     outbox[Symbol.dispose]();
   };
