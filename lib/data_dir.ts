@@ -54,10 +54,10 @@ function writing(path: string, work: () => void): void {
  * error is another one.
  */
 export function dataDirFault(error: unknown, path: string): Error | undefined {
-  const fault = faultOf(error);
-  if (!fault) return undefined;
-  const [reason, wish] = fault;
-  return new Error(`Cannot write to DATA_DIR (${path}: ${reason}); ${wish}`);
+  const [reason, wish] = faultOf(error) ?? [];
+  return reason === undefined
+    ? undefined
+    : new Error(`Cannot write to DATA_DIR (${path}: ${reason}); ${wish}`);
 }
 
 const OWNER = "the folder and the files in it must belong to the user that the program runs as " +
@@ -77,7 +77,6 @@ const FAULTS = new Map<unknown, readonly [reason: string, wish: string]>([
   ["ENOTDIR", ["something above it is no folder", PLACE]],
   ["EISDIR", ["it is a folder, and should be a file", PLACE]],
   ["ENOENT", ["the folder above it is not there", PARENT]],
-  ["ELOOP", ["its links go in a circle", PARENT]],
 ]);
 
 function faultOf(error: unknown): readonly [reason: string, wish: string] | undefined {
@@ -85,12 +84,7 @@ function faultOf(error: unknown): readonly [reason: string, wish: string] | unde
     return ["Deno does not permit it", "name DATA_DIR in --allow-read and --allow-write"];
   }
   if (error instanceof Error && SQLITE_REFUSED.test(error.message)) return [error.message, OWNER];
-  return FAULTS.get(codeOf(error));
-}
-
-/** Both `node:fs` and Deno give it. */
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
+  return FAULTS.get(error instanceof Error && "code" in error ? error.code : undefined);
 }
 
 /**

@@ -74,7 +74,7 @@ export class StatisticsImport {
     const wanted = globOf(entities ?? "*");
     const list = statisticsListSchema.parse(await this.#ask("recorder/list_statistic_ids"))
       .filter(({ statistic_id }) => wanted.test(statistic_id));
-    this.#tally.found(list.length);
+    this.#tally.statistics = list.length;
     log.info("Importing {statistics} statistics", { statistics: list.length });
     const states = entityAttributesSchema.parse(await this.#ask("get_states"));
     const attributes = new Map(states.map((state) => [state.entity_id, state.attributes]));
@@ -89,7 +89,8 @@ export class StatisticsImport {
         this.#tally.failed(`${id} cannot be read: ${reason}`);
         log.warn("Cannot read the statistic {id}: {reason}", { id, reason });
       }
-      this.#tally.finishedOne();
+      this.#tally.part = 0;
+      this.#tally.done++;
     }
   }
 
@@ -122,7 +123,7 @@ export class StatisticsImport {
         await this.#spool(lines, () => outbox.setMeta(key, String(reachedMs)));
       }
       cursorMs = reachedMs;
-      this.#tally.reached((index + 1) / months.length);
+      this.#tally.part = (index + 1) / months.length;
     }
   }
 
@@ -146,7 +147,7 @@ export class StatisticsImport {
     });
     await outbox.appendWithRoom(() => ({ lines, also: keepCursor }), this.#signal);
     this.#signal.throwIfAborted();
-    this.#tally.spooled(lines.length);
+    this.#tally.rows += lines.length;
     this.#goesOn();
   }
 
