@@ -205,32 +205,53 @@ Deno.test("A transaction of the log that was not committed does not count", () =
   assert.deepEqual(salvaged(path).lines, [lineOf(1)]);
 });
 
+Deno.test("What the log has from before it was begun anew does not count", () => {
+  using folder = new TemporaryFolder();
+  const path = folder.file("killed.sqlite");
+  const lines = linesOf(3_000);
+  {
+    using outbox = opened(folder.file("outbox.sqlite"));
+    for (let n = 0; n < lines.length; n += 100) outbox.append(lines.slice(n, n + 100));
+    const done = lines.map((_, n) => n + 1);
+    outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
+    // the log is begun anew when all of it is in the file
+    for (const n of [1, 2, 3]) assert.ok(outbox.append([lineOf(-n)]));
+    for (const suffix of ["", "-wal"]) {
+      Deno.copyFileSync(folder.file(`outbox.sqlite${suffix}`), path + suffix);
+    }
+  }
+  assert.deepEqual(sorted(salvaged(path).lines), sorted([-1, -2, -3].map((n) => lineOf(n))));
+});
+
 Deno.test("An event that is damaged itself is not delivered, and is missing in what the file says that it holds", () => {
   using folder = new TemporaryFolder();
   const path = folder.file("outbox.sqlite");
-  const lines = [lineOf(1), lineOf(2), lineOf(3), lineOf(4), lineOf(5, 20_000), lineOf(6)];
+  const whole = [lineOf(4), lineOf(6)];
+  const lines = [1, 2, 3, 18, 9].map((n) => lineOf(n)).concat(lineOf(5, 20_000), whole);
   {
     using outbox = opened(path);
     assert.ok(outbox.append(lines));
   }
   damage(path, (bytes) => {
-    const change = (n: number, by: Uint8Array) => {
+    const change = (n: number, by: Uint8Array, behind = 40) => {
       const mark = new TextEncoder().encode(`"n":${n},`);
       // where SQLite has moved a row an old version of it lies about
       bytes.forEach((_, at) => {
-        if (mark.every((byte, i) => bytes[at + i] === byte)) bytes.set(by, at + 40);
+        if (mark.every((byte, i) => bytes[at + i] === byte)) bytes.set(by, at + behind);
       });
     };
     change(1, new Uint8Array([0x0a])); // a line break, within a character too
     change(2, new Uint8Array([0xff, 0xfe])); // no UTF-8, though JSON of some text
     change(3, new Uint8Array(50)); // zeroes
+    change(18, new Uint8Array([0x0a]), 5); // a line break that JSON allows
+    change(9, new Uint8Array([0x22]), 7); // a text that ends early
   });
   const overflow = pagesOf(path, "outbox", "overflow");
   fillPage(path, overflow[1]!);
   const { lines: left, letters, counted } = salvaged(path);
-  assert.deepEqual(sorted(left), sorted([lines[3]!, lines[5]!]));
+  assert.deepEqual(sorted(left), sorted(whole));
   assert.deepEqual(letters, []);
-  assert.equal(counted, 6);
+  assert.equal(counted, lines.length);
 });
 
 Deno.test("What is no outbox at all gives nothing, and no garbage", () => {
