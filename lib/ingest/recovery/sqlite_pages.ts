@@ -95,7 +95,7 @@ function committedFrames(log: number | undefined): ReadonlyMap<number, number> {
   const frameBytes = FRAME_HEADER_BYTES + PAGE_BYTES;
   for (let end = LOG_HEADER_BYTES + frameBytes; end <= sizeOf(log); end += frameBytes) {
     const frame = bytesAt(log, end - frameBytes, FRAME_HEADER_BYTES);
-    if (!salts?.equals(frame?.subarray(8, 16) ?? Buffer.of()) || !frame) continue;
+    if (!frame || !salts?.equals(frame.subarray(8, 16))) continue;
     transaction.push([frame.readUInt32BE(0), end - PAGE_BYTES]);
     const isCommit = frame.readUInt32BE(4) > 0;
     if (!isCommit) continue;
