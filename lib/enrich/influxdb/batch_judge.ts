@@ -36,36 +36,36 @@ export class BatchJudge {
   #failedAlone = 0;
   /** What was refused alone in words that nobody knows. */
   readonly #refusedAlone = new Map<Line, string>();
+  /** What was left as it is while no other was stored. */
   readonly #unresolved = new Set<Line>();
   #limit: StoreLimit | undefined;
-  /** Lines of which the server has said that they are of new series, and not stored. */
-  readonly #new = new Set<Line>();
+  /** Shapes of which the server has said that they are new, and not stored. */
+  readonly #new = new Set<string>();
+  /** Whether not even one that is new fits below the limit. */
+  #isFull = false;
+  /** Shapes that a limit is in the way of for certain. */
+  readonly #limited = new Map<string, PointOutcome>();
 
   constructor(memory: LimitMemory) {
     this.#memory = memory;
   }
 
-  /** What was left as it is before others turned out to be stored, and is worth another look. */
-  unresolved(): readonly Line[] {
-    return this.#hasStored ? [...this.#unresolved] : [];
-  }
-
   /** What is known of a line without asking. */
   known({ shape }: Line): PointOutcome | undefined {
-    const limit = this.#memory.limitOf(shape);
-    return limit && limitedBy(limit);
+    return this.#limited.get(shape);
   }
 
   /** The answer to a write of these lines, which is one about them. */
   judge(answer: Answer, lines: readonly Line[]): SliceOutcome<Line> {
     if (answer.meaning === "done") {
       this.#hasStored = true;
-      for (const line of lines) this.#new.delete(line);
-      this.#memory.noteTaken(lines.map(({ shape }) => shape));
+      const shapes = lines.map(({ shape }) => shape);
+      for (const shape of shapes) this.#new.delete(shape);
+      this.#memory.noteTaken(shapes);
       return { kind: "stored" };
     }
     const met = limitIn(answer);
-    if (met) return this.#limited(met, lines);
+    if (met) return this.#met(met, lines);
     if (answer.meaning === "again") return this.#failed(PENDING, lines);
     const { status, reason } = answer;
     const alone = {
@@ -88,9 +88,8 @@ export class BatchJudge {
    */
   finish(
     lines: readonly Line[],
-    found: ReadonlyMap<Line, PointOutcome>,
+    outcomes: readonly PointOutcome[],
   ): readonly PointOutcome[] {
-    const outcomes = lines.map((line) => found.get(line) ?? PENDING);
     if (this.#hasStored || this.#hasFault) return outcomes;
     const [words] = this.#refusedAlone.values();
     const unsettled = outcomes.filter(({ kind }) => kind === "pending").length;
@@ -104,48 +103,40 @@ export class BatchJudge {
     return outcomes.map((outcome, i) => isHeld.has(lines[i]) ? limitedBy(limit) : outcome);
   }
 
-  #limited(
+  #met(
     { limit, dropped }: NonNullable<ReturnType<typeof limitIn>>,
     lines: readonly Line[],
   ): SliceOutcome<Line> {
     this.#limit = limit;
-    const apart = ({ shape }: Line) => this.#memory.isTaken(shape);
-    const taken = lines.filter(apart).length;
-    const isSplit = taken > 0 && taken < lines.length;
-    if (dropped === lines.length && !isSplit) return this.#allNew(limit, lines);
     const alone = limitedBy(limit);
-    this.#memory.noteLimited(limit, lines.length === 1 ? [lines[0].shape] : []);
-    if (isSplit) return { kind: "mixed", alone, apart };
+    const shapes = lines.map(({ shape }) => shape);
+    const taken = shapes.filter((shape) => this.#memory.isTaken(shape)).length;
+    const isSplit = taken > 0 && taken < lines.length;
+    const isAllNew = dropped === lines.length && !isSplit;
+    if (isAllNew) {
+      // there may be room for some of them, which halves tell: InfluxDB 1 counts points, not series
+      for (const shape of shapes) this.#new.add(shape);
+      this.#isFull ||= lines.length === 1;
+    }
+    const isHeld = isAllNew ? this.#isFull : lines.length === 1;
+    const held = !isHeld ? [] : isAllNew ? [...this.#new] : shapes;
+    for (const shape of held) this.#limited.set(shape, alone);
+    this.#memory.noteLimited(limit, held);
+    if (isAllNew) this.#memory.noteNew(shapes);
+    if (isHeld) return dropped === undefined ? this.#failed(alone, lines) : alone;
+    if (isSplit) return { kind: "mixed", alone, apart: ({ shape }) => this.#memory.isTaken(shape) };
     return dropped === undefined
       ? this.#failed(alone, lines)
       : { kind: "mixed", alone, apart: firstOfItsShape(lines) };
-  }
-
-  /**
-   * All of them are too many, of which there may be room for some: halves of them tell. InfluxDB 1
-   * counts points in place of series.
-   */
-  #allNew(limit: StoreLimit, lines: readonly Line[]): SliceOutcome<Line> {
-    const alone = limitedBy(limit);
-    const shapes = lines.map(({ shape }) => shape);
-    this.#memory.noteNew(shapes);
-    for (const line of lines) this.#new.add(line);
-    if (lines.length === 1) this.#memory.noteFull(limit);
-    if (this.#memory.isFull(limit)) {
-      const rest = [...this.#new].map(({ shape }) => shape);
-      this.#memory.noteLimited(limit, rest.filter((shape) => !this.#memory.isTaken(shape)));
-      return alone;
-    }
-    this.#memory.noteLimited(limit, []);
-    return { kind: "mixed", alone, apart: firstOfItsShape(lines) };
   }
 
   /** Lines of which some failed, and perhaps not by a fault of theirs. */
   #failed(alone: PointOutcome, lines: readonly Line[]): SliceOutcome<Line> {
     if (lines.length === 1) this.#failedAlone++;
     else if (this.#failedAlone > (this.#hasStored ? MANY_BESIDE_STORED : MANY_ALONE)) {
+      if (this.#hasStored) return PENDING;
       for (const line of lines) this.#unresolved.add(line);
-      return PENDING;
+      return { kind: "later" };
     }
     return { kind: "mixed", alone };
   }

@@ -4,10 +4,12 @@ import { type PointOutcome, StoreUnavailable } from "../store.ts";
 /**
  * What became of a slice: one outcome of all of it, or `mixed`, where at least one item was not
  * stored: `alone` is what becomes of an item that gets this answer alone. The slice is cut in the
- * middle, or, where `apart` holds for some of its items only, into those and the others.
+ * middle, or, where `apart` holds for some of its items only, into those and the others. `later` is
+ * a slice that is worth another look once others turn out to be stored, and is pending until then.
  */
 export type SliceOutcome<T> =
   | PointOutcome
+  | { readonly kind: "later" }
   | {
     readonly kind: "mixed";
     readonly alone: PointOutcome;
@@ -33,8 +35,11 @@ export async function bisect<T>(
 ): Promise<PointOutcome[]> {
   const outcomes = items.map((): PointOutcome => ({ kind: "pending" }));
   const open: (readonly number[])[] = [items.map((_, index) => index)];
+  const later: (readonly number[])[] = [];
+  let isAnyStored = false;
+  const next = () => open.pop() ?? (isAnyStored ? later.pop() : undefined);
   try {
-    for (let range = open.pop(); range; range = open.pop()) {
+    for (let range = next(); range; range = next()) {
       const slice = range.filter((index) => {
         const told = known(items[index]);
         if (told) outcomes[index] = told;
@@ -42,6 +47,11 @@ export async function bisect<T>(
       });
       if (slice.length === 0) continue;
       const outcome = await write(slice.map((index) => items[index]));
+      if (outcome.kind === "later") {
+        later.push(slice);
+        continue;
+      }
+      isAnyStored ||= outcome.kind === "stored";
       if (outcome.kind === "mixed" && slice.length > 1) {
         const [front, back] = cut(slice, (index) => outcome.apart?.(items[index]) ?? false);
         open.push(back, front);

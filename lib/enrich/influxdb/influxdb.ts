@@ -16,7 +16,6 @@ import {
 import { InfluxDbHttp } from "./influxdb_http.ts";
 import { LimitMemory, shapeOf } from "./limit_memory.ts";
 import { toLine } from "./line.ts";
-import { MetProblem } from "./met_problem.ts";
 import { Retention } from "./retention.ts";
 import { limitIn } from "./server_limit.ts";
 import {
@@ -30,7 +29,7 @@ import {
 export interface InfluxDbOptions extends InfluxDbPlace {
   /** How a point becomes a line; `toLine` unless given. Its error refuses the point. */
   readonly line?: (point: StorePoint, version: 1 | 2 | 3) => string;
-  /** The clock by which what was met grows old. */
+  /** The clock by which it is left alone, and a limit that was met grows old. */
   readonly monotonicMs?: () => number;
 }
 
@@ -40,8 +39,10 @@ export class InfluxDb implements Store {
   readonly #http: InfluxDbHttp;
   readonly #retention: Retention;
   readonly #limits: LimitMemory;
-  readonly #problem: MetProblem;
   readonly #monotonicMs: () => number;
+  /** What a write has met. A write of nothing does not clear it: that may pass while no other does. */
+  #writeProblem: string | undefined;
+  #emptyProblem: string | undefined;
   #restUntilMs = -Infinity;
 
   constructor(options: InfluxDbOptions) {
@@ -49,7 +50,6 @@ export class InfluxDb implements Store {
     this.#http = new InfluxDbHttp(options);
     this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
     this.#limits = new LimitMemory(this.#monotonicMs);
-    this.#problem = new MetProblem(this.#monotonicMs);
     this.#retention = new Retention((signal) => lookUpRetention(this.#http, options, signal));
   }
 
@@ -112,25 +112,15 @@ export class InfluxDb implements Store {
           await this.#retention.refresh(signal, countBeyondRetention(answer) > 0);
         }
       }
-      if (isLimit || meaning !== "again") this.#problem.clear();
+      if (isLimit || meaning !== "again") this.#writeProblem = this.#emptyProblem = undefined;
       return judge.judge(answer, slice);
     };
     const known = (line: Line) => {
       const isOld = this.#retention.isBeyond(line.timeNs, this.#http.nowMs());
       return isOld ? SKIPPED : judge.known(line);
     };
-    const outcomes = new Map<Line, PointOutcome>();
-    const search = async (among: readonly Line[]) => {
-      const found = await bisect(among, ask, known);
-      found.forEach((outcome, i) => outcomes.set(among[i], outcome));
-    };
-    await search(lines);
-    try {
-      await search(judge.unresolved());
-    } catch (error) {
-      if (!(error instanceof StoreUnavailable)) throw error;
-    }
-    if (failure && [...outcomes.values()].every(({ kind }) => kind === "pending")) {
+    const outcomes = await bisect(lines, ask, known);
+    if (failure && outcomes.every(({ kind }) => kind === "pending")) {
       throw this.#fault(failure, true);
     }
     return judge.finish(lines, outcomes);
@@ -165,7 +155,7 @@ export class InfluxDb implements Store {
       : `database ${database ?? bucket}`;
     return {
       description: `InfluxDB ${version} at ${this.#http.address}, ${place}`,
-      problem: this.#problem.text,
+      problem: this.#emptyProblem ?? this.#writeProblem,
       limits: this.#limits.limits(),
     };
   }
@@ -179,7 +169,7 @@ export class InfluxDb implements Store {
   async #postNothing(signal: AbortSignal): Promise<void> {
     const answer = await this.#post("", signal);
     if (!isSoundWhenEmpty(answer)) throw this.#fault(answer, false);
-    this.#problem.clearOfNothing();
+    this.#emptyProblem = undefined;
   }
 
   async #post(body: string, signal: AbortSignal): Promise<Answer> {
@@ -203,7 +193,7 @@ export class InfluxDb implements Store {
         }, signal),
       );
     } catch (error) {
-      if (error instanceof InfluxDbFault) this.#problem.note(error.message, body !== "");
+      if (error instanceof InfluxDbFault) this.#note(error, body !== "");
       throw error;
     }
   }
@@ -216,10 +206,15 @@ export class InfluxDb implements Store {
       `Cannot write to InfluxDB: it answered ${status}${reason && ` (${reason})`}${wish}`,
       answer,
     );
-    this.#problem.note(fault.message, byWrite);
+    this.#note(fault, byWrite);
     if (answer.meaning === "again") {
       this.#restUntilMs = this.#monotonicMs() + retryAfterMs;
     }
     return fault;
+  }
+
+  #note({ message }: InfluxDbFault, byWrite: boolean): void {
+    this.#emptyProblem = byWrite ? undefined : message;
+    if (byWrite) this.#writeProblem = message;
   }
 }

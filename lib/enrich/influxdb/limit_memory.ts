@@ -1,14 +1,12 @@
-/** What is known of the limits that InfluxDB has met: for a while, and so much of it. */
+/** What is known of the limits that InfluxDB has met, and so much of the points that they concern. */
 import { getLogger } from "../../log.ts";
 import type { StoreLimit, StorePoint } from "../store.ts";
 
 const log = getLogger("enrich", "influxdb");
 
-/** For so long a point such as one that was limited is not tried. */
-const NOT_TRIED_MS = 30_000;
 /** For so long a limit is told of after it was last met: ingest tries again within that time. */
 const TOLD_MS = 3_600_000;
-/** So many kinds of points are known, in some 10 MB at most. Those known longest go first. */
+/** So many kinds of points are known, in some 5 MB at most. Those known longest go first. */
 const MAX_SHAPES = 10_000;
 
 /** What a limit can have to do with: measurement, tags and the names of the fields. */
@@ -21,66 +19,44 @@ export function shapeOf({ measurement, tags, fields }: StorePoint): string {
 
 export class LimitMemory {
   readonly #monotonicMs: () => number;
-  readonly #taken = new Set<string>();
-  readonly #limited = new Map<string, { readonly limit: StoreLimit; readonly untilMs: number }>();
+  /** Shapes that were stored, and those that a limit was in the way of, with its name. */
+  readonly #shapes = new Map<string, { readonly limit?: string }>();
   readonly #met = new Map<string, { readonly limit: StoreLimit; readonly untilMs: number }>();
-  /** Limits that not even one more would fit below. */
-  readonly #full = new Map<string, number>();
 
   constructor(monotonicMs = () => performance.now()) {
     this.#monotonicMs = monotonicMs;
   }
 
-  /** The limit that was in the way of such a point a moment ago. */
-  limitOf(shape: string): StoreLimit | undefined {
-    const known = this.#limited.get(shape);
-    return known && known.untilMs > this.#monotonicMs() ? known.limit : undefined;
-  }
-
   /** Whether such a point was stored: a hint, which may be old. */
   isTaken(shape: string): boolean {
-    return this.#taken.has(shape);
+    const known = this.#shapes.get(shape);
+    return known !== undefined && known.limit === undefined;
   }
 
   /** Notes that such points are stored. A limit that was in the way of one of them no longer is. */
   noteTaken(shapes: readonly string[]): void {
     for (const shape of shapes) {
-      this.#taken.add(shape);
-      const known = this.#limited.get(shape);
-      if (known) this.#end(known.limit.name);
+      const { limit } = this.#shapes.get(shape) ?? {};
+      if (limit !== undefined && this.#met.delete(limit)) {
+        log.info("InfluxDB's limit is no longer in the way: {limit}", { limit });
+      }
+      this.#note(shape, {});
     }
-    forgetOldest(this.#taken);
   }
 
   /** Notes that the limit was in the way of such points. */
   noteLimited(limit: StoreLimit, shapes: readonly string[]): void {
-    const nowMs = this.#monotonicMs();
-    if (!this.#met.has(limit.name)) {
-      const { reason, wish } = limit;
+    const { name, reason, wish } = limit;
+    if (!this.#met.has(name)) {
       log.warn("A limit of InfluxDB keeps events waiting: {reason}; {wish}", { reason, wish });
     }
-    this.#met.set(limit.name, { limit, untilMs: nowMs + TOLD_MS });
-    for (const shape of shapes) {
-      this.#taken.delete(shape);
-      this.#limited.delete(shape);
-      this.#limited.set(shape, { limit, untilMs: nowMs + NOT_TRIED_MS });
-    }
-    forgetOldest(this.#limited);
+    this.#met.set(name, { limit, untilMs: this.#monotonicMs() + TOLD_MS });
+    for (const shape of shapes) this.#note(shape, { limit: name });
   }
 
   /** Notes that InfluxDB does not know such points, whatever was stored before. */
   noteNew(shapes: readonly string[]): void {
-    for (const shape of shapes) this.#taken.delete(shape);
-  }
-
-  /** Notes that the limit was in the way of a single point, so that it is for all that are new. */
-  noteFull({ name }: StoreLimit): void {
-    this.#full.set(name, this.#monotonicMs() + NOT_TRIED_MS);
-  }
-
-  /** Whether that was so a moment ago. */
-  isFull({ name }: StoreLimit): boolean {
-    return (this.#full.get(name) ?? -Infinity) > this.#monotonicMs();
+    for (const shape of shapes) if (this.isTaken(shape)) this.#shapes.delete(shape);
   }
 
   /** The limits that were in the way lately. */
@@ -90,20 +66,10 @@ export class LimitMemory {
     return [...this.#met.values()].map(({ limit }) => limit);
   }
 
-  #end(name: string): void {
-    this.#full.delete(name);
-    if (this.#met.delete(name)) {
-      log.info("InfluxDB's limit is no longer in the way: {limit}", { limit: name });
-    }
-    for (const [shape, { limit }] of this.#limited) {
-      if (limit.name === name) this.#limited.delete(shape);
-    }
-  }
-}
-
-function forgetOldest(known: Pick<Map<string, unknown>, "size" | "keys" | "delete">): void {
-  for (const shape of known.keys()) {
-    if (known.size <= MAX_SHAPES) return;
-    known.delete(shape);
+  #note(shape: string, known: { readonly limit?: string }): void {
+    this.#shapes.delete(shape);
+    this.#shapes.set(shape, known);
+    const [oldest] = this.#shapes.keys();
+    if (this.#shapes.size > MAX_SHAPES && oldest !== undefined) this.#shapes.delete(oldest);
   }
 }

@@ -4,14 +4,11 @@ import { LimitMemory, shapeOf } from "../../../lib/enrich/influxdb/limit_memory.
 const LIMIT = { name: "max-series-per-database", reason: "exceeded", wish: "raise it" };
 const OTHER = { name: "max-values-per-tag", reason: "exceeded", wish: "raise it" };
 
-Deno.test("LimitMemory knows for half a minute what is not to be tried, and tells of the limit for an hour", () => {
+Deno.test("LimitMemory tells of a limit for an hour after it was last met", () => {
   let nowMs = 0;
   const memory = new LimitMemory(() => nowMs);
   memory.noteLimited(LIMIT, ["a"]);
-  assert.equal(memory.limitOf("a"), LIMIT);
-  assert.equal(memory.limitOf("b"), undefined);
   nowMs = 30_001;
-  assert.equal(memory.limitOf("a"), undefined);
   assert.deepEqual(memory.limits(), [LIMIT]);
   memory.noteLimited(LIMIT, []);
   nowMs += 3_599_999;
@@ -21,31 +18,26 @@ Deno.test("LimitMemory knows for half a minute what is not to be tried, and tell
 });
 
 Deno.test("LimitMemory ends a limit when what it was in the way of is stored, and no other limit", () => {
-  let nowMs = 0;
-  const memory = new LimitMemory(() => nowMs);
+  const memory = new LimitMemory();
   memory.noteTaken(["a", "b"]);
   memory.noteLimited(LIMIT, ["c", "d"]);
   memory.noteLimited(OTHER, ["e"]);
   memory.noteTaken(["a"]);
   assert.deepEqual(memory.limits(), [LIMIT, OTHER]);
-  // it is tried again when half a minute is over
-  nowMs = 31_000;
   memory.noteTaken(["c"]);
   assert.deepEqual(memory.limits(), [OTHER]);
-  nowMs = 0;
-  assert.equal(memory.limitOf("d"), undefined);
-  assert.equal(memory.limitOf("e"), OTHER);
-  assert.ok(memory.isTaken("c") && !memory.isTaken("d"));
+  assert.ok(memory.isTaken("c") && !memory.isTaken("d") && !memory.isTaken("e"));
+  // what it does not know was not in the way of anything
+  memory.noteTaken(["f"]);
+  assert.deepEqual(memory.limits(), [OTHER]);
 });
 
 Deno.test("LimitMemory is bounded: what it has known longest goes first", () => {
-  const memory = new LimitMemory(() => 0);
-  const many = (kind: string) => Array.from({ length: 10_001 }, (_, n) => `${kind}${n}`);
-  memory.noteTaken(many("taken"));
-  memory.noteLimited(LIMIT, many("limited"));
+  const memory = new LimitMemory();
+  memory.noteTaken(Array.from({ length: 10_001 }, (_, n) => `taken${n}`));
   assert.deepEqual([memory.isTaken("taken0"), memory.isTaken("taken1")], [false, true]);
-  assert.equal(memory.limitOf("limited0"), undefined);
-  assert.equal(memory.limitOf("limited10000"), LIMIT);
+  memory.noteTaken(["taken1", "more"]);
+  assert.deepEqual([memory.isTaken("taken1"), memory.isTaken("taken2")], [true, false]);
 });
 
 Deno.test("A shape is measurement, tags and the names of fields, and neither values nor time", () => {
