@@ -31,9 +31,10 @@ const CORRUPT_WISH = "move the file away, and the next start makes a new one";
 
 const NS_PER_MS = 1_000_000n;
 const NS_PER_DAY = 86_400_000n * NS_PER_MS;
-/** Room is made when it is so full, until it is so full. */
+/** Room is made when it is so full, or a batch has none; so much, but not of the half that is newest. */
 const PRUNE_ABOVE = 0.98;
-const PRUNE_TO = 0.95;
+const PRUNE_PART = 0.03;
+const PRUNE_NOT_BELOW = 0.5;
 /** Deleting may take some pages before it frees any. */
 const PRUNE_PAGES = 1_000;
 
@@ -100,10 +101,7 @@ export class LocalStore implements Store {
           } catch (error) {
             return { kind: "refused", reason: describeError(error) };
           }
-          if (putPoint(this.#statements, point)) {
-            this.#pruning.wrote(point);
-            added++;
-          }
+          if (putPoint(this.#statements, point)) added++;
           return { kind: "stored" };
         });
         this.#statements.get("UPDATE total SET points = points + ?").run(added);
@@ -139,8 +137,9 @@ export class LocalStore implements Store {
     if (this.#makingRoom) return;
     this.#makingRoom = true;
     try {
-      const { wish } = this.#size;
-      const enough = () => this.#size.fullness <= PRUNE_TO;
+      const { wish, fullness } = this.#size;
+      const prunedTo = Math.max(PRUNE_NOT_BELOW, fullness - PRUNE_PART);
+      const enough = () => this.#size.fullness <= prunedTo;
       const points = await this.#pruning.bySize(enough, this.#closing.signal);
       if (points > 0) {
         log.info("Deleted {points} points for want of room: {wish}", { points, wish });

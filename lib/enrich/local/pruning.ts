@@ -2,7 +2,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Statements } from "../../sqlite.ts";
-import type { StorePoint } from "../store.ts";
 
 export type PruneReason = "age" | "size";
 
@@ -15,11 +14,11 @@ interface Extent {
 /** What one transaction deletes, and what one look finds, at the most: some 10 ms. */
 const STEP_POINTS = 2_000;
 const STEP_SERIES = 500;
-/** Between two times so many points are deleted series by series, not by their age. */
-const ROUND_POINTS = { few: 100, many: 1_000 };
+/** For want of room the oldest points go in such parts of the time that there is, whatever their series. */
+const SIZE_PARTS = 1_000n;
 
-const FIRST_ROUND_NS = 1_000_000n;
-const HOUR_NS = 3_600_000_000_000n;
+const MILLISECOND_NS = 1_000_000n;
+const HOUR_NS = 3_600_000n * MILLISECOND_NS;
 /** After any time that a point can have. */
 const NEVER_NS = 2n ** 63n - 1n;
 
@@ -47,7 +46,8 @@ export class Pruning {
   readonly #options: PruningOptions;
   readonly #statements: Statements;
   #last: Promise<unknown> = Promise.resolve();
-  #oldestNs: bigint | undefined;
+  /** The series as pruning has seen them last, statistics apart. */
+  #series: readonly Extent[] = [];
   /** Points deleted since the program's start, by reason. */
   readonly pruned = new Map<PruneReason, number>([["age", 0], ["size", 0]]);
 
@@ -56,17 +56,13 @@ export class Pruning {
     this.#statements = new Statements(options.db);
   }
 
-  /** The time of the oldest point, statistics apart; undefined while none is known. Pruning looks. */
+  /**
+   * The time of the oldest point, statistics apart, as of the last pruning: what is older and was
+   * written since does not count. Undefined while none is known.
+   */
   get oldestNs(): bigint | undefined {
-    return this.#oldestNs === NEVER_NS ? undefined : this.#oldestNs;
-  }
-
-  /** A point of that time was written. */
-  wrote({ measurement, timeNs }: StorePoint): void {
-    const known = this.#oldestNs;
-    if (known !== undefined && timeNs < known && measurement !== "statistics") {
-      this.#oldestNs = timeNs;
-    }
+    const oldestNs = oldestOf(this.#series);
+    return oldestNs === NEVER_NS ? undefined : oldestNs;
   }
 
   /**
@@ -78,8 +74,9 @@ export class Pruning {
     return this.#turn("age", async () => {
       const { series, newestNs } = await this.#look(ALL_ELSE, nowNs, signal);
       if (newestNs === undefined) return;
-      await this.#delete("age", series, newestNs - keptNs, () => signal.aborted);
-    }, signal);
+      const span = { untilNs: newestNs - keptNs, newestNs };
+      await this.#delete("age", series, span, () => signal.aborted);
+    });
   }
 
   /**
@@ -90,30 +87,27 @@ export class Pruning {
     const nowNs = BigInt(Date.now()) * 1_000_000n;
     const done = () => signal.aborted || enough();
     return this.#turn("size", async () => {
-      let all: readonly Extent[];
-      let pruned: number;
-      do {
+      for (;;) {
         // writes go on meanwhile
-        const { series, newestNs = NEVER_NS } = await this.#look(ALL_ELSE, nowNs, signal);
-        all = series;
-        pruned = await this.#delete("size", all, newestNs - HOUR_NS, done);
-      } while (pruned > 0 && !done());
-      if (done()) return;
-      const { series } = await this.#look(STATISTICS, nowNs, signal);
-      await this.#delete("size", series, NEVER_NS, done);
-      await this.#delete("size", all, NEVER_NS, done);
-    }, signal);
+        const { series, newestNs = nowNs } = await this.#look(ALL_ELSE, nowNs, signal);
+        const span = { untilNs: newestNs - HOUR_NS, newestNs };
+        const pruned = await this.#delete("size", series, span, done);
+        if (done()) return;
+        if (pruned > 0) continue;
+        const statistics = await this.#look(STATISTICS, nowNs, signal);
+        const all = { untilNs: NEVER_NS, newestNs };
+        await this.#delete("size", statistics.series, all, done);
+        await this.#delete("size", series, all, done);
+        return;
+      }
+    });
   }
 
   /** One after the other, so that a series' number does not become another's meanwhile. Returns how many points were deleted. */
-  #turn(reason: PruneReason, work: () => Promise<void>, signal: AbortSignal): Promise<number> {
+  #turn(reason: PruneReason, work: () => Promise<void>): Promise<number> {
     const turn = this.#last.then(async () => {
       const before = this.pruned.get(reason) ?? 0;
-      try {
-        await work();
-      } finally {
-        if (!signal.aborted) this.#oldestNs = (await this.#look(ALL_ELSE, 0n, signal)).oldestNs;
-      }
+      await work();
       return (this.pruned.get(reason) ?? 0) - before;
     });
     this.#last = turn.catch(() => {});
@@ -125,7 +119,6 @@ export class Pruning {
     select.setReadBigInts(true);
     const series: Extent[] = [];
     let newestNs: bigint | undefined;
-    let oldestNs = NEVER_NS;
     let next = 0n;
     while (!signal.aborted) {
       const rows = this.#options.commit(() => select.all(next, nowNs));
@@ -133,36 +126,36 @@ export class Pruning {
         next = BigInt(Number(id)) + 1n;
         if (typeof oldest !== "bigint") continue;
         series.push({ id: Number(id), oldestNs: oldest });
-        if (oldest < oldestNs) oldestNs = oldest;
         if (typeof newest === "bigint" && newest > (newestNs ?? -NEVER_NS)) newestNs = newest;
       }
       if (rows.length < STEP_SERIES) break;
       await nextTurn();
     }
-    return { series, newestNs, oldestNs };
+    if (query === ALL_ELSE && !signal.aborted) this.#series = series;
+    return { series, newestNs };
   }
 
-  /** Deletes points before that time, the oldest first, until it is `done`. Returns how many those were. */
+  /**
+   * Deletes points before a time until it is `done`; for want of room, the oldest first. Returns how
+   * many those were.
+   */
   async #delete(
     reason: PruneReason,
     series: readonly Extent[],
-    untilNs: bigint,
+    { untilNs, newestNs }: { readonly untilNs: bigint; readonly newestNs: bigint },
     done: () => boolean,
   ): Promise<number> {
     let all = 0;
-    // from the oldest point on, a time of neither few nor many points
-    let roundNs = FIRST_ROUND_NS;
     while (!done() && oldestOf(series) < untilNs) {
       const pruned = this.#options.commit(() => {
         let pruned = 0;
         while (pruned < STEP_POINTS && !done()) {
           const oldestNs = oldestOf(series);
           if (oldestNs >= untilNs) break;
-          const beforeNs = oldestNs + roundNs < untilNs ? oldestNs + roundNs : untilNs;
-          const found = this.#deleteBefore(series, beforeNs);
-          if (found < ROUND_POINTS.few) roundNs *= 2n;
-          else if (found === ROUND_POINTS.many) roundNs = roundNs / 1_024n || 1n;
-          pruned += found;
+          const partNs = (newestNs - oldestNs) / SIZE_PARTS;
+          const nextNs = oldestNs + (partNs > MILLISECOND_NS ? partNs : MILLISECOND_NS);
+          const beforeNs = reason === "size" && nextNs < untilNs ? nextNs : untilNs;
+          pruned += this.#deleteBefore(series, beforeNs, STEP_POINTS - pruned);
         }
         this.#statements.get(LOWER_TOTAL).run(pruned);
         return pruned;
@@ -174,19 +167,19 @@ export class Pruning {
     return all;
   }
 
-  /** Within a transaction: deletes points before that time, or some of them. Returns how many. */
-  #deleteBefore(series: readonly Extent[], beforeNs: bigint): number {
+  /** Within a transaction: deletes points before that time, so many at the most. Returns how many. */
+  #deleteBefore(series: readonly Extent[], beforeNs: bigint, most: number): number {
     let pruned = 0;
     for (const one of series) {
       if (one.oldestNs === undefined || one.oldestNs >= beforeNs) continue;
-      const wanted = ROUND_POINTS.many - pruned;
-      pruned += Number(this.#statements.get(DELETE_POINTS).run(one.id, beforeNs, wanted).changes);
+      const deleted = this.#statements.get(DELETE_POINTS).run(one.id, beforeNs, most - pruned);
+      pruned += Number(deleted.changes);
       const select = this.#statements.get(OLDEST_POINT);
       select.setReadBigInts(true);
       const oldest = select.get(one.id)?.oldest;
       one.oldestNs = typeof oldest === "bigint" ? oldest : undefined;
       if (one.oldestNs === undefined) this.#statements.get(DELETE_SERIES).run(one.id);
-      if (pruned === ROUND_POINTS.many) break;
+      if (pruned === most) break;
     }
     return pruned;
   }

@@ -7,14 +7,8 @@ import { Statements } from "../../sqlite.ts";
 
 /** SQLite folds the write-ahead log into the file when it has so many pages. */
 const WAL_PAGES = 1_000;
-/** The part that the write-ahead log may take; it grows while somebody reads on and on. */
-const WAL_PART = 1 / 16;
-/** A large batch takes some MB of it at once. */
-const WAL_LEAST_BYTES = 32_000_000;
-/** How often the free space of the file system is looked at. */
-const SPARE_INTERVAL_MS = 10_000;
-/** How long folding in waits for readers to end. */
-const READERS_TIMEOUT_MS = 50;
+/** What the write-ahead log may take, at most half of all: it grows while somebody reads on and on. */
+const WAL_MAX_BYTES = 64_000_000;
 
 /** There is no room to write, and what to do about it. */
 export class NoRoom extends Error {
@@ -36,9 +30,6 @@ export class StoreSize {
   readonly #pageBytes: number;
   readonly #maxBytes: number;
   readonly #walMaxBytes: number;
-  /** The disk's bound of the file; infinite while nobody has looked. */
-  #diskBytes = Infinity;
-  #lookedMs = -Infinity;
 
   /** `spare` is what the disk has to spare in a folder, in bytes. */
   constructor(db: DatabaseSync, path: string, maxBytes: number, spare = spareIn) {
@@ -47,7 +38,7 @@ export class StoreSize {
     this.#statements = new Statements(db);
     this.#path = path;
     this.#pageBytes = this.#statements.pragma("page_size");
-    this.#walMaxBytes = Math.min(Math.max(maxBytes * WAL_PART, WAL_LEAST_BYTES), maxBytes / 2);
+    this.#walMaxBytes = Math.min(WAL_MAX_BYTES, maxBytes / 2);
     this.#maxBytes = maxBytes - this.#walMaxBytes;
     // what a long reading has made it grow to is given back
     const keptBytes = WAL_PAGES * this.#pageBytes;
@@ -89,13 +80,9 @@ export class StoreSize {
     this.#db.exec(`PRAGMA max_page_count=${Math.max(1, pages)}`);
   }
 
-  /** Empties the write-ahead log. Whether nobody was reading what it has. */
+  /** Empties the write-ahead log, and waits a second for readers to end. Whether they have. */
   #foldIn(): boolean {
-    const timeoutMs = this.#statements.pragma("busy_timeout");
-    this.#db.exec(`PRAGMA busy_timeout=${READERS_TIMEOUT_MS}`);
-    const row = this.#db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
-    this.#db.exec(`PRAGMA busy_timeout=${timeoutMs}`);
-    return row?.busy === 0;
+    return this.#db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()?.busy === 0;
   }
 
   /**
@@ -103,11 +90,8 @@ export class StoreSize {
    * taken from what is kept already.
    */
   #limitBytes(): number {
-    if (performance.now() - this.#lookedMs > SPARE_INTERVAL_MS) {
-      this.#lookedMs = performance.now();
-      this.#diskBytes = this.#fileBytes() + Math.max(0, this.#spare(dirname(this.#path)));
-    }
-    return Math.min(this.#maxBytes, this.#diskBytes);
+    const spareBytes = Math.max(0, this.#spare(dirname(this.#path)));
+    return Math.min(this.#maxBytes, this.#fileBytes() + spareBytes);
   }
 
   #fileBytes(): number {
