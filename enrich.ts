@@ -8,9 +8,9 @@ import { LocalStore } from "./lib/enrich/local/local_store.ts";
 import { influxDbOptions, openStore } from "./lib/enrich/open_store.ts";
 import { Receiver } from "./lib/enrich/receiver.ts";
 import {
+  enrichAdvice,
   enrichHealth,
   enrichMetrics,
-  enrichNotes,
   enrichPage,
   enrichStatus,
 } from "./lib/enrich/enrich_report.ts";
@@ -79,7 +79,7 @@ export async function enrich(
       name: "enrich",
       serviceToken: settings.serviceToken,
       health: () => enrichHealth(parts),
-      notes: () => enrichNotes(parts),
+      advice: () => enrichAdvice(parts),
       metrics: enrichMetrics(parts),
       status: () => enrichStatus(parts),
     });

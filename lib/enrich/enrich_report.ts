@@ -25,18 +25,24 @@ export function enrichHealth({ receiver: { store } }: EnrichParts): HealthReason
     action: wish,
   }));
   if (problem === undefined) return reasons;
-  const action = `see that ${description} runs and takes points; ingest keeps what waits`;
+  // the problem says what to do about a file; a server may not run at all
+  const action = store instanceof LocalStore
+    ? "events are stored again once that is done; ingest keeps what waits"
+    : `see that ${description} runs and takes points; ingest keeps what waits`;
   return [{ reason: problem, action }, ...reasons];
 }
 
-function shortageOf({ receiver: { store } }: EnrichParts) {
-  return store instanceof LocalStore ? store.shortage(Date.now()) : undefined;
-}
-
-/** What health says besides: a local store that keeps fewer days than it is set to still takes points. */
-export function enrichNotes(parts: EnrichParts): Readonly<Record<string, number>> {
-  const shortage = shortageOf(parts);
-  return shortage ? { local_store_days: shortage.days } : {};
+/** What waits for a person though events are stored: the local store's shortage, a faulty CONFIG_FILE. */
+export function enrichAdvice(
+  { receiver: { store }, settings: { file }, configWatch: { problem } }: EnrichParts,
+): HealthReason[] {
+  const shortage = store instanceof LocalStore ? store.shortage(Date.now()) : undefined;
+  const advice = shortage ? [shortage] : [];
+  if (!file || problem === undefined) return advice;
+  return [...advice, {
+    reason: `What CONFIG_FILE now says is not applied: ${problem}`,
+    action: `correct ${file.path}: it is applied when it changes`,
+  }];
 }
 
 export function enrichMetrics(
@@ -132,7 +138,6 @@ export function enrichPage(parts: EnrichParts, signal: AbortSignal): PageSource 
   return {
     name: "enrich",
     verdict: () => enrichVerdict(parts),
-    notes: () => enrichNotes(parts),
     status: () => enrichStatus(parts),
     now: () => ({
       verdict: enrichVerdict(parts),
@@ -149,29 +154,16 @@ export function enrichPage(parts: EnrichParts, signal: AbortSignal): PageSource 
 
 function enrichVerdict(parts: EnrichParts): Verdict {
   const reasons = enrichHealth(parts);
+  const advice = enrichAdvice(parts);
   if (reasons.length > 0) {
-    const { problem } = parts.receiver.store.status();
-    const headline = problem === undefined
+    const headline = parts.receiver.store.status().problem === undefined
       ? "Not well: a limit of the store keeps some events waiting"
       : "Not well: events cannot be stored now";
-    return { level: "bad", headline, reasons };
+    return { level: "bad", headline, reasons: [...reasons, ...advice] };
   }
-  const { file } = parts.settings;
-  const { problem } = parts.configWatch;
-  if (file && problem !== undefined) {
-    return {
-      level: "note",
-      headline: "Events are stored, but not as the configuration now says",
-      reasons: [{ reason: problem, action: `correct ${file.path}: it is applied when it changes` }],
-    };
-  }
-  const shortage = shortageOf(parts);
-  if (shortage) {
-    return {
-      level: "note",
-      headline: "Events are stored, but not kept for as long as they are meant to be",
-      reasons: [shortage],
-    };
+  if (advice.length > 0) {
+    const headline = "Events are stored, but not all is as you have set it";
+    return { level: "note", headline, reasons: advice };
   }
   return { level: "well", headline: "All is well: events are stored", reasons };
 }

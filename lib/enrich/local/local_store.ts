@@ -11,9 +11,9 @@ import {
   Statements,
   transaction,
 } from "../../sqlite.ts";
+import type { HealthReason } from "../../serve/server.ts";
 import { PresentHouse } from "./present_house.ts";
 import { type PruneReason, Pruning } from "./pruning.ts";
-import { type Shortage, shortageOf } from "./shortage.ts";
 import { NoRoom, StoreSize } from "./store_size.ts";
 import { putPoint, readPoints, SCHEMA } from "./stored_points.ts";
 import { checkFields, checkIdentity } from "../point_limits.ts";
@@ -30,11 +30,16 @@ const USER_VERSION = 1;
 const CORRUPT_WISH = "move the file away, and the next start makes a new one";
 
 const NS_PER_MS = 1_000_000n;
-const NS_PER_DAY = 86_400_000n * NS_PER_MS;
+const MS_PER_DAY = 86_400_000;
+const NS_PER_DAY = BigInt(MS_PER_DAY) * NS_PER_MS;
 /** Room is made when it is so full, or a batch has none; so much, but not of the half that is newest. */
 const PRUNE_ABOVE = 0.98;
 const PRUNE_PART = 0.03;
 const PRUNE_NOT_BELOW = 0.5;
+/** Pruning by size leaves it fuller than that. */
+const SHORT_ABOVE = 0.9;
+/** Where no days are missing its oldest point may all the same be a bit newer. */
+const ENOUGH_DAYS = 0.95;
 /** Deleting may take some pages before it frees any. */
 const PRUNE_PAGES = 1_000;
 
@@ -162,9 +167,18 @@ export class LocalStore implements Store {
     return oldestNs === undefined ? undefined : Number(oldestNs / NS_PER_MS);
   }
 
-  /** Why it keeps fewer days than it is set to; undefined where it has room for them. */
-  shortage(nowMs: number): Shortage | undefined {
-    return shortageOf({ size: this.#size, days: this.#days, oldestMs: this.oldestMs, nowMs });
+  /** Why it keeps, or soon will keep, fewer days than it is set to; undefined where it has room for them. */
+  shortage(nowMs: number): HealthReason | undefined {
+    const { fullness, oldestMs } = this;
+    if (oldestMs === undefined || fullness < SHORT_ABOVE) return undefined;
+    const held = Math.max(0, (nowMs - oldestMs) / MS_PER_DAY);
+    if (held >= this.#days * ENOUGH_DAYS) return undefined;
+    const percent = Math.min(100, Math.round(fullness * 100));
+    return {
+      reason: `The local store is ${percent} % full and holds ${Number(held.toFixed(1))} of the ` +
+        `${this.#days} days of LOCAL_STORE_DAYS: its oldest points are deleted`,
+      action: `${this.#size.wish}, or lower LOCAL_STORE_DAYS`,
+    };
   }
 
   /** How many there are; does not look at the points. */

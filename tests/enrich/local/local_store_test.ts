@@ -236,6 +236,32 @@ Deno.test("LocalStore tells its size and counts in enrich's status and metrics",
   assert.equal((await other.metrics()).has("enrich_store_bytes"), false);
 });
 
+Deno.test("Enrich whose local store cannot be written says what to do, and not that a server is to run", async () => {
+  using folder = new TemporaryFolder();
+  await using enrich = await startEnrich({ DATA_DIR: folder.path });
+  using writer = new DatabaseSync(folder.file("store.sqlite"));
+  writer.exec("BEGIN IMMEDIATE");
+  const event = {
+    event_type: "x",
+    data: {},
+    origin: "LOCAL",
+    time_fired: new Date().toISOString(),
+  };
+  const response = await enrich.get("/events", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(event),
+  });
+  assert.equal(response.status, 500);
+  const { reasons } = await (await enrich.get("/health")).json();
+  assert.equal(reasons.length, 1);
+  assert.match(reasons[0].reason, /locked; end the program that writes to it/);
+  assert.equal(
+    reasons[0].action,
+    "events are stored again once that is done; ingest keeps what waits",
+  );
+});
+
 Deno.test("Enrich whose local store is too small for its days is well, and says so everywhere", async () => {
   using folder = new TemporaryFolder();
   await using enrich = await startEnrich({ DATA_DIR: folder.path, LOCAL_STORE_MAX_MB: "8" });
@@ -271,15 +297,16 @@ Deno.test("Enrich whose local store is too small for its days is well, and says 
   assert.ok(store.size_bytes < 8_100_000, `${store.size_bytes} bytes`);
   const reachMs = nowMs - Date.parse(store.oldest_point);
   assert.ok(reachMs > 2 * DAY_MS && reachMs < 20_000 * 60_000, `${reachMs / DAY_MS} days`);
-  const { local_store_days: days, ...health } = await (await enrich.get("/health")).json();
+  const { advice: [shortage], ...health } = await (await enrich.get("/health")).json();
   assert.deepEqual(health, { status: "ready" });
-  assert.ok(Math.abs(days - reachMs / DAY_MS) < 1, `${days} days`);
+  const days = Number(/ holds ([\d.]+) of the 30 days /.exec(shortage.reason)?.[1]);
+  assert.ok(Math.abs(days - reachMs / DAY_MS) < 1, shortage.reason);
   const metrics = await enrich.metrics();
   assert.ok((metrics.get('enrich_store_pruned_total{reason="size"}') ?? 0) >= store.pruned.size);
   assert.equal(metrics.get('enrich_store_pruned_total{reason="age"}'), 0);
   assert.ok((metrics.get("enrich_store_oldest_point_age_seconds") ?? 0) > 2 * 86_400);
   assert.ok((metrics.get("enrich_store_fullness_ratio") ?? 0) > 0.9);
   const page = await (await enrich.get("/")).text();
-  assert.match(page, /not kept for as long as they are meant to be/);
+  assert.match(page, /Events are stored, but not all is as you have set it/);
   assert.match(page, /of the 30 days of LOCAL_STORE_DAYS.*raise LOCAL_STORE_MAX_MB, or lower/);
 });

@@ -41,6 +41,11 @@ Deno.test("Enrich applies its file again when it changes, and keeps the old rule
   assert.match((await configOf(enrich)).problem, /exclude: domain is no option.*domains/);
   assert.equal(await answerTo(enrich, "light.a"), "filter");
   assert.equal((await enrich.metrics()).get("enrich_config_applied"), 0);
+  const { status, advice } = await (await enrich.get("/health")).json();
+  assert.equal(status, "ready");
+  assert.match(advice[0].reason, /not applied: .*exclude: domain is no option/);
+  assert.equal(advice[0].action, `correct ${path}: it is applied when it changes`);
+  assert.match(await (await enrich.get("/")).text(), /not all is as you have set it/);
 
   // replaced, as an editor does, and by way of a file that was not there before
   Deno.writeTextFileSync(folder.file("new.yaml"), "exclude: !include rules.yaml");
@@ -52,6 +57,7 @@ Deno.test("Enrich applies its file again when it changes, and keeps the old rule
   assert.equal(await answerTo(enrich, "sensor.a"), "filter");
   const metrics = await enrich.metrics();
   assert.equal(metrics.get("enrich_config_applied"), 1);
+  assert.deepEqual(await (await enrich.get("/health")).json(), { status: "ready" });
   assert.equal(metrics.get('enrich_events_skipped_total{reason="filter"}'), 3);
 });
 
