@@ -7,8 +7,9 @@ import { Statements } from "../../sqlite.ts";
 
 /** SQLite folds the write-ahead log into the file when it has so many pages. */
 const WAL_PAGES = 1_000;
-/** What the write-ahead log may take, at most half of all: it grows while somebody reads on and on. */
-const WAL_MAX_BYTES = 64_000_000;
+/** What the write-ahead log may take of all: it grows while somebody reads on and on, longer in a large file. */
+const WAL_PART = 1 / 16;
+const WAL_LEAST_BYTES = 32_000_000;
 
 /** There is no room to write, and what to do about it. */
 export class NoRoom extends Error {
@@ -38,7 +39,7 @@ export class StoreSize {
     this.#statements = new Statements(db);
     this.#path = path;
     this.#pageBytes = this.#statements.pragma("page_size");
-    this.#walMaxBytes = Math.min(WAL_MAX_BYTES, maxBytes / 2);
+    this.#walMaxBytes = Math.min(Math.max(maxBytes * WAL_PART, WAL_LEAST_BYTES), maxBytes / 2);
     this.#maxBytes = maxBytes - this.#walMaxBytes;
     // what a long reading has made it grow to is given back
     const keptBytes = WAL_PAGES * this.#pageBytes;
