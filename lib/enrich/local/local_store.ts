@@ -143,7 +143,7 @@ export class LocalStore implements Store {
     this.#makingRoom = true;
     try {
       const { wish, fullness } = this.#size;
-      const prunedTo = Math.max(PRUNE_NOT_BELOW, fullness - PRUNE_PART);
+      const prunedTo = Math.max(PRUNE_NOT_BELOW, Math.min(fullness, PRUNE_ABOVE) - PRUNE_PART);
       const enough = () => this.#size.fullness <= prunedTo;
       const points = await this.#pruning.bySize(enough, this.#closing.signal);
       if (points > 0) {

@@ -238,6 +238,17 @@ Deno.test("A batch that is larger than what is freed at once has room made for i
   assert.equal([...test.store.read()].at(-1)?.timeNs, newest);
 });
 
+Deno.test("A local store that is larger than a lowered bound is pruned at once", async () => {
+  using test = newStore(SMALL);
+  await writeAll(test.store, minutes(8_000, Date.now()));
+  test.store.close();
+  test.store = new LocalStore(test.path, { ...SMALL, maxBytes: SMALL.maxBytes / 2 });
+  assert.ok(test.store.fullness > 1.4, `${test.store.fullness} full`);
+  await test.store.probe();
+  await test.store.prune(Date.now(), signal);
+  assert.ok(test.store.fullness > 0.9 && test.store.fullness < 0.96, `${test.store.fullness} full`);
+});
+
 Deno.test("A local store with room deletes nothing for want of it", async () => {
   using test = newStore({ days: 30, maxBytes: 100_000_000 });
   await writeAll(test.store, minutes(20_000, Date.now()));
