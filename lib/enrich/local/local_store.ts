@@ -85,10 +85,7 @@ export class LocalStore implements Store {
     this.presentHouse = new PresentHouse(this.#db);
     this.#statements = new Statements(this.#db);
     this.#size = new StoreSize(this.#db, path, maxBytes);
-    this.#pruning = new Pruning({
-      db: this.#db,
-      commit: (work) => this.#attempt(work, PRUNE_PAGES),
-    });
+    this.#pruning = new Pruning(this.#db, (work) => this.#attempt(work, PRUNE_PAGES));
   }
 
   /**

@@ -36,14 +36,8 @@ const OLDEST_POINT = "SELECT min(time_ns) AS oldest FROM point WHERE series = ?"
 const DELETE_SERIES = "DELETE FROM series WHERE id = ?";
 const LOWER_TOTAL = "UPDATE total SET points = points - ?";
 
-export interface PruningOptions {
-  readonly db: DatabaseSync;
-  /** Runs the work in a transaction, which may throw. */
-  readonly commit: <T>(work: () => T) => T;
-}
-
 export class Pruning {
-  readonly #options: PruningOptions;
+  readonly #commit: <T>(work: () => T) => T;
   readonly #statements: Statements;
   #last: Promise<unknown> = Promise.resolve();
   /** The series as pruning has seen them last, statistics apart. */
@@ -51,9 +45,10 @@ export class Pruning {
   /** Points deleted since the program's start, by reason. */
   readonly pruned = new Map<PruneReason, number>([["age", 0], ["size", 0]]);
 
-  constructor(options: PruningOptions) {
-    this.#options = options;
-    this.#statements = new Statements(options.db);
+  /** `commit` runs the work in a transaction, which may throw. */
+  constructor(db: DatabaseSync, commit: <T>(work: () => T) => T) {
+    this.#commit = commit;
+    this.#statements = new Statements(db);
   }
 
   /**
@@ -121,7 +116,7 @@ export class Pruning {
     let newestNs: bigint | undefined;
     let next = 0n;
     while (!signal.aborted) {
-      const rows = this.#options.commit(() => select.all(next, nowNs));
+      const rows = this.#commit(() => select.all(next, nowNs));
       for (const { id, oldest, newest } of rows) {
         next = BigInt(Number(id)) + 1n;
         if (typeof oldest !== "bigint") continue;
@@ -147,7 +142,7 @@ export class Pruning {
   ): Promise<number> {
     let all = 0;
     while (!done() && oldestOf(series) < untilNs) {
-      const pruned = this.#options.commit(() => {
+      const pruned = this.#commit(() => {
         let pruned = 0;
         while (pruned < STEP_POINTS && !done()) {
           const oldestNs = oldestOf(series);
