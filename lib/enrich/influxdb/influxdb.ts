@@ -213,8 +213,10 @@ export class InfluxDb implements Store {
     return fault;
   }
 
-  #note({ message }: InfluxDbFault, byWrite: boolean): void {
-    this.#emptyProblem = byWrite ? undefined : message;
-    if (byWrite) this.#writeProblem = message;
+  /** Only a 5xx says nothing of what a write of nothing would meet. */
+  #note({ message, answer }: InfluxDbFault, byWrite: boolean): void {
+    const isOfWrites = byWrite && answer?.meaning === "again";
+    this.#emptyProblem = isOfWrites ? undefined : message;
+    if (isOfWrites) this.#writeProblem = message;
   }
 }

@@ -468,6 +468,25 @@ Deno.test("InfluxDb probe stores nothing, and shows what it found until the next
   }
 });
 
+Deno.test("InfluxDb that a write could not reach, or that refused its token, is well once a write of nothing passes", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const store = influxDb(fake);
+  const fails = async () => {
+    await unavailable(store.write([pointOf(0)], never));
+    assert.ok(store.status().problem);
+  };
+  await fake.stop();
+  await fails();
+  await fake.restart();
+  await store.probe(never);
+  assert.equal(store.status().problem, undefined);
+  fake.forbids = true;
+  await fails();
+  fake.forbids = false;
+  await store.probe(never);
+  assert.equal(store.status().problem, undefined);
+});
+
 Deno.test("InfluxDb probe takes what other releases say to an empty body for success", async () => {
   await using fake = await FakeInfluxDb.start({ version: 2 });
   const store = influxDb(fake);
