@@ -5,6 +5,7 @@ import type { LimitedEvents } from "../../../lib/ingest/delivery/limited_events.
 import { postEventsTo } from "../../../lib/ingest/delivery/post_events.ts";
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { allStored, type Answering, FakeEnrich } from "../../stand_ins/fake_enrich.ts";
+import { FullDisk } from "../../outbox_model/full_disk.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { until } from "../../until.ts";
 import { allButLimited, delivering, empty, linesOf, no, TIMES } from "./delivering.ts";
@@ -382,11 +383,24 @@ Deno.test("A full outbox sets aside what a limit holds, for what leaves makes ro
   });
 });
 
-Deno.test("A full outbox has room to note that a limit holds all that is in it", async () => {
+Deno.test("A full outbox has room to note that a limit holds all of its events", async () => {
   await deliverFull(() => true, async (outbox, delivery) => {
     const { waiting } = outbox.counters();
     await until(() => delivery.limited.count === waiting, "all are set aside", WISH);
-    assert.equal(outbox.counters().waiting, waiting);
     assert.equal(delivery.problem, undefined);
+  });
+});
+
+Deno.test("A full disk on which it cannot be noted what a limit holds has it sent again, and says so", async () => {
+  using disk = new FullDisk();
+  await deliverFull(() => true, async (outbox, delivery) => {
+    disk.fill();
+    const told = await until(() => delivery.problem?.reason, "it is told", WISH);
+    assert.match(told, /has answered, but there is no room to note it/);
+    const { waiting, delivered } = outbox.counters();
+    assert.equal(delivered, 0);
+    assert.ok(delivery.limited.count < waiting, "those that are not noted are not counted");
+    disk.free();
+    await until(() => delivery.limited.count === waiting, "then it is noted", WISH);
   });
 });
