@@ -181,8 +181,8 @@ export class Delivery {
     if (!isAside || this.#peek(1).length === 0) this.#outage.note(reason);
     const [only] = rows.length === 1 ? rows : [];
     if (only && meaning === "too large") {
-      this.#bury(only.seq, `alone too large for enrich: ${reason}`);
-      return 0;
+      const isBuried = this.#bury(only.seq, `alone too large for enrich: ${reason}`);
+      return isBuried ? 0 : this.#outage.pauseMs(retryAfterMs);
     }
     if (meaning !== "misconfigured") {
       if (!only) this.#limit = Math.max(1, Math.floor(rows.length / 2));
@@ -214,8 +214,9 @@ export class Delivery {
     return this.limited.hold(limited) || letGo ? undefined : NO_ROOM;
   }
 
-  #bury(seq: number, reason: string): void {
-    this.#letGo({ done: [], delivered: 0, leftOut: {}, problems: [{ seq, reason }] });
+  /** Returns false where there is no room for a dead letter. */
+  #bury(seq: number, reason: string): boolean {
+    return this.#letGo({ done: [], delivered: 0, leftOut: {}, problems: [{ seq, reason }] });
   }
 
   /** Returns whether anything has left the outbox. */

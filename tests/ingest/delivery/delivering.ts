@@ -29,7 +29,13 @@ export async function delivering(
   n: number,
   answering: Answering,
   test: (setup: Setup) => Promise<void>,
-  { times = TIMES, token, path }: { times?: DeliveryTimes; token?: string; path?: string } = {},
+  { times = TIMES, token, path, begin = () => {} }: {
+    times?: DeliveryTimes;
+    token?: string;
+    path?: string;
+    /** What happens once the lines are in the outbox. */
+    begin?: () => void;
+  } = {},
 ): Promise<void> {
   using folder = new TemporaryFolder();
   await using enrich = new FakeEnrich(answering);
@@ -39,6 +45,7 @@ export async function delivering(
     onFailure: assert.ifError,
   });
   outbox.append(linesOf(n));
+  begin();
   const post = postEventsTo(enrich.url, token === undefined ? undefined : () => token);
   const delivery = new Delivery({ outbox, post, times });
   const stop = new AbortController();

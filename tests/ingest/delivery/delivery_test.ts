@@ -3,6 +3,7 @@ import { Delivery } from "../../../lib/ingest/delivery/delivery.ts";
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { postEventsTo } from "../../../lib/ingest/delivery/post_events.ts";
 import { allStored, type Answering, FakeEnrich } from "../../stand_ins/fake_enrich.ts";
+import { FullDisk } from "../../outbox_model/full_disk.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { until } from "../../until.ts";
 import { delivering, empty, no, TIMES } from "./delivering.ts";
@@ -180,6 +181,19 @@ Deno.test("Delivery finds those to blame where they stand side by side", async (
       assert.ok(alone.length >= 10, `${poison}: ${alone.length}`);
     }
   });
+});
+
+Deno.test("Delivery does not send without a pause what is too large and has no room as a dead letter", async () => {
+  using disk = new FullDisk();
+  await delivering(1, () => no(413), async ({ outbox, enrich, delivery }) => {
+    await until(() => delivery.problem, "it is told");
+    await until(() => enrich.requests.length >= 3, "it is tried again");
+    const startedMs = performance.now();
+    await until(() => enrich.requests.length >= 13, "it is tried on");
+    assert.ok(performance.now() - startedMs >= 450, "with pauses of 50 ms and more");
+    disk.free();
+    await until(() => outbox.counters().deadLetters === 1, "it is buried once there is room");
+  }, { times: { ...TIMES, backoffBaseMs: 100, backoffMaxMs: 100 }, begin: () => disk.fill() });
 });
 
 Deno.test("Delivery delivers what was set aside before a restart, though nothing else waits", async () => {
