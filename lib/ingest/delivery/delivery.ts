@@ -120,10 +120,14 @@ export class Delivery {
     if (outcome.kind === "failed") return this.#failed(rows, outcome);
     const failure = this.#settle(rows, outcome.answer);
     if (failure) return this.#failed(rows, failure);
-    this.#outage.over();
-    this.#limit = Math.min(MAX_BATCH_EVENTS, this.#limit * 2);
-    // that a limit holds all of them is no sign that others pass
-    if (outcome.answer.pending.length < rows.length) this.#passed();
+    // what is left out, refused or held by a limit may never have come to the store: that it has its
+    // answer is no sign that others pass
+    const isStored = outcome.answer.stored > 0;
+    if (isStored || failures === 0) {
+      this.#outage.over();
+      this.#limit = Math.min(MAX_BATCH_EVENTS, this.#limit * 2);
+    }
+    if (isStored) this.#passed();
     return 0;
   }
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { BatchAnswer } from "../../../lib/contract.ts";
 import { Delivery } from "../../../lib/ingest/delivery/delivery.ts";
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { postEventsTo } from "../../../lib/ingest/delivery/post_events.ts";
@@ -6,7 +7,7 @@ import { allStored, type Answering, FakeEnrich } from "../../stand_ins/fake_enri
 import { FullDisk } from "../../outbox_model/full_disk.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { until } from "../../until.ts";
-import { delivering, empty, no, TIMES } from "./delivering.ts";
+import { delivering, empty, linesOf, no, TIMES } from "./delivering.ts";
 
 Deno.test("Delivery sends everything once, in order, at most 1,000 at a time, with the token", async () => {
   await delivering(2_500, (lines) => allStored(lines), async (setup) => {
@@ -181,6 +182,36 @@ Deno.test("Delivery finds those to blame where they stand side by side", async (
       assert.ok(alone.length >= 10, `${poison}: ${alone.length}`);
     }
   });
+});
+
+Deno.test("Delivery blames nobody because of others that never came to the store", async () => {
+  const notAsked: Readonly<Record<string, (indexes: number[]) => Partial<BatchAnswer>>> = {
+    "left out": ({ length }) => ({ skipped: { filter: length } }),
+    "a problem": (indexes) => ({
+      problems: indexes.map((index) => ({ index, reason: "the line is no JSON" })),
+    }),
+  };
+  for (const [what, answerOf] of Object.entries(notAsked)) {
+    let isAway = true;
+    const answering: Answering = (lines) => {
+      // the first event alone comes to the store, which is away
+      const others = [...lines.keys()].filter((index) => lines[index] !== '{"event":0}');
+      const stored = lines.length - others.length;
+      if (stored > 0 && isAway) return no(500, "InfluxDB is away");
+      return allStored(lines, { stored, ...answerOf(others) });
+    };
+    await delivering(1, answering, async (setup) => {
+      for (let n = 1; n < 30; n++) {
+        setup.outbox.append(linesOf(1, n));
+        await until(() => setup.outbox.counters().waiting === 1, `${what}: ${n} leaves`);
+      }
+      assert.equal(setup.outbox.waiting.setAside, 0, what);
+      assert.match(setup.delivery.problem?.reason ?? "", /InfluxDB is away/);
+      isAway = false;
+      await empty(setup);
+      assert.equal(setup.outbox.counters().delivered, 1);
+    });
+  }
 });
 
 Deno.test("Delivery does not send without a pause what is too large and has no room as a dead letter", async () => {
