@@ -111,9 +111,8 @@ export class Delivery {
   async #deliverNext(signal: AbortSignal): Promise<number | undefined> {
     const aside = this.#alone.next();
     if (aside) return await this.#tryAside(aside, signal);
-    // the next one alone is tried at twice the distance: those to blame may stand side by side
-    const { failures } = this.#alone;
-    const rows = this.#peek(failures > 0 ? 1 : this.#limit, 2 ** failures - 1);
+    const { failures, skip } = this.#alone;
+    const rows = this.#peek(failures > 0 ? 1 : this.#limit, skip);
     if (rows.length === 0) return this.#alone.tryAgain() ? 0 : undefined;
     const outcome = await this.#attempt(rows, signal);
     if (signal.aborted) return 0;

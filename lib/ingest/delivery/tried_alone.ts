@@ -18,6 +18,8 @@ export class TriedAlone {
   /** Whether others have passed since an event that is set aside was tried, and which one that was. */
   #isDue = false;
   #last = 0;
+  /** How often all that was tried has failed, with nobody else left to try. */
+  #rounds = 0;
 
   constructor(waiting: WaitingEvents) {
     this.#waiting = waiting;
@@ -26,6 +28,16 @@ export class TriedAlone {
   /** How many of those that are not set aside have failed: what is tried next is tried alone. */
   get failures(): number {
     return this.#failed.filter(({ isAside }) => !isAside).length;
+  }
+
+  /**
+   * How many others stand before the one that is tried next: each time about twice as many, for those
+   * to blame may stand side by side, and in each round other ones, so that all are tried at last.
+   */
+  get skip(): number {
+    if (this.failures === 0) return 0;
+    const distance = 2 ** (this.failures - 1);
+    return 2 * distance - 1 - this.#rounds % distance;
   }
 
   /** The event that is set aside and is to be tried now, or undefined where others come first. */
@@ -51,6 +63,7 @@ export class TriedAlone {
    */
   passed(): { seqs: number[]; givenUp: { seq: number; reason: string }[] } {
     this.#isDue = true;
+    this.#rounds = 0;
     const failed = this.#failed.splice(0);
     const givenUp = failed.flatMap(({ seq, reason }) => {
       const attempts = this.#waiting.failedAlone(seq);
@@ -68,6 +81,7 @@ export class TriedAlone {
   tryAgain(): boolean {
     if (this.#failed.length === 0 && !this.#waiting.aside()) return false;
     this.#failed = [];
+    this.#rounds++;
     this.#isDue = true;
     return true;
   }
