@@ -72,7 +72,7 @@ export class Filling {
   }
 
   /** Before subscribing: see `beginFirstImport`. */
-  prepare(connection: Connection): Promise<void> {
+  prepare(connection: Connection): Promise<boolean> {
     return beginFirstImport(connection, this.#options);
   }
 
@@ -83,6 +83,8 @@ export class Filling {
       try {
         this.#progress.state = "waiting";
         await this.#untilRunning(connection, ended);
+        // on a full disk it could not be noted before
+        if (!await this.prepare(connection)) throw new Error(outbox.size.reason);
         const unseen = await this.#compare(connection);
         await this.#fill(connection, unseen, ended);
         this.#progress.state = "idle";

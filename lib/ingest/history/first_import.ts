@@ -21,28 +21,29 @@ export interface FirstImportOptions {
 
 /**
  * At the very first start, before subscribing: notes the history of every entity as missing, so
- * that it is filled in as any gap is. Later it does nothing. Throws what `command` throws.
+ * that it is filled in as any gap is. Later it does nothing. Returns false where the file takes
+ * nothing: it is to be noted once there is room. Throws what `command` throws.
  */
 export async function beginFirstImport(
   connection: Connection,
   { outbox, clock, registered, days }: FirstImportOptions,
-): Promise<void> {
-  if (outbox.meta(META_KEY) !== undefined) return;
-  if (days === 0) return void outbox.append([], () => outbox.setMeta(META_KEY, "0"));
+): Promise<boolean> {
+  if (outbox.meta(META_KEY) !== undefined) return true;
+  if (days === 0) return outbox.append([], () => outbox.setMeta(META_KEY, "0"));
   const states = await presentStates(connection);
   for (const { lastUpdatedUs } of states) clock.hear(lastUpdatedUs);
   const known = new Set([...states.map(({ entityId }) => entityId), ...registered()]);
   const nowUs = clock.nowUs();
-  if (nowUs === undefined) return;
+  if (nowUs === undefined) return true;
   // together, so that a kill in between cannot import it all twice
   const noted = outbox.append([], () => {
     outbox.missing.openAll(known, nowUs - days * DAY_US);
     outbox.setMeta(META_KEY, String(days));
   });
-  // on a disk that takes nothing it is noted at the next connection
-  if (!noted) return;
+  if (!noted) return false;
   log.info("Importing {days} days of history of {entities} entities", {
     days,
     entities: known.size,
   });
+  return true;
 }

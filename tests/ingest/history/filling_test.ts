@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { memberText } from "../../../lib/json_text.ts";
 import { Capture } from "../../../lib/ingest/capture/capture.ts";
 import { CAPTURE_TIMES } from "../../../lib/ingest/capture/capture_times.ts";
+import { Connection } from "../../../lib/ingest/hass/connection.ts";
+import { HassClock } from "../../../lib/ingest/hass/hass_clock.ts";
+import { webSocketUrl } from "../../../lib/ingest/hass/protocol.ts";
+import { Filling } from "../../../lib/ingest/history/filling.ts";
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
+import { FullDisk } from "../../outbox_model/full_disk.ts";
 import { SimulatedHomeAssistant, type SimulationOptions } from "../../simulator/home_assistant.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { until } from "../../until.ts";
@@ -244,6 +249,46 @@ Deno.test("The first start imports the recorder's history, newest first, and onl
     await complete(capture);
     assert.equal(capture.filling.rows, 0);
   }, { importDays: 10 });
+});
+
+Deno.test("An import that a full disk keeps from beginning begins once there is room, on the same connection", async () => {
+  await using hass = simulated();
+  using folder = new TemporaryFolder();
+  using disk = new FullDisk();
+  using outbox = new Outbox({
+    path: folder.file("outbox.sqlite"),
+    maxBytes: 200_000_000,
+    onFailure: assert.ifError,
+  });
+  change(hass, 100);
+  const stop = new AbortController();
+  const { connection } = await Connection.open({
+    url: webSocketUrl(hass.url),
+    token: hass.token,
+    signal: stop.signal,
+    times: CAPTURE_TIMES,
+    handlers: { onEvent: () => {}, onMalformed: () => {} },
+  });
+  const filling = new Filling({
+    outbox,
+    clock: new HassClock(),
+    line: (text) => `{"event":${text}}`,
+    registered: () => [],
+    days: 10,
+    looksMs: [0],
+    pollMs: 5,
+  });
+  disk.fill();
+  await filling.prepare(connection);
+  const running = filling.run(connection, stop.signal);
+  try {
+    await until(() => outbox.size.full, "the disk is told to be full");
+    disk.free();
+    await until(() => filling.rows >= 90, "history is imported", { limitMs: 20_000 });
+  } finally {
+    stop.abort();
+    await running;
+  }
 });
 
 Deno.test("An import that is killed goes on where it was, and repeats nothing", async () => {
