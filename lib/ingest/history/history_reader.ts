@@ -20,6 +20,8 @@ const FIRST_WINDOW_US = 300_000_000;
 const MIN_WINDOW_US = 1_000_000;
 /** A page of more rows is asked for again in halves: it must not hold up live events. */
 const MAX_ROWS = 2_000;
+/** Nor may it be more than a small outbox has room for, which would wait for that without end. */
+const MAX_CHARS = 1_000_000;
 /** A page of fewer rows makes the next one longer. */
 const FEW_ROWS = 500;
 const RETRY_MS = 1_000;
@@ -87,14 +89,15 @@ export class HistoryReader {
     const { rows, malformed } = readHistory(answer);
     if (malformed > 0) log.warn("Cannot read {malformed} rows of history", { malformed });
     const count = [...rows.values()].reduce((sum, { length }) => sum + length, 0);
-    if (count > MAX_ROWS && (knownUs - startUs > MIN_WINDOW_US || within.length > 1)) {
+    const isLarge = count > MAX_ROWS || answer.length > MAX_CHARS;
+    if (isLarge && (knownUs - startUs > MIN_WINDOW_US || within.length > 1)) {
       this.#windowUs = Math.max(MIN_WINDOW_US, Math.floor((knownUs - startUs) / 2));
       if (knownUs - startUs <= MIN_WINDOW_US) this.maxEntities = Math.ceil(within.length / 2);
       return true;
     }
     this.#failures = 0;
     await this.#spool(within, rows, startUs, ended);
-    if (count < FEW_ROWS) this.#windowUs = Math.min(MAX_WINDOW_US, this.#windowUs * 2);
+    if (count < FEW_ROWS && !isLarge) this.#windowUs = Math.min(MAX_WINDOW_US, this.#windowUs * 2);
     this.maxEntities = Math.min(MAX_ENTITIES, this.maxEntities * 2);
     return true;
   }

@@ -326,6 +326,25 @@ Deno.test("An import that is killed goes on where it was, and repeats nothing", 
   }, { importDays: 10 });
 });
 
+Deno.test("Rows of history that are large come in through an outbox that is small", async () => {
+  await using hass = simulated();
+  using folder = new TemporaryFolder();
+  const text = "x".repeat(15_000);
+  for (let i = 0; i < 400; i++) hass.setState(`sensor.large${i % 7}`, String(i), { text });
+  await capturing(hass, folder, async (capture, outbox) => {
+    const drain = setInterval(() => {
+      const done = outbox.waiting.peek(ALL).map(({ seq }) => seq);
+      outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
+    }, 5);
+    try {
+      await until(() => capture.filling.rows >= 393, "all is imported", { limitMs: 30_000 });
+    } finally {
+      clearInterval(drain);
+    }
+    assert.equal(outbox.counters().dropped.get("outbox_full"), 0);
+  }, { importDays: 10, maxBytes: 8_000_000 });
+});
+
 Deno.test("One malformed entity id does not keep others from being filled", async () => {
   await using hass = simulated();
   using folder = new TemporaryFolder();
