@@ -76,7 +76,9 @@ export class OutboxSize {
 
   /** Whether it is the disk that has no room, and not the outbox that has reached its cap. */
   get diskIsFull(): boolean {
-    return this.#stuck || this.#diskIsShort;
+    // a cap that was lowered leaves no page free either, on whatever disk
+    const isAtCap = this.#usedPages + SPARE_PAGES > this.#allowedPages;
+    return this.#diskIsShort || this.#stuck && !isAtCap;
   }
 
   /** Why events are refused, for people. Looks at the disk. */

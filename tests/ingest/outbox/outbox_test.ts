@@ -262,6 +262,32 @@ Deno.test("Outbox takes new events though dead letters, as 0.1.0 may have left t
   assertEquation(outbox.counters());
 });
 
+Deno.test("Outbox does not call the disk full where OUTBOX_MAX_MB was lowered below what it holds", () => {
+  using folder = new TemporaryFolder();
+  const options = {
+    path: folder.file("outbox.sqlite"),
+    maxBytes: 40_000_000,
+    commitIntervalMs: 1e6,
+    onFailure: assert.ifError,
+  };
+  {
+    using large = new Outbox(options);
+    const entities = Array.from({ length: 6_000 }, (_, i) => `sensor.of_a_large_house_${i}`);
+    large.append(
+      entities.map(() => "x".repeat(3_000)),
+      () => entities.forEach((entityId) => large.missing.heard({ entityId, lastUpdatedUs: 1 })),
+    );
+  }
+  using outbox = new Outbox({ ...options, maxBytes: 10_000_000 });
+  outbox.openGap();
+  assert.ok(outbox.size.stuck, "there is no room for what is missing");
+  assert.equal(outbox.size.reason, "the outbox has reached OUTBOX_MAX_MB");
+  const done = outbox.waiting.peek({ maxEvents: 3_000, maxBytes: 1e9 }).map(({ seq }) => seq);
+  outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
+  outbox.openGap();
+  assert.equal(outbox.missing.extent().entities, 6_000);
+});
+
 Deno.test("Outbox notes a gap that opens while it is full, and one that grows while events are refused", () => {
   using folder = new TemporaryFolder();
   using outbox = open(folder.file("outbox.sqlite"), 8_000_000);
