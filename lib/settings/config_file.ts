@@ -26,7 +26,7 @@ export interface ConfigFile {
   readonly texts: ReadonlyMap<string, string | undefined>;
 }
 
-/** The most that is told of one file: what is wrong with it may be repeated without end. */
+/** The most faults that are named of one file: what is wrong with it may be repeated without end. */
 const MAX_PROBLEMS = 20;
 
 /**

@@ -1,4 +1,4 @@
-/** Applies CONFIG_FILE again when it changes; a faulty change is told, and what held before holds on. */
+/** Applies CONFIG_FILE again when it changes; a faulty change is reported, and what held before holds on. */
 import { isDeepStrictEqual } from "node:util";
 import type { EnrichSettings } from "../../settings/program_settings.ts";
 import { getLogger, redact } from "../../log.ts";

@@ -13,7 +13,7 @@ const META_KEY = "registry";
 const QUIET_MS = 1_000;
 const MAX_WAIT_MS = 10_000;
 /** Lines of one commit; live events come between. */
-const STEP = 500;
+const STEP = 100;
 /** After a failed fetch, or while Home Assistant's time is not known yet. */
 const RETRY_MS = 30_000;
 

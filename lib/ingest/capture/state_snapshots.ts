@@ -10,7 +10,7 @@ import { type PresentState, presentStates, stateSnapshotText } from "../hass/pre
 /** The full interval that was snapped last, by Home Assistant's clock. */
 const META_KEY = "state_snapshot";
 /** Lines of one commit; live events come between. */
-const CHUNK = 500;
+const CHUNK = 100;
 /** While Home Assistant's time is not known. */
 const RETRY_MS = 1_000;
 const LOOK_MS = 10_000;

@@ -21,7 +21,7 @@ const log = getLogger("ingest", "filling");
 export const LOOKS_MS = [0, 15_000, 90_000] as const;
 const POLL_MS = 1_000;
 /** Present states of one commit; live events come between. */
-const STEP = 500;
+const STEP = 100;
 const SAY_INTERVAL_MS = 10_000;
 
 export interface FillingOptions extends FirstImportOptions {

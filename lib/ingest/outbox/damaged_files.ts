@@ -22,7 +22,7 @@ export function damagedFiles(dataDir: string): readonly string[] {
     const names = [...Deno.readDirSync(dataDir)].flatMap(({ name }) => NAME.exec(name)?.[1] ?? []);
     return [...new Set(names)].sort();
   } catch {
-    return []; // a folder that cannot be read is told of by whoever writes to it
+    return []; // that a folder cannot be read shows when it is written to
   }
 }
 

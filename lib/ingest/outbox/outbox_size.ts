@@ -20,7 +20,7 @@ const SPARE_PAGES = 16;
 const LIMIT_INTERVAL_MS = 10_000;
 /** So long a refusal counts for health where the next event, or a smaller one, may well be taken. */
 const REFUSAL_MS = 10_000;
-/** A disk that is nearly full may take some events and refuse others: it is told once in this time. */
+/** A disk that is nearly full may take some events and refuse others: it is said once in this time. */
 const SAY_INTERVAL_MS = 60_000;
 
 export class OutboxSize {
