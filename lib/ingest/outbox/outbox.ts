@@ -72,7 +72,7 @@ export class Outbox implements Disposable {
     this.waiting = new WaitingEvents(this.#db);
     this.size = new OutboxSize(this.#db, options, () => this.deadLetters.bytes);
     this.#settling = new Settling(this, this.#transact.bind(this));
-    this.owed = new Owed(this, this.#transact.bind(this));
+    this.owed = new Owed(this, this.#transact.bind(this), options.onFailure);
     opening.move();
   }
 

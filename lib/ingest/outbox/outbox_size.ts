@@ -120,6 +120,8 @@ export class OutboxSize {
 
   /** Something was written; `events` where it was events. */
   wrote({ events }: { readonly events: boolean }): void {
+    // a refusal of a full disk is over, others may go on with the next large event
+    if (this.#stuck) this.#ranOutMs = -Infinity;
     this.#stuck = false;
     if (!events || !this.#full) return;
     this.#full = false;

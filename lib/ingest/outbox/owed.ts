@@ -19,13 +19,16 @@ interface OwedParts {
 export class Owed {
   readonly #file: OwedParts;
   readonly #transact: Transact;
+  readonly #onFailure: (error: unknown) => void;
   #refused = 0;
   #gap = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(file: OwedParts, transact: Transact) {
+  /** `onFailure`: told when what is tried again fails for another reason than a full disk. */
+  constructor(file: OwedParts, transact: Transact, onFailure: (error: unknown) => void) {
     this.#file = file;
     this.#transact = transact;
+    this.#onFailure = onFailure;
   }
 
   /** Events that were refused and are not among the counters yet. */
@@ -93,7 +96,15 @@ export class Owed {
     } catch (error) {
       if (!isFull(error)) throw error;
       this.#file.size.ranOut({ stuck: true });
-      this.#timer = setTimeout(() => this.write(), RETRY_MS);
+      this.#timer = setTimeout(() => this.#tryAgain(), RETRY_MS);
+    }
+  }
+
+  #tryAgain(): void {
+    try {
+      this.write();
+    } catch (error) {
+      this.#onFailure(error);
     }
   }
 }

@@ -5,6 +5,7 @@ import { openOutbox } from "../../../lib/ingest/outbox/open_outbox.ts";
 import { envelopeLine } from "../../../lib/ingest/outbox/envelope.ts";
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { CollectedLog } from "../../collected_log.ts";
+import { FullDisk } from "../../outbox_model/full_disk.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { until } from "../../until.ts";
 
@@ -318,6 +319,29 @@ Deno.test("Outbox notes a gap that opens while it is full, and one that grows wh
     1_000,
     3_000,
   ]]);
+});
+
+Deno.test("Outbox writes down by itself what a full disk made it refuse, once there is room, and what is missing", async () => {
+  using folder = new TemporaryFolder();
+  using disk = new FullDisk();
+  using outbox = open(folder.file("outbox.sqlite"));
+  outbox.append(["a"], () => outbox.missing.heard({ entityId: "sensor.a", lastUpdatedUs: 1_000 }));
+  disk.fill();
+  for (const line of ["b", "c"]) {
+    outbox.add({ line });
+    outbox.flush();
+  }
+  assert.equal(outbox.counters().received, 1, "not even that can be written");
+  assert.equal(outbox.owed.refused, 2);
+  assert.ok(outbox.size.full && outbox.size.diskIsFull && outbox.size.fullness === 1);
+  assert.match(outbox.size.reason, /^the disk of DATA_DIR is full: \d+ bytes free$/);
+  assertEquation(outbox.counters());
+  disk.free();
+  await until(() => outbox.counters().dropped.get("outbox_full") === 2, "they are counted");
+  await until(() => outbox.missing.extent().entities === 1, "the gap is noted");
+  assert.equal(outbox.owed.refused, 0);
+  assert.equal(outbox.size.full, false);
+  assertEquation(outbox.counters());
 });
 
 Deno.test("Outbox takes of what comes together as much as there is room for", () => {
