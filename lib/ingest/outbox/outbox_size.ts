@@ -120,7 +120,7 @@ export class OutboxSize {
 
   /** Something was written; `events` where it was events. */
   wrote({ events }: { readonly events: boolean }): void {
-    // a refusal of a full disk is over, others may go on with the next large event
+    // the disk takes something again: what it refused is past
     if (this.#stuck) this.#ranOutMs = -Infinity;
     this.#stuck = false;
     if (!events || !this.#full) return;
