@@ -192,7 +192,8 @@ const INGEST: Kind = {
 
 const ENRICH: Kind = {
   name: "enrich",
-  permissions: [],
+  // how much room the local store has
+  permissions: ["--allow-sys=statfs"],
   variables: (port, dir) => ({
     ENRICH_HOST: "127.0.0.1",
     ENRICH_PORT: String(port),
