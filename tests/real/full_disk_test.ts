@@ -147,3 +147,58 @@ realTest(
     assert.equal(total(await ingest.metrics(), "ingest_events_dead_lettered"), 0);
   },
 );
+
+realTest(
+  "A full outbox on a full disk drains once there is room, though one in five of its events is a problem",
+  async () => {
+    await using hass = new SimulatedHomeAssistant({ recorder: false }).start();
+    await using enrich = new FakeEnrich(() => new Response("away", { status: 503 }));
+    await using disk = await SmallDisk.mount(48);
+    await using ingest = await startIngest({
+      HASS_URL: hass.url,
+      HASS_TOKEN: hass.token,
+      ENRICHMENT_SERVICE_URL: enrich.url,
+      DATA_DIR: disk.path,
+      OUTBOX_MAX_MB: "8",
+    }, { writable: disk.path });
+    await until(
+      async () => /"kind":"capturing"/.test(JSON.stringify(await ingest.status())),
+      "it captures",
+    );
+    const metric = async (name: string) => total(await ingest.metrics(), name);
+    let n = 0;
+    await until(async () => {
+      for (let i = 0; i < 200; i++) {
+        hass.setState(`sensor.s${n % 7}`, String(n++), { text: "x".repeat(400) });
+      }
+      return await metric("ingest_outbox_full") === 1;
+    }, "the outbox is full");
+    const waiting = await metric("ingest_events_queued");
+    await ingest.kill();
+    await disk.fill();
+    await ingest.startAgain();
+    enrich.answering = (lines) => {
+      const problems = lines.flatMap((_, index) =>
+        index % 5 === 0 ? [{ index, reason: "field type conflict" }] : []
+      );
+      const stored = lines.length - problems.length;
+      return allStored(lines, { status: "partial", stored, problems });
+    };
+    await until(
+      async () => /there is no room to note it/.test((await ingest.health()).text),
+      "enrich has answered, and the disk takes nothing",
+    );
+    assert.equal(await metric("ingest_events_queued"), waiting);
+    await disk.free();
+    await ingest.untilReady();
+    await until(async () => await metric("ingest_events_queued") === 0, "it drains", {
+      limitMs: 120_000,
+    });
+    const metrics = await ingest.metrics();
+    measured(
+      `a full outbox on a full disk: ${equationOf(metrics).text}, ` +
+        JSON.stringify(byReason(metrics, "ingest_events_dropped_total")),
+    );
+    assert.ok(total(metrics, "ingest_events_dead_lettered") > waiting / 20);
+  },
+);
