@@ -31,8 +31,6 @@ const PENDING = { kind: "pending" } as const;
 export class BatchJudge {
   readonly #memory: LimitMemory;
   #hasStored = false;
-  /** Whether a point is to blame for certain: the server has said so in words that are known. */
-  #hasFault = false;
   #failedAlone = 0;
   /** What was refused alone in words that nobody knows. */
   readonly #refusedAlone = new Map<Line, string>();
@@ -73,7 +71,6 @@ export class BatchJudge {
       reason: `InfluxDB answered ${status}${reason && `: ${reason}`}`,
     } as const;
     if (blamesPoints(answer)) {
-      this.#hasFault = true;
       return countBeyondRetention(answer) === lines.length ? SKIPPED : { kind: "mixed", alone };
     }
     const [only] = lines.length === 1 ? lines : [];
@@ -83,14 +80,14 @@ export class BatchJudge {
 
   /**
    * The lines' outcomes in the light of all answers. Where none was stored, what was left as it
-   * is belongs to the limit that was met; and a refusal of every one of more than ten in words that
-   * nobody knows is a limit, too, be it that time was up before all of them had been tried.
+   * is belongs to the limit that was met; and a refusal of more than ten in words that nobody knows
+   * is a limit, too, be it that time was up before all of them had been tried.
    */
   finish(
     lines: readonly Line[],
     outcomes: readonly PointOutcome[],
   ): readonly PointOutcome[] {
-    if (this.#hasStored || this.#hasFault) return outcomes;
+    if (this.#hasStored) return outcomes;
     const [words] = this.#refusedAlone.values();
     const unsettled = outcomes.filter(({ kind }) => kind === "pending").length;
     const isMany = this.#refusedAlone.size + unsettled > MANY_ALONE ||

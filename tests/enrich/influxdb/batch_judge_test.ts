@@ -265,6 +265,19 @@ Deno.test("A server that is known to refuse everything holds what comes singly, 
   assert.deepEqual(countKinds(await cut.write([pointOf("sensor.n999")], never)), { stored: 1 });
 });
 
+Deno.test("One point that is to blame does not make problems of others, which are held", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const bad = failing(
+    400,
+    "unable to parse 'sensor value': missing field value",
+    /^[^\n]*\.bad[^\n]*$/,
+  );
+  fake.trouble = (request) => bad(request) ?? failing(400, "the moon is full")(request);
+  const batch = pointsOf(100, (n) => n === 0 ? "sensor.bad" : `sensor.n${n}`);
+  const outcomes = await influxDb(fake, { version: 2 }).write(batch, never);
+  assert.deepEqual(countKinds(outcomes), { refused: 1, limited: 99 });
+});
+
 Deno.test("A refusal of ten points, of some, or in words that are known is a problem as ever", async () => {
   const write = async (count: number, message: string, bad: RegExp) => {
     await using fake = await FakeInfluxDb.start({ version: 2 });
