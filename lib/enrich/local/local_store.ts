@@ -64,6 +64,8 @@ export class LocalStore implements Store {
   /** For the page. */
   readonly presentHouse: PresentHouse;
   #problem: string | undefined;
+  /** Whether a write of nothing may pass in spite of it. */
+  #isOfPoints = false;
 
   /**
    * Opens, or makes, the file. Throws an Error with a hint where another process holds it, or it is
@@ -109,7 +111,7 @@ export class LocalStore implements Store {
         this.#statements.get("UPDATE total SET points = points + ?").run(added);
         return { outcomes, full: this.#size.fullness > PRUNE_ABOVE };
       });
-      this.#problem = undefined;
+      if (points.length > 0 || !this.#isOfPoints) this.#problem = undefined;
       if (full) void this.#makeRoom();
       return outcomes;
     });
@@ -227,6 +229,7 @@ export class LocalStore implements Store {
 
   #failed(error: unknown): StoreUnavailable {
     if (error instanceof StoreUnavailable) return error;
+    this.#isOfPoints = isFull(error) || isCorrupt(error);
     this.#problem = `Cannot write ${this.#path}: ${describeError(error)}; ${this.#wish(error)}`;
     return new StoreUnavailable(this.#problem);
   }
