@@ -79,7 +79,7 @@ export class Pruning {
    * than an hour is left, for that hour has each entity's present state.
    */
   bySize(enough: () => boolean, signal: AbortSignal): Promise<number> {
-    const nowNs = BigInt(Date.now()) * 1_000_000n;
+    let nowNs = BigInt(Date.now()) * MILLISECOND_NS;
     const done = () => signal.aborted || enough();
     return this.#turn("size", async () => {
       for (;;) {
@@ -89,6 +89,11 @@ export class Pruning {
         const pruned = await this.#delete("size", series, span, done);
         if (done()) return;
         if (pruned > 0) continue;
+        if (nowNs < NEVER_NS) {
+          // to a clock that is behind, what is old may be of the future
+          nowNs = NEVER_NS;
+          continue;
+        }
         const statistics = await this.#look(STATISTICS, nowNs, signal);
         const all = { untilNs: NEVER_NS, newestNs };
         await this.#delete("size", statistics.series, all, done);

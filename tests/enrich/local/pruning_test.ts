@@ -281,6 +281,29 @@ Deno.test("Statistics go last, and then the oldest of them first", async () => {
   assert.ok(states >= 50 && states <= 61, `${states} states are left, a minute apart`);
 });
 
+Deno.test("A clock that is behind deletes old points for want of room, and no statistics", async () => {
+  using test = newStore(SMALL);
+  const nowMs = Date.now();
+  const statistics = minutes(1_000, nowMs).map((point) => ({
+    ...point,
+    measurement: "statistics",
+  }));
+  await writeAll(test.store, statistics);
+  const now = Date.now;
+  Date.now = () => Date.UTC(2020, 0);
+  try {
+    // what the clock itself has made is the newest to it
+    await writeAll(test.store, [pointAt(Date.now()), ...minutes(20_000, nowMs)]);
+    await settled(test.store);
+  } finally {
+    Date.now = now;
+  }
+  const { size } = Object.fromEntries(test.store.pruned);
+  assert.ok(size > 0, "room was made");
+  const left = [...test.store.read()].filter(({ measurement }) => measurement === "statistics");
+  assert.equal(left.length, 1_000);
+});
+
 Deno.test("An import of more old points than fit takes no newer ones away, and is counted", async () => {
   using test = newStore(SMALL);
   const nowMs = Date.now();
