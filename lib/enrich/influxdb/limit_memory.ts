@@ -4,8 +4,8 @@ import type { StoreLimit, StorePoint } from "../store.ts";
 
 const log = getLogger("enrich", "influxdb");
 
-/** For so long a limit is named after it was last met: ingest tries again within that time. */
-const TOLD_MS = 3_600_000;
+/** For so long a limit is named after it was last met: ingest tries again after an hour at the latest. */
+const TOLD_MS = 3_900_000;
 /** So many kinds of points are known, in some 5 MB at most. Those known longest go first. */
 const MAX_SHAPES = 10_000;
 

@@ -1,19 +1,20 @@
 import assert from "node:assert/strict";
+import { DELIVERY_TIMES } from "../../../lib/ingest/delivery/delivery_times.ts";
 import { LimitMemory, shapeOf } from "../../../lib/enrich/influxdb/limit_memory.ts";
 
 const LIMIT = { name: "max-series-per-database", reason: "exceeded", wish: "raise it" };
 const OTHER = { name: "max-values-per-tag", reason: "exceeded", wish: "raise it" };
 
-Deno.test("LimitMemory tells of a limit for an hour after it was last met", () => {
+Deno.test("LimitMemory tells of a limit until after the hour within which ingest tries again", () => {
   let nowMs = 0;
   const memory = new LimitMemory(() => nowMs);
   memory.noteLimited(LIMIT, ["a"]);
   nowMs = 30_001;
   assert.deepEqual(memory.limits(), [LIMIT]);
   memory.noteLimited(LIMIT, []);
-  nowMs += 3_599_999;
+  nowMs += DELIVERY_TIMES.limitedMaxMs + 60_000;
   assert.deepEqual(memory.limits(), [LIMIT]);
-  nowMs += 2;
+  nowMs += DELIVERY_TIMES.limitedMaxMs;
   assert.deepEqual(memory.limits(), []);
 });
 
