@@ -135,7 +135,7 @@ function caCertOf(file: ConfigFile | undefined, problems: string[]): (() => stri
     } catch (error) {
       const reason = error instanceof Error ? error.message : "";
       throw new Error(
-        `${place}: ssl_ca_cert is "${caCert}": it must be a file that can be read (${reason})`,
+        `${place}: ssl_ca_cert must be a file that can be read (${reason})`,
       );
     }
   };

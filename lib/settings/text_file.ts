@@ -21,7 +21,8 @@ export function readTextFile(path: string, maxBytes?: number): string {
 function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "there is none";
   if (error instanceof Deno.errors.NotCapable) return "--allow-read does not name it";
-  return error instanceof Error ? error.message : String(error);
+  // Deno adds the path, which may be a value that is at the wrong place
+  return error instanceof Error ? error.message.replace(/: \w+ '.*'$/s, "") : String(error);
 }
 
 /** Whether it is there, and may be looked at. Not node:fs' existsSync, which throws where it may not. */

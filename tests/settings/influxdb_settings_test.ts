@@ -103,7 +103,18 @@ Deno.test("Passwords come out of secrets.yaml too", () => {
 Deno.test("A certificate authority is read beside the file", () => {
   const yaml = "host: a\nssl: true\nssl_ca_cert: ca.pem";
   assert.equal(connection({}, yaml, { "ca.pem": "PEM" })?.caCert, "PEM");
-  assert.match(problemsOf({}, yaml)[0] ?? "", /ssl_ca_cert is "ca\.pem": it must be a file/);
+  assert.match(
+    problemsOf({}, yaml)[0] ?? "",
+    /ssl_ca_cert must be a file that can be read \(there is none\)/,
+  );
+});
+
+Deno.test("What stands where a certificate's file is to be named is not shown", () => {
+  for (const value of ["hunter2", "hunter2".repeat(60), "a/hunter2\\0"]) {
+    const [problem = ""] = problemsOf({}, `host: a\nssl: true\nssl_ca_cert: "${value}"`);
+    assert.match(problem, /line 3: ssl_ca_cert must be a file that can be read/);
+    assert.doesNotMatch(problem, /hunter2/);
+  }
 });
 
 Deno.test("What cannot connect is told by name", () => {
