@@ -73,6 +73,7 @@ export async function enrich(
       receiver.store = storeAfter(store, next, last);
       receiver.schema = schema;
       if (receiver.store !== store) store.close();
+      else if (store instanceof InfluxDb) store.forgetLimits();
     });
     const parts = { receiver, settings, configWatch };
     const app = createApp({

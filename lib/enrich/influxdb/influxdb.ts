@@ -160,6 +160,11 @@ export class InfluxDb implements Store {
     };
   }
 
+  /** Names no limit until it is met again: with other filters nothing may be in its way. */
+  forgetLimits(): void {
+    this.#limits.forgetLimits();
+  }
+
   /** A write that is under way ends here: what it has not reached is pending. */
   close(): void {
     this.#http.close();

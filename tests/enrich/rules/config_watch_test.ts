@@ -251,6 +251,27 @@ Deno.test("A change of filters forgets neither how long InfluxDB is to be left a
   assert.equal((await enrich.get("/health")).status, 200);
 });
 
+Deno.test("A limit that a change of filters leaves nothing to be in the way of is no longer named", async () => {
+  using folder = new TemporaryFolder();
+  await using server = await FakeInfluxDb.start({ version: 1, database: "home" });
+  const { enrich: started, path, connection } = await startOn(server, folder);
+  await using enrich = started;
+  assert.equal(await answerTo(enrich, "sensor.a"), "success");
+  server.maxSeries = 1;
+  const limitsIn = async () =>
+    [...(await enrich.metrics()).keys()].filter((key) => /limit=/.test(key));
+  assert.equal(await answerTo(enrich, "sensor.b"), "Event processing failed");
+  assert.equal((await enrich.get("/health")).status, 503);
+  assert.equal((await limitsIn()).length, 1);
+
+  await applies(enrich, path, `${connection}exclude: {entities: sensor.b}`, "sensor.b");
+  assert.equal((await enrich.get("/health")).status, 200);
+  assert.deepEqual(await limitsIn(), []);
+  // the control: what is not left out meets it again
+  assert.equal(await answerTo(enrich, "sensor.c"), "Event processing failed");
+  assert.equal((await enrich.get("/health")).status, 503);
+});
+
 Deno.test("Points that are on their way while the connection changes are answered for", async () => {
   using folder = new TemporaryFolder();
   await using before = await FakeInfluxDb.start({ version: 1, database: "home" });
