@@ -218,9 +218,9 @@ export class InfluxDb implements Store {
     return fault;
   }
 
-  /** Only a 5xx says nothing of what a write of nothing would meet. */
+  /** Only a 429 and a 5xx say nothing of what a write of nothing would meet; a login page meets it. */
   #note({ message, answer }: InfluxDbFault, byWrite: boolean): void {
-    const isOfWrites = byWrite && answer?.meaning === "again";
+    const isOfWrites = byWrite && (answer?.status ?? 0) >= 429;
     this.#emptyProblem = isOfWrites ? undefined : message;
     if (isOfWrites) this.#writeProblem = message;
   }

@@ -485,6 +485,11 @@ Deno.test("InfluxDb that a write could not reach, or that refused its token, is 
   fake.forbids = false;
   await store.probe(never);
   assert.equal(store.status().problem, undefined);
+  fake.trouble = () => ({ status: 200, body: "<title>Log in</title>" });
+  await fails();
+  fake.trouble = () => undefined;
+  await store.probe(never);
+  assert.equal(store.status().problem, undefined);
 });
 
 Deno.test("InfluxDb probe takes what other releases say to an empty body for success", async () => {
