@@ -25,8 +25,8 @@ const PENDING = { kind: "pending" } as const;
 /**
  * The lines to blame for an answer are found by bisection, but not at any price: where more than
  * ten failed alone and none was stored, or more than thirty beside others that were, a slice that
- * fails is left pending as it is. That does not hold for what the server says of a point in words
- * that are known: those are all found.
+ * fails is left pending as it is. That does not hold for what the server refuses in words that are
+ * known, or beside others that are stored: those are all found.
  */
 export class BatchJudge {
   readonly #memory: LimitMemory;

@@ -192,7 +192,7 @@ export class LocalStore implements Store {
     return this.#size.bytes;
   }
 
-  /** The part of the allowed size that is in use, 0 … 1. */
+  /** The part of the allowed size that is in use, beyond 1 after a bound was lowered. */
   get fullness(): number {
     return this.#size.fullness;
   }

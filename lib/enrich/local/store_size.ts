@@ -51,7 +51,7 @@ export class StoreSize {
     return this.#fileBytes() + this.#walBytes();
   }
 
-  /** The part of the allowed size that is in use, 0 … 1. Pages that pruning has freed are not. */
+  /** The part of the allowed size that is in use, beyond 1 after a bound was lowered. Pages that pruning has freed are not. */
   get fullness(): number {
     const usedBytes = this.#fileBytes() -
       this.#statements.pragma("freelist_count") * this.#pageBytes;
@@ -87,8 +87,8 @@ export class StoreSize {
   }
 
   /**
-   * Never less than the file is: it does not shrink, and what a short disk cannot give must not be
-   * taken from what is kept already.
+   * A short disk does not make it less than the file is, which does not shrink: what the disk cannot
+   * give must not be taken from what is kept already.
    */
   #limitBytes(): number {
     const spareBytes = Math.max(0, this.#spare(dirname(this.#path)));
