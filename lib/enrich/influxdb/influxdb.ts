@@ -29,8 +29,6 @@ import {
 export interface InfluxDbOptions extends InfluxDbPlace {
   /** How a point becomes a line; `toLine` unless given. Its error refuses the point. */
   readonly line?: (point: StorePoint, version: 1 | 2 | 3) => string;
-  /** The clock by which it is left alone, and a limit that was met grows old. */
-  readonly monotonicMs?: () => number;
 }
 
 /** InfluxDB 1 by way of `/write`; 2, and 3, by way of `/api/v2/write`. One place for good. */
@@ -38,8 +36,7 @@ export class InfluxDb implements Store {
   readonly #options: InfluxDbOptions;
   readonly #http: InfluxDbHttp;
   readonly #retention: Retention;
-  readonly #limits: LimitMemory;
-  readonly #monotonicMs: () => number;
+  readonly #limits = new LimitMemory();
   /** What a write has met. A write of nothing does not clear it: that may pass while no other does. */
   #writeProblem: string | undefined;
   #emptyProblem: string | undefined;
@@ -48,8 +45,6 @@ export class InfluxDb implements Store {
   constructor(options: InfluxDbOptions) {
     this.#options = options;
     this.#http = new InfluxDbHttp(options);
-    this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
-    this.#limits = new LimitMemory(this.#monotonicMs);
     this.#retention = new Retention((signal) => lookUpRetention(this.#http, options, signal));
   }
 
@@ -178,7 +173,7 @@ export class InfluxDb implements Store {
   }
 
   async #post(body: string, signal: AbortSignal): Promise<Answer> {
-    const restMs = this.#restUntilMs - this.#monotonicMs();
+    const restMs = this.#restUntilMs - performance.now();
     if (restMs > 0) {
       const seconds = Math.ceil(restMs / 1_000);
       throw new StoreUnavailable(`InfluxDB asked to be left alone, ${seconds} s more`, restMs);
@@ -213,7 +208,7 @@ export class InfluxDb implements Store {
     );
     this.#note(fault, byWrite);
     if (answer.meaning === "again") {
-      this.#restUntilMs = this.#monotonicMs() + retryAfterMs;
+      this.#restUntilMs = performance.now() + retryAfterMs;
     }
     return fault;
   }
