@@ -41,7 +41,7 @@ export function enrichAdvice(
   if (!file || problem === undefined) return advice;
   return [...advice, {
     reason: `What CONFIG_FILE now says is not applied: ${problem}`,
-    action: `correct ${file.path}: it is applied when it changes`,
+    action: `do what that says, or correct ${file.path}, which is applied when it changes`,
   }];
 }
 

@@ -44,7 +44,10 @@ Deno.test("Enrich applies its file again when it changes, and keeps the old rule
   const { status, advice } = await (await enrich.get("/health")).json();
   assert.equal(status, "ready");
   assert.match(advice[0].reason, /not applied: .*exclude: domain is no option/);
-  assert.equal(advice[0].action, `correct ${path}: it is applied when it changes`);
+  assert.equal(
+    advice[0].action,
+    `do what that says, or correct ${path}, which is applied when it changes`,
+  );
   assert.match(await (await enrich.get("/")).text(), /not all is as you have set it/);
 
   // replaced, as an editor does, and by way of a file that was not there before
