@@ -82,9 +82,9 @@ export class Owed {
     };
   }
 
-  /** Writes what is owed, if that is possible; nothing is tried again any more. */
+  /** Writes what is owed, if that is possible; nothing is tried again any more. Never throws: the file is closed next. */
   close(): void {
-    this.write();
+    this.#tryAgain();
     clearTimeout(this.#timer);
   }
 

@@ -22,33 +22,53 @@ function damagedBeyondItsStart(path: string): void {
   Deno.writeFileSync(path, bytes.fill(0xff, 400_000));
 }
 
-Deno.test("Ingest sets an outbox aside whose damage shows only while it runs, and the next start is a new one", async () => {
-  using folder = new TemporaryFolder();
-  await using enrich = new FakeEnrich();
-  const path = folder.file("outbox.sqlite");
-  damagedBeyondItsStart(path);
-  const env = {
-    DATA_DIR: folder.path,
-    HASS_URL: "http://127.0.0.1:1",
-    HASS_TOKEN: "token",
-    ENRICHMENT_SERVICE_URL: enrich.url,
-  };
-  const ingest = await startIngest(env);
-  await assert.rejects(
-    ingest.ended,
-    /outbox\.sqlite is damaged: set aside as .*outbox\.sqlite\.damaged-.*start ingest again/,
-  );
-  const names = [...Deno.readDirSync(folder.path)].map(({ name }) => name);
-  assert.equal(
-    names.filter((name) => /^outbox\.sqlite\.damaged-[^-]*-[^-]*-[^-]*Z$/.test(name)).length,
-    1,
-    names.join(),
-  );
+/** An outbox that has seen many entities, and cannot read all of them any more. */
+function damagedWhereEntitiesStand(path: string): void {
+  const outbox = new Outbox({ path, maxBytes: 50_000_000, onFailure: assert.ifError });
+  outbox.append([], () => {
+    for (let n = 0; n < 3_000; n++) {
+      outbox.missing.heard({ entityId: `sensor.number_${n}`, lastUpdatedUs: n + 1 });
+    }
+  });
+  outbox[Symbol.dispose]();
+  const leaves = (db: DatabaseSync) =>
+    db.prepare("SELECT pageno FROM dbstat WHERE name = 'seen' AND pagetype = 'leaf'").all();
+  using db = new DatabaseSync(path);
+  const page = Number(leaves(db)[5]?.pageno);
+  const bytes = Deno.readFileSync(path);
+  Deno.writeFileSync(path, bytes.fill(0xff, (page - 1) * 4_096, page * 4_096));
+}
 
-  await using again = await startIngest(env);
-  const status = await (await again.get("/status")).json();
-  assert.equal(status.events.received, 0);
-});
+const DAMAGES = [damagedBeyondItsStart, damagedWhereEntitiesStand];
+for (const damage of DAMAGES) {
+  Deno.test(`Ingest sets an outbox aside whose damage shows only while it runs, and the next start is a new one: ${damage.name}`, async () => {
+    using folder = new TemporaryFolder();
+    await using enrich = new FakeEnrich();
+    const path = folder.file("outbox.sqlite");
+    damage(path);
+    const env = {
+      DATA_DIR: folder.path,
+      HASS_URL: "http://127.0.0.1:1",
+      HASS_TOKEN: "token",
+      ENRICHMENT_SERVICE_URL: enrich.url,
+    };
+    const ingest = await startIngest(env);
+    await assert.rejects(
+      ingest.ended,
+      /outbox\.sqlite is damaged: set aside as .*outbox\.sqlite\.damaged-.*start ingest again/,
+    );
+    const names = [...Deno.readDirSync(folder.path)].map(({ name }) => name);
+    assert.equal(
+      names.filter((name) => /^outbox\.sqlite\.damaged-[^-]*-[^-]*-[^-]*Z$/.test(name)).length,
+      1,
+      names.join(),
+    );
+
+    await using again = await startIngest(env);
+    const status = await (await again.get("/status")).json();
+    assert.equal(status.events.received, 0);
+  });
+}
 
 function namesIn(folder: TemporaryFolder): string[] {
   return [...Deno.readDirSync(folder.path)]
