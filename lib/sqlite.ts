@@ -23,6 +23,12 @@ export function isFull(error: unknown): boolean {
     (error instanceof Error && /database or disk is full/.test(error.message));
 }
 
+/** Whether SQLite failed in a way that does not pass, as a full disk does: nobody can go on with the file. */
+export function isBroken(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_SQLITE_ERROR" &&
+    !isFull(error);
+}
+
 /** Whether another process holds the file, or writes to it now. */
 export function isBusy(error: unknown): boolean {
   return errcode(error) === SQLITE_BUSY || (error instanceof Error && /locked/.test(error.message));

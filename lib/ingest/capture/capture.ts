@@ -7,6 +7,7 @@ import { getLogger } from "../../log.ts";
 import { describeError, sleep } from "../../retry.ts";
 import type { HassTokenOrigin } from "../../settings/program_settings.ts";
 import type { Secret } from "../../settings/secret.ts";
+import { isBroken } from "../../sqlite.ts";
 import { parseTimeUs } from "../../time.ts";
 import { Filling } from "../history/filling.ts";
 import { Connection, TokenRefused } from "../hass/connection.ts";
@@ -115,18 +116,20 @@ export class Capture {
     return this.#registry.registry.size;
   }
 
-  /** Captures until the signal is aborted. */
+  /** Captures until the signal is aborted. Throws where SQLite fails, but for a full file. */
   async run(signal: AbortSignal): Promise<void> {
     this.filling.openGap("ingest was not running");
     const { tokenLookMs, stableMs } = this.#times;
     let awaySinceMs = performance.now();
     while (!signal.aborted) {
       const startedMs = performance.now();
-      const lost = await this.#capture(signal).catch((error): Lost =>
-        error instanceof TokenRefused
+      const lost = await this.#capture(signal).catch((error): Lost => {
+        // else health would blame Home Assistant for it, without end
+        if (isBroken(error)) throw error;
+        return error instanceof TokenRefused
           ? { kind: "token refused", reason: error.message, heldBack: error.heldBack }
-          : { kind: "disconnected", reason: describeError(error) }
-      );
+          : { kind: "disconnected", reason: describeError(error) };
+      });
       if (signal.aborted) return;
       const nowMs = performance.now();
       if (nowMs - startedMs > stableMs) awaySinceMs = nowMs;
@@ -190,7 +193,8 @@ export class Capture {
       this.#registry.pollMs = unheard.length > 0 ? this.#times.registryPollMs : undefined;
       this.#registry.schedule(connection, 0);
       const working = this.#whileConnected(connection, signal);
-      reason = await connection.closed;
+      // where the work fails nobody waits for the connection's end
+      reason = await Promise.race([connection.closed, working.then(() => connection.closed)]);
       await working;
       return { kind: "disconnected", reason };
     } finally {

@@ -5,6 +5,7 @@
  */
 import { getLogger } from "../../log.ts";
 import { describeError, sleep } from "../../retry.ts";
+import { isBroken } from "../../sqlite.ts";
 import type { Connection } from "../hass/connection.ts";
 import { type PresentState, presentStates, unseenStateText } from "../hass/present_states.ts";
 import { FillingProgress, type FillingStatus } from "./filling_progress.ts";
@@ -76,7 +77,10 @@ export class Filling {
     return beginFirstImport(connection, this.#options);
   }
 
-  /** Fills whatever is missing over this connection, which has subscribed, until it ends, which aborts the signal. */
+  /**
+   * Fills whatever is missing over this connection, which has subscribed, until it ends, which aborts
+   * the signal. Throws where SQLite fails, but for a full file.
+   */
   async run(connection: Connection, ended: AbortSignal): Promise<void> {
     const { outbox, pollMs = POLL_MS } = this.#options;
     while (!ended.aborted) {
@@ -96,6 +100,7 @@ export class Filling {
           this.gaps.begin("the outbox was full", outbox.missing.newestSeenUs() ?? 0);
         }
       } catch (error) {
+        if (isBroken(error)) throw error;
         if (ended.aborted) break;
         log.warn("Cannot fill gaps now: {reason}", { reason: describeError(error) });
         await sleep(10 * pollMs, ended);

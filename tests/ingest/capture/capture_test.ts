@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { Capture } from "../../../lib/ingest/capture/capture.ts";
 import type { CaptureTimes } from "../../../lib/ingest/capture/capture_times.ts";
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
@@ -312,4 +313,44 @@ Deno.test("Capture that is lost between two subscriptions leaves a gap of what i
   ]);
   stop.abort();
   await running;
+});
+
+/** An outbox of which a part can be read so often, and then no more. */
+class BrokenOutbox extends Outbox {
+  brokenKey = "";
+  soundReads = 0;
+
+  override meta(key: string): string | undefined {
+    if (key !== this.brokenKey || this.soundReads-- > 0) return super.meta(key);
+    using db = new DatabaseSync(":memory:");
+    db.exec("SELECT * FROM what_is_not_there");
+    return undefined;
+  }
+}
+
+Deno.test("Capture ends where the outbox's file fails it, whoever works with it, and blames nobody else", async () => {
+  // read by the snapshots, by capture itself, and the second time by the filling
+  const parts = [["state_snapshot", 0], ["imported", 0], ["imported", 1]] as const;
+  for (const [brokenKey, soundReads] of parts) {
+    using folder = new TemporaryFolder();
+    await using hass = await new SimulatedHomeAssistant({ recorder: false }).start();
+    const path = folder.file("outbox.sqlite");
+    using outbox = new BrokenOutbox({ path, maxBytes: 100_000_000, onFailure: assert.ifError });
+    const capture = new Capture({
+      hassUrl: hass.url,
+      hassToken: () => hass.token,
+      outbox,
+      importDays: 0,
+      snapshotMinutes: 60,
+      times: TIMES,
+      looksMs: [],
+    });
+    const stop = new AbortController();
+    const running = capture.run(stop.signal);
+    Object.assign(outbox, { brokenKey, soundReads });
+    const tooLong = setTimeout(() => stop.abort(), 30_000);
+    await assert.rejects(running, /no such table: what_is_not_there/);
+    clearTimeout(tooLong);
+    stop.abort();
+  }
 });
