@@ -78,9 +78,9 @@ export class DamagedOutbox implements Disposable {
   }
 }
 
-/** A line break would tear it in two. */
+/** A line break would tear it in two; any other character stays: JSON may have U+0080 and the like. */
 function oneLine(text: string): string {
-  return text.replace(/\p{Cc}/gu, " ");
+  return text.replace(/[\r\n]/g, " ");
 }
 
 /** Whether the line is whole: one that is damaged itself is no event any more. */

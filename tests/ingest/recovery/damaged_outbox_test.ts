@@ -298,3 +298,20 @@ Deno.test("The outbox of 0.1.0 is read as SQLite reads it", () => {
     deadLetters.map(({ line, reason }) => `${reason} ${line}`).sort(),
   );
 });
+
+Deno.test("An event is read whatever characters its texts have", () => {
+  using folder = new TemporaryFolder();
+  const path = folder.file("outbox.sqlite");
+  // a dash of Windows-1252 that something took for Latin-1, and what else JSON does not escape
+  const lines = ["\u0096", "\u007f", "\u0085", "\u2028"]
+    .map((text) => `{"event":{"event_type":"x","data":{"text":"${text}"}}}`);
+  {
+    using outbox = opened(path);
+    assert.ok(outbox.append([...lines, ...lines]));
+    const problems = lines.map((_, i) => ({ seq: i + 1, reason: "refused" }));
+    outbox.settle({ done: [], delivered: 0, leftOut: {}, problems });
+  }
+  const found = salvaged(path);
+  assert.deepEqual(sorted(found.lines), sorted(lines));
+  assert.deepEqual(sorted(found.letters.map(({ line }) => line)), sorted(lines));
+});
