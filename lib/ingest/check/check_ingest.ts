@@ -1,7 +1,7 @@
 /** `ingest check`: tries everything that ingest's settings name, a line each. */
-import { statfsSync } from "node:fs";
 import { join } from "node:path";
 import { saysReadable, tryDataDir } from "../../data_dir.ts";
+import { diskSpace } from "../../disk.ts";
 import { checkClock } from "../../program/check_clock.ts";
 import { checkListening } from "../../program/check_listening.ts";
 import { type Asked, CHECK_HELP, type CheckReport, runCheck } from "../../program/check_report.ts";
@@ -75,8 +75,9 @@ function checkDataDir({ dataDir, outboxMaxBytes }: IngestSettings, report: Check
   }
   const readable = saysReadable(dataDir, "outbox.sqlite");
   if (readable) report.warn("data_dir", readable);
-  const { bavail, bsize } = statfsSync(dataDir);
-  const roomBytes = bavail * bsize + sizeOf(join(dataDir, "outbox.sqlite"));
+  // as the outbox counts it: the disk keeps a reserve
+  const { spareBytes } = diskSpace(dataDir);
+  const roomBytes = Math.max(0, spareBytes + sizeOf(join(dataDir, "outbox.sqlite")));
   const room = `${numberText(Math.floor(roomBytes / 1e6))} MB`;
   const cap = `OUTBOX_MAX_MB (${numberText(outboxMaxBytes / 1e6)})`;
   if (roomBytes >= outboxMaxBytes) {
