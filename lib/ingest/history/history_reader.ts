@@ -22,8 +22,9 @@ const MIN_WINDOW_US = 1_000_000;
 const MAX_ROWS = 2_000;
 /** Nor may it be more than a small outbox has room for, which would wait for that without end. */
 const MAX_CHARS = 1_000_000;
-/** A page of fewer rows makes the next one longer. */
+/** A page of fewer rows and characters makes the next one longer, which then is not too large. */
 const FEW_ROWS = 500;
+const FEW_CHARS = 250_000;
 const RETRY_MS = 1_000;
 const GIVE_UP_FAILURES = 10;
 
@@ -97,7 +98,8 @@ export class HistoryReader {
     }
     this.#failures = 0;
     await this.#spool(within, rows, startUs, ended);
-    if (count < FEW_ROWS && !isLarge) this.#windowUs = Math.min(MAX_WINDOW_US, this.#windowUs * 2);
+    const isSmall = count < FEW_ROWS && answer.length < FEW_CHARS;
+    if (isSmall) this.#windowUs = Math.min(MAX_WINDOW_US, this.#windowUs * 2);
     this.maxEntities = Math.min(MAX_ENTITIES, this.maxEntities * 2);
     return true;
   }
