@@ -31,14 +31,16 @@ export function isBroken(error: unknown): boolean {
 
 /** Whether another process holds the file, or writes to it now. */
 export function isBusy(error: unknown): boolean {
-  return errcode(error) === SQLITE_BUSY || (error instanceof Error && /locked/.test(error.message));
+  return errcode(error) === SQLITE_BUSY ||
+    (error instanceof Error && /database( table)? is locked/.test(error.message));
 }
 
 /** Whether SQLite said that the file is damaged, or none of its own. */
 export function isCorrupt(error: unknown): boolean {
   const code = errcode(error);
   return code === SQLITE_CORRUPT || code === SQLITE_NOTADB ||
-    (error instanceof Error && /malformed|not a database/.test(error.message));
+    (error instanceof Error &&
+      /image is malformed|malformed database schema|file is not a database/.test(error.message));
 }
 
 export interface DatabaseFormat {

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { holdAlone, isBusy, isCorrupt, isFull, openDatabase, transaction } from "../lib/sqlite.ts";
+import {
+  holdAlone,
+  isBusy,
+  isCorrupt,
+  isFull,
+  openDatabase,
+  openingFault,
+  transaction,
+} from "../lib/sqlite.ts";
 
 const OPTIONS = { userVersion: 2, schema: "CREATE TABLE IF NOT EXISTS t (v TEXT) STRICT" } as const;
 
@@ -201,4 +209,17 @@ Deno.test("transaction commits all of its work, or, where that throws, none", ()
   assert.deepEqual(db.prepare("SELECT v FROM t").all().map(({ v }) => v), ["a"]);
   assert.equal(isFull(new Error("Changed my mind")), false);
   db.close();
+});
+
+Deno.test("What is wrong is told by SQLite's words, not by those of a path", () => {
+  for (const name of ["unlocked", "malformed", "not a database"]) {
+    using file = newFile();
+    const folder = file.path.replace("test.db", name);
+    Deno.mkdirSync(folder);
+    const path = `${folder}/test.db`;
+    openDatabase(path, { ...OPTIONS, userVersion: 3 }).close();
+    const error = caught(() => openDatabase(path, OPTIONS));
+    assert.match(String(openingFault(error, path)), /its format is version 3/);
+    assert.equal(isCorrupt(error), false);
+  }
 });

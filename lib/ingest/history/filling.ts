@@ -19,7 +19,7 @@ const FAR_US = 365 * 86_400_000_000;
 const log = getLogger("ingest", "filling");
 
 /** When is looked, in milliseconds since the subscription: the recorder commits late. */
-export const LOOKS_MS = [0, 15_000, 90_000] as const;
+const LOOKS_MS = [0, 15_000, 90_000] as const;
 const POLL_MS = 1_000;
 /** Present states of one commit; live events come between. */
 const STEP = 100;

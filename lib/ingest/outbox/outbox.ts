@@ -54,8 +54,8 @@ export class Outbox implements Disposable {
   #changed = Promise.withResolvers<void>();
 
   /**
-   * Opens or makes the file. A damaged one is set aside beside it, see `setAside`.
-   * Throws where another process holds it or a newer release wrote it.
+   * Opens or makes the file. Throws where another process holds it, a newer release wrote it, or it is
+   * damaged: see `openOutbox`.
    */
   constructor(options: OutboxOptions) {
     this.#options = options;
