@@ -157,16 +157,18 @@ export class HistoryReader {
       if (!isId) await sleep(isSmallest ? GIVE_UP_FAILURES * RETRY_MS : RETRY_MS, ended);
       return true;
     }
+    const lost = isOff ? outbox.missing.all() : missing;
+    const removed = outbox.append([], () => lost.forEach(({ id }) => outbox.missing.remove(id)));
+    // they are asked for again, and must not count twice
+    if (!removed) throw new Error(outbox.size.reason);
     this.#failures = 0;
     const reason = isOff ? "history is off" : describeError(error);
-    const lost = isOff ? outbox.missing.all() : missing;
     gaps.unfilled(reason, lost.length);
     log.warn("Cannot fill what {entities} entities missed {interval}: {reason}", {
       entities: lost.length,
       interval: gaps.interval(),
       reason,
     });
-    outbox.append([], () => lost.forEach(({ id }) => outbox.missing.remove(id)));
     return !isOff;
   }
 }
