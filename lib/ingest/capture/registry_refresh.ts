@@ -101,6 +101,12 @@ export class RegistryRefresh {
 
   /** Spools what is new or changed, in steps, and with the last of them what it was compared with. */
   async #spool(next: Registry, nowUs: number, closed: AbortSignal): Promise<void> {
+    const saved = next.save();
+    // megabytes in a large house, which a poll must not write again for nothing
+    if (saved === this.#outbox.meta(META_KEY)) {
+      this.#saved = next;
+      return;
+    }
     const time_fired = formatTimeUs(nowUs);
     const lines = next.changesSince(this.#saved).map((data) =>
       this.#envelope(
@@ -112,7 +118,7 @@ export class RegistryRefresh {
       const done = await this.#outbox.appendWithRoom(
         () => ({
           lines: lines.slice(at, at + STEP),
-          also: () => isLast ? this.#outbox.setMeta(META_KEY, next.save()) : undefined,
+          also: () => isLast ? this.#outbox.setMeta(META_KEY, saved) : undefined,
         }),
         closed,
         Infinity,

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { RegistryRefresh } from "../../../lib/ingest/capture/registry_refresh.ts";
+import { HassClock } from "../../../lib/ingest/hass/hass_clock.ts";
 import type { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { SimulatedHomeAssistant } from "../../simulator/home_assistant.ts";
 import { HOUSE } from "../../simulator/sample_house.ts";
@@ -87,4 +89,33 @@ Deno.test("The registries and states of a large house are spooled in steps, in a
     }, "every state is spooled");
     assert.equal(outbox.counters().dropped.get("outbox_full"), 0);
   }, FULL_OPTIONS);
+});
+
+Deno.test("What the registries say again is not written again", async () => {
+  using folder = new TemporaryFolder();
+  await using hass = new SimulatedHomeAssistant({ recorder: false, house: HOUSE }).start();
+  const [area] = HOUSE.areas;
+  assert.ok(area);
+  await capturing(hass, folder.file("outbox.sqlite"), async (setup) => {
+    const { outbox } = setup;
+    const written: string[] = [];
+    const setMeta = outbox.setMeta.bind(outbox);
+    outbox.setMeta = (key, value) => {
+      if (key === "registry") written.push(value);
+      setMeta(key, value);
+    };
+    await connected(setup);
+    const { connection } = setup.capture;
+    assert.ok(connection);
+    const envelope = (event: string) => `{"event":${event}}`;
+    const refresh = new RegistryRefresh(outbox, new HassClock(), envelope);
+    await until(() => outbox.meta("registry") !== undefined, "the names are read");
+    written.length = 0;
+    for (let times = 0; times < 5; times++) assert.ok(await refresh.fetch(connection));
+    hass.renameArea(area.area_id, "A new name");
+    assert.ok(await refresh.fetch(connection));
+    // what was read before is written before
+    await until(() => outbox.meta("registry")?.includes("A new name"), "what is new is written");
+    assert.deepEqual(written.map((text) => text.includes("A new name")), [true]);
+  });
 });
