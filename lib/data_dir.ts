@@ -97,13 +97,21 @@ export function saysReadable(dataDir: string, name: string): string | undefined 
   const folder = modeOf(dataDir);
   // who may enter the folder may read a file of it that lets them
   const enters = (folder & 0o011) << 2;
-  const files = [...Deno.readDirSync(dataDir)].filter((entry) => entry.name.startsWith(name))
-    .map((entry) => ({ name: entry.name, mode: modeOf(join(dataDir, entry.name)) }))
+  const files = namesIn(dataDir).filter((file) => file.startsWith(name))
+    .map((file) => ({ name: file, mode: modeOf(join(dataDir, file)) }))
     .filter(({ mode }) => mode & enters)
     .map(({ name, mode }) => `${name} (mode ${mode.toString(8)})`);
   if (files.length === 0) return undefined;
   return `Other users of this machine may read ${files.sort().join(", ")} in DATA_DIR ${dataDir} ` +
     `(mode ${folder.toString(8)}); if they should not, run: chmod -R go= ${dataDir}`;
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name);
+  } catch {
+    return []; // it may be written and not listed
+  }
 }
 
 function modeOf(path: string): number {

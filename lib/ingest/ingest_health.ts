@@ -49,7 +49,7 @@ export function ingestHealth({ outbox, capture, delivery, settings }: IngestPart
         (limited.reason === undefined ? "" : `: ${limited.reason}`),
       action:
         `raise the limit, or store less (see ${settings.enrichmentServiceUrl}/health); then ` +
-        "press “Try now” on ingest's page, or wait: they are tried again at least once an hour",
+        "press “Try now” on ingest's page, or wait: some are tried again each hour, and all once one gets through",
     });
   }
   if (outbox.size.full) {

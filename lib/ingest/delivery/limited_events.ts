@@ -103,7 +103,13 @@ export class LimitedEvents {
   #release(): void {
     try {
       const released = this.#outbox.release(this.#after, MAX_BATCH_EVENTS);
-      if (!released) return this.#end();
+      if (!released) {
+        // the last try ended at the very last one: this one begins with the first
+        const isUntried = this.#after > 0 && this.#batchesLeft === TRY_BATCHES;
+        if (!isUntried) return this.#end();
+        this.#after = 0;
+        return this.#plan(0);
+      }
       this.#dueMs = Infinity;
       this.#after = released.last;
       for (const seq of released.seqs) this.#tried.add(seq);

@@ -131,6 +131,7 @@ export class Filling {
       if (look === 1) await this.#spoolUnseen(unseen, ended);
     }
     await this.#spoolUnseen(unseen, ended);
+    if (ended.aborted) return;
     const { unproven } = outbox.missing.close();
     if (unproven > 0) {
       log.warn("The recorder does not know all that {entities} entities missed {interval}", {

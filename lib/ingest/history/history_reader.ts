@@ -21,7 +21,7 @@ const MIN_WINDOW_US = 1_000_000;
 /** A page of more rows is asked for again in halves: it must not hold up live events. */
 const MAX_ROWS = 2_000;
 /** Nor may it be more than a small outbox has room for, which would wait for that without end. */
-const MAX_CHARS = 1_000_000;
+const MAX_BYTES = 1_000_000;
 /** A page of fewer rows and characters makes the next one longer, which then is not too large. */
 const FEW_ROWS = 500;
 const FEW_CHARS = 250_000;
@@ -90,7 +90,7 @@ export class HistoryReader {
     const { rows, malformed } = readHistory(answer);
     if (malformed > 0) log.warn("Cannot read {malformed} rows of history", { malformed });
     const count = [...rows.values()].reduce((sum, { length }) => sum + length, 0);
-    const isLarge = count > MAX_ROWS || answer.length > MAX_CHARS;
+    const isLarge = count > MAX_ROWS || Buffer.byteLength(answer) > MAX_BYTES;
     if (isLarge && (knownUs - startUs > MIN_WINDOW_US || within.length > 1)) {
       this.#windowUs = Math.max(MIN_WINDOW_US, Math.floor((knownUs - startUs) / 2));
       if (knownUs - startUs <= MIN_WINDOW_US) this.maxEntities = Math.ceil(within.length / 2);

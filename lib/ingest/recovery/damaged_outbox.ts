@@ -8,7 +8,7 @@ import { rowsOn, type SqliteRow } from "./sqlite_rows.ts";
 
 /** How much is read and committed at once, so that capture does not wait. */
 const STEP_PAGES = 128;
-const STEP_CHARS = 1_000_000;
+const STEP_BYTES = 1_000_000;
 /** So many numbers take some 150 MB: of more events, one that is there twice may be delivered twice. */
 const MOST_TAKEN = 4_000_000;
 
@@ -46,7 +46,7 @@ export class DamagedOutbox implements Disposable {
     const taken = new Set<number>();
     const lines: string[] = [];
     const letters: LostLetter[] = [];
-    let [chars, pagesRead] = [0, 0];
+    let [bytes, pagesRead] = [0, 0];
     for (const page of this.#pages.numbers) {
       for (const row of unused.has(page) ? [] : rowsOn(this.#pages, page)) {
         this.#count(row);
@@ -58,12 +58,12 @@ export class DamagedOutbox implements Disposable {
         } else if (isEvent(line)) lines.push(line);
         else continue;
         if (taken.size < MOST_TAKEN) taken.add(rowid);
-        chars += line.length;
+        bytes += Buffer.byteLength(line);
       }
       pagesRead++;
-      if (pagesRead % STEP_PAGES > 0 && pagesRead < this.pages && chars < STEP_CHARS) continue;
+      if (pagesRead % STEP_PAGES > 0 && pagesRead < this.pages && bytes < STEP_BYTES) continue;
       yield { lines: lines.splice(0), letters: letters.splice(0), pagesRead };
-      chars = 0;
+      bytes = 0;
     }
   }
 

@@ -41,9 +41,10 @@ export class Recovery {
   }
 
   get progress(): RecoveryProgress {
-    const waitsFor = this.#isCrowded
-      ? "waiting, for the outbox is half full: discard dead letters, or raise OUTBOX_MAX_MB"
-      : this.#options.undelivered();
+    const waitsFor = this.#options.undelivered() ??
+      (this.#isCrowded
+        ? "waiting, for the outbox is half full: discard dead letters, or raise OUTBOX_MAX_MB"
+        : undefined);
     return { ...this.#progress, reason: this.#progress.reason ?? (this.#running && waitsFor) };
   }
 
