@@ -9,6 +9,7 @@ import { type Environment, startEnrich } from "./parts/programs.ts";
 import { realTest } from "./parts/real_test_case.ts";
 import { underWrongClock } from "./parts/wrong_clock.ts";
 import { TemporaryFolder } from "../temporary.ts";
+import { until } from "../until.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 
@@ -152,6 +153,8 @@ realTest("ingest check says of a real Home Assistant what holds and what does no
     "FAIL  Home Assistant refuses HASS_TOKEN (Invalid access token or password), which counts as a " +
     "failed login; make a new long-lived access token under your profile, Security, and set it",
   ]);
+  // Home Assistant writes its log a little later
+  await until(async () => await failedLogins() > 0, "the failed login is in its log");
   assert.equal(await failedLogins(), 1);
 });
 
