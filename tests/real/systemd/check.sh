@@ -64,7 +64,7 @@ mkdir -p /run/systemd/system/ha-ingestor-enrich.service.d
 printf '[Service]\nEnvironment=DATA_DIR=/var/lib/elsewhere\n' >/run/systemd/system/ha-ingestor-enrich.service.d/elsewhere.conf
 systemctl daemon-reload
 systemctl restart ha-ingestor-enrich
-refused() { journalctl --no-pager -u ha-ingestor-enrich | grep 'EROFS: read-only file system' >/dev/null; }
+refused() { journalctl --no-pager -u ha-ingestor-enrich | grep 'DATA_DIR (.*: the file system is read-only)' >/dev/null; }
 eventually refused && fact elsewhere.inside refused
 rm -r /run/systemd/system/ha-ingestor-enrich.service.d
 systemctl daemon-reload
