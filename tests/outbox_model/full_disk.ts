@@ -35,14 +35,14 @@ export class FullDisk implements Disposable {
   #writtenBefore = 0;
 
   constructor() {
-    // deno-lint-ignore no-this-alias
-    const disk = this;
+    const onExec = (db: DatabaseSync, sql: string) => this.#exec(db, sql);
+    const onStep = this.#step.bind(this);
     DatabaseSync.prototype.exec = function (sql) {
-      disk.#exec(this, sql);
+      onExec(this, sql);
     };
     for (const name of ["run", "get", "all"] as const) {
       StatementSync.prototype[name] = function (this: StatementSync, ...values: unknown[]) {
-        return disk.#step(name, this.sourceSQL, () => Reflect.apply(statement[name], this, values));
+        return onStep(name, this.sourceSQL, () => Reflect.apply(statement[name], this, values));
       };
     }
   }

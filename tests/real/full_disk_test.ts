@@ -1,20 +1,17 @@
 import assert from "node:assert/strict";
-import { allStored, FakeEnrich } from "../stand_ins/fake_enrich.ts";
+import { z } from "zod";
+import { allStored, type Answering, FakeEnrich } from "../stand_ins/fake_enrich.ts";
 import { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
 import { until } from "../until.ts";
 import { byReason, equationOf, total } from "./parts/metrics_text.ts";
-import { startIngest } from "./parts/programs.ts";
+import { type Environment, type Program, startIngest } from "./parts/programs.ts";
 import { measured, realTest } from "./parts/real_test_case.ts";
 import { SmallDisk } from "./parts/small_disk.ts";
 
 const EVENTS = 6_000;
 
-interface Stored {
-  readonly states: ReadonlySet<string>;
-}
-
 /** What enrich has stored of states: entity and time. */
-function storedStates({ stored }: FakeEnrich): Stored["states"] {
+function storedStates({ stored }: FakeEnrich): ReadonlySet<string> {
   return new Set(stored.flatMap((line) => {
     const { event } = JSON.parse(line);
     return event.event_type === "state_changed"
@@ -23,18 +20,48 @@ function storedStates({ stored }: FakeEnrich): Stored["states"] {
   }));
 }
 
-realTest(
-  "A disk that another program fills to the last byte costs no state, and every event is counted",
-  async () => {
-    await using hass = new SimulatedHomeAssistant({}).start();
-    await using enrich = new FakeEnrich((lines) => allStored(lines));
-    await using disk = await SmallDisk.mount(48);
-    await using ingest = await startIngest({
+/** A simulated house, an ingest whose outbox is on a disk of its own, and an enrich that answers so. */
+async function onSmallDisk(
+  resources: AsyncDisposableStack,
+  answering: Answering,
+  env: Environment = {},
+) {
+  const hass = resources.use(new SimulatedHomeAssistant({}).start());
+  const enrich = resources.use(new FakeEnrich(answering));
+  const disk = resources.use(await SmallDisk.mount(48));
+  const ingest = resources.use(
+    await startIngest({
       HASS_URL: hass.url,
       HASS_TOKEN: hass.token,
       ENRICHMENT_SERVICE_URL: enrich.url,
       DATA_DIR: disk.path,
-    }, { writable: disk.path });
+      ...env,
+    }, { writable: disk.path }),
+  );
+  return { hass, enrich, disk, ingest };
+}
+
+const statusSchema = z.object({
+  home_assistant: z.object({ kind: z.string() }),
+  outbox: z.object({ full: z.boolean(), fullness: z.number() }),
+});
+
+/** Waits until it captures: while enrich is away it is not ready. */
+async function untilCapturing(ingest: Program): Promise<void> {
+  await until(
+    async () => statusSchema.parse(await ingest.status()).home_assistant.kind === "capturing",
+    "it captures",
+  );
+}
+
+realTest(
+  "A disk that another program fills to the last byte costs no state, and every event is counted",
+  async () => {
+    await using resources = new AsyncDisposableStack();
+    const { hass, enrich, disk, ingest } = await onSmallDisk(
+      resources,
+      (lines) => allStored(lines),
+    );
     await ingest.untilReady();
     let n = 0;
     const change = () => hass.setState(`sensor.s${n % 7}`, String(n++), { text: "x".repeat(500) });
@@ -59,9 +86,8 @@ realTest(
       return !ready && /the disk of DATA_DIR is full: \d+ bytes free/.test(text) && text;
     }, "health says that the disk is full");
     assert.match(ingest.output, /error .*the disk of DATA_DIR is full: 0 bytes free/);
-    const { outbox } = await ingest.status() as { outbox: Record<string, unknown> };
-    assert.equal(outbox.full, true);
-    assert.equal(outbox.fullness, 1);
+    const { outbox } = statusSchema.parse(await ingest.status());
+    assert.deepEqual(outbox, { full: true, fullness: 1 });
     measured(`on the full disk health says: ${said}`);
 
     await disk.free();
@@ -96,19 +122,12 @@ realTest(
 realTest(
   "Ingest starts on a disk without a free byte, says so, and goes on when there is room",
   async () => {
-    await using hass = new SimulatedHomeAssistant({}).start();
-    await using enrich = new FakeEnrich(() => new Response("away", { status: 503 }));
-    await using disk = await SmallDisk.mount(48);
-    await using ingest = await startIngest({
-      HASS_URL: hass.url,
-      HASS_TOKEN: hass.token,
-      ENRICHMENT_SERVICE_URL: enrich.url,
-      DATA_DIR: disk.path,
-    }, { writable: disk.path });
-    await until(
-      async () => /"kind":"capturing"/.test(JSON.stringify(await ingest.status())),
-      "it captures",
+    await using resources = new AsyncDisposableStack();
+    const { hass, enrich, disk, ingest } = await onSmallDisk(
+      resources,
+      () => new Response("away", { status: 503 }),
     );
+    await untilCapturing(ingest);
     const metric = async (name: string) => total(await ingest.metrics(), name);
     for (const end of ["stop", "kill"] as const) {
       enrich.answering = () => new Response("away", { status: 503 });
@@ -151,20 +170,13 @@ realTest(
 realTest(
   "A full outbox on a full disk drains once there is room, though one in five of its events is a problem",
   async () => {
-    await using hass = new SimulatedHomeAssistant({ recorder: false }).start();
-    await using enrich = new FakeEnrich(() => new Response("away", { status: 503 }));
-    await using disk = await SmallDisk.mount(48);
-    await using ingest = await startIngest({
-      HASS_URL: hass.url,
-      HASS_TOKEN: hass.token,
-      ENRICHMENT_SERVICE_URL: enrich.url,
-      DATA_DIR: disk.path,
-      OUTBOX_MAX_MB: "8",
-    }, { writable: disk.path });
-    await until(
-      async () => /"kind":"capturing"/.test(JSON.stringify(await ingest.status())),
-      "it captures",
+    await using resources = new AsyncDisposableStack();
+    const { hass, enrich, disk, ingest } = await onSmallDisk(
+      resources,
+      () => new Response("away", { status: 503 }),
+      { OUTBOX_MAX_MB: "8" },
     );
+    await untilCapturing(ingest);
     const metric = async (name: string) => total(await ingest.metrics(), name);
     let n = 0;
     await until(async () => {

@@ -18,8 +18,8 @@ export type SliceOutcome<T> =
 
 /**
  * Writes the items and returns one outcome an item, in their order. Of n items with
- * b refused it calls `write` at most 1 + 2·b·⌈log₂ n⌉ times, one after the other, the
- * front first. An item beside a refused one is written again, so that writing must be
+ * b refused it calls `write` at most 1 + 2·b·⌈log₂ n⌉ times where slices are halved, one after
+ * the other, the front first. An item beside a refused one is written again, so that writing must be
  * idempotent: a store may have taken it, but does not say which ones.
  *
  * `known` is asked before each write, whose answers may have taught something: an item of

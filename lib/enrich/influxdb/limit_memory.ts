@@ -6,7 +6,7 @@ const log = getLogger("enrich", "influxdb");
 
 /** For so long a limit is named after it was last met: ingest tries again after an hour at the latest. */
 const TOLD_MS = 3_900_000;
-/** So many kinds of points are known, in some 5 MB at most. Those known longest go first. */
+/** So many kinds of points are known. Those known longest go first. */
 const MAX_SHAPES = 10_000;
 
 /** What a limit can have to do with: measurement, tags and the names of the fields. */

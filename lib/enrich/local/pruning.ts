@@ -11,9 +11,11 @@ interface Extent {
   oldestNs: bigint | undefined;
 }
 
-/** What one transaction deletes, and what one look finds, at the most: some 10 ms. */
+/** What one transaction deletes, and what one look finds, at the most: writes come between. */
 const STEP_POINTS = 2_000;
 const STEP_SERIES = 500;
+/** Where points are far apart, it takes many looks to find so many. */
+const STEP_MS = 30;
 /** For want of room the oldest points go in such parts of the time that there is, whatever their series. */
 const SIZE_PARTS = 1_000n;
 
@@ -149,7 +151,8 @@ export class Pruning {
     while (!done() && oldestOf(series) < untilNs) {
       const pruned = this.#commit(() => {
         let pruned = 0;
-        while (pruned < STEP_POINTS && !done()) {
+        const endMs = performance.now() + STEP_MS;
+        while (pruned < STEP_POINTS && performance.now() < endMs && !done()) {
           const oldestNs = oldestOf(series);
           if (oldestNs >= untilNs) break;
           const partNs = (newestNs - oldestNs) / SIZE_PARTS;

@@ -55,13 +55,16 @@ export class Settling {
   /**
    * Whether there is room for the lines; where not, events are refused from now on. Dead letters
    * beyond their part, as a file of 0.1.0 may have them, give way: else they would keep events out
-   * for as long as nobody looks at them.
+   * for as long as nobody looks at them. For what has no room without them either, none goes.
    */
   makeRoomFor(lines: readonly string[]): boolean {
     const { size, deadLetters } = this.#file;
     const maxBytes = size.deadLettersMaxBytes;
     const bytes = lines.reduce((sum, line) => sum + Buffer.byteLength(line), 0);
-    while (!size.stuck && !size.hasRoomFor(bytes) && deadLetters.bytes > maxBytes) {
+    const excess = () => Math.max(0, deadLetters.bytes - maxBytes);
+    while (
+      !size.stuck && excess() > 0 && !size.hasRoomFor(bytes) && size.hasRoomFor(bytes - excess())
+    ) {
       let gone: readonly DeadLetter[] = [];
       const done = this.#tryTo(() => {
         gone = deadLetters.makeRoom(bytes, maxBytes);

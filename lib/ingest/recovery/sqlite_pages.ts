@@ -84,8 +84,9 @@ function bytesAt(file: number | undefined, offset: number, length: number): Buff
 }
 
 /**
- * Where the newest committed version of each page stands in the log. A frame that is damaged costs
- * none of those behind it: no checksum is asked, since each row is looked at by itself.
+ * Where the newest committed version of each page stands in the log. But for the first one, a
+ * frame that is damaged costs none of those behind it: no checksum is asked, since each row is looked
+ * at by itself.
  */
 function committedFrames(log: number | undefined): ReadonlyMap<number, number> {
   const committed = new Map<number, number>();

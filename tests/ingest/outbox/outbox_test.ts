@@ -289,6 +289,25 @@ Deno.test("Outbox does not call the disk full where OUTBOX_MAX_MB was lowered be
   assert.equal(outbox.missing.extent().entities, 6_000);
 });
 
+Deno.test("Outbox drops no dead letter for an event that has no room without it either", () => {
+  using folder = new TemporaryFolder();
+  const path = folder.file("outbox.sqlite");
+  {
+    using outbox = open(path, 20_000_000);
+    outbox.append(Array.from({ length: 2_000 }, () => "x".repeat(1_000)));
+    const problems = outbox.waiting.peek(ALL).map(({ seq }) => ({ seq, reason: "no" }));
+    outbox.settle({ done: [], delivered: 0, leftOut: {}, problems });
+  }
+  using outbox = open(path, 8_000_000);
+  assert.ok(outbox.size.deadLettersFullness > 1);
+  outbox.add({ line: "y".repeat(5_000_000) });
+  outbox.flush();
+  const { deadLetters, dropped } = outbox.counters();
+  assert.deepEqual([deadLetters, dropped.get("dead_letters_full")], [2_000, undefined]);
+  assert.equal(dropped.get("outbox_full"), 1);
+  assertEquation(outbox.counters());
+});
+
 Deno.test("Outbox notes a gap that opens while it is full, and one that grows while events are refused", () => {
   using folder = new TemporaryFolder();
   using outbox = open(folder.file("outbox.sqlite"), 8_000_000);
