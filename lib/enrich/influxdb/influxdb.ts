@@ -36,7 +36,7 @@ export class InfluxDb implements Store {
   readonly #options: InfluxDbOptions;
   readonly #http: InfluxDbHttp;
   readonly #retention: Retention;
-  readonly #limits = new LimitMemory();
+  #limits = new LimitMemory();
   /** What a write has met. A write of nothing does not clear it: that may pass while no other does. */
   #writeProblem: string | undefined;
   #emptyProblem: string | undefined;
@@ -157,7 +157,8 @@ export class InfluxDb implements Store {
 
   /** Names no limit until it is met again: with other filters nothing may be in its way. */
   forgetLimits(): void {
-    this.#limits.forgetLimits();
+    // another one, so that a write that is under way does not name them again
+    this.#limits = new LimitMemory();
   }
 
   /** A write that is under way ends here: what it has not reached is pending. */

@@ -59,11 +59,6 @@ export class LimitMemory {
     for (const shape of shapes) if (this.isTaken(shape)) this.#shapes.delete(shape);
   }
 
-  /** What was in the way may be sent no more: a limit is named again once it is met. */
-  forgetLimits(): void {
-    this.#met.clear();
-  }
-
   /** The limits that were in the way lately. */
   limits(): readonly StoreLimit[] {
     const nowMs = this.#monotonicMs();

@@ -492,6 +492,21 @@ Deno.test("InfluxDb that a write could not reach, or that refused its token, is 
   assert.equal(store.status().problem, undefined);
 });
 
+Deno.test("InfluxDb that forgets its limits names none again that a write from before then meets", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 1, database: "home" });
+  fake.maxSeries = 0;
+  fake.delayMs = 200;
+  const store = influxDb(fake, { version: 1 });
+  const written = store.write([pointOf(0)], never);
+  await fake.requested(1);
+  store.forgetLimits();
+  assert.deepEqual(kindsOf(await written), ["limited"]);
+  assert.deepEqual(store.status().limits, []);
+  // the control: one from after that does
+  assert.deepEqual(kindsOf(await store.write([pointOf(0)], never)), ["limited"]);
+  assert.equal(store.status().limits?.length, 1);
+});
+
 Deno.test("InfluxDb probe takes what other releases say to an empty body for success", async () => {
   await using fake = await FakeInfluxDb.start({ version: 2 });
   const store = influxDb(fake);
