@@ -113,7 +113,12 @@ export class Delivery {
     if (aside) return await this.#tryAside(aside, signal);
     const { failures, skip } = this.#alone;
     const rows = this.#peek(failures > 0 ? 1 : this.#limit, skip);
-    if (rows.length === 0) return this.#alone.tryAgain() ? 0 : undefined;
+    if (rows.length === 0) {
+      if (this.#alone.tryAgain()) return 0;
+      // the last that failed may have become a dead letter: nothing is kept from being delivered
+      this.#outage.over();
+      return undefined;
+    }
     const outcome = await this.#attempt(rows, signal);
     if (signal.aborted) return 0;
     if (outcome.kind === "failed") return this.#failed(rows, outcome);

@@ -64,7 +64,8 @@ export class TriedAlone {
   passed(): { seqs: number[]; givenUp: { seq: number; reason: string }[] } {
     this.#isDue = true;
     this.#rounds = 0;
-    const failed = this.#failed.splice(0);
+    // one that was tried twice meanwhile has failed once
+    const failed = [...new Map(this.#failed.splice(0).map((one) => [one.seq, one])).values()];
     const givenUp = failed.flatMap(({ seq, reason }) => {
       const attempts = this.#waiting.failedAlone(seq);
       return attempts < GIVE_UP_ATTEMPTS

@@ -98,10 +98,13 @@ export class WaitingEvents {
   peek(
     { maxEvents, maxBytes, skip = 0 }: { maxEvents: number; maxBytes: number; skip?: number },
   ): OutboxRow[] {
-    let candidates = this.#released ? this.#candidates(this.#released, maxEvents, skip) : [];
+    // what is skipped is skipped of all, or others behind released ones would not be reached
+    const ahead = skip === 0 ? this.#released : undefined;
+    let candidates = ahead ? this.#candidates(ahead, maxEvents, 0) : [];
     if (candidates.length === 0) {
       if (skip === 0) this.#released = undefined;
-      const others = { from: this.#firstFree, to: LAST_SEQ };
+      const from = Math.min(this.#firstFree, this.#released?.from ?? LAST_SEQ);
+      const others = { from, to: LAST_SEQ };
       candidates = this.#candidates(others, maxEvents, skip);
       if (skip === 0) this.#firstFree = candidates[0]?.seq ?? this.#nextSeq();
     }
