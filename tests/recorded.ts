@@ -1,9 +1,13 @@
-/** The frames recorded from two real versions of Home Assistant, see tests/fixtures/README.md. */
+/** The frames recorded from three real versions of Home Assistant, see tests/fixtures/README.md. */
 import { z } from "zod";
 import { elementTexts, memberText } from "../lib/json_text.ts";
 
 const FIXTURES = new URL("fixtures/", import.meta.url);
-export const VERSIONS = ["home-assistant-2024.3", "home-assistant-2025.4"] as const;
+export const VERSIONS = [
+  "home-assistant-2024.3",
+  "home-assistant-2025.4",
+  "home-assistant-2026.11",
+] as const;
 
 const row = z.object({ dir: z.string(), text: z.string().optional() });
 

@@ -167,7 +167,7 @@ export class Client {
   async #authenticate(message: Message): Promise<void> {
     const parsed = parse(message);
     if (parsed === undefined) return await this.close(1000);
-    const problem = authProblem(parsed.value);
+    const problem = authProblem(parsed.value, this.#host.version);
     const token = isJson(parsed.value) ? parsed.value.access_token : undefined;
     this.#user = problem === undefined && typeof token === "string"
       ? this.#host.authenticate(token)

@@ -2,7 +2,7 @@
 import { formatTimeUs } from "../../lib/time.ts";
 
 /** The releases whose answers were recorded. */
-export type Version = "2024.3.3" | "2025.4.4";
+export type Version = "2024.3.3" | "2025.4.4" | "2026.11.0";
 
 /** One moment: whole microseconds, and the seconds as Python holds them. */
 export interface Stamp {
@@ -44,7 +44,7 @@ export class Clock {
       return { us: ++this.#lastUs, seconds: this.#lastUs / 1e6 };
     }
     this.#lastUs = us;
-    // 2025.4 keeps what `time.time()` gave, below the microsecond too; 2024.3 a datetime
+    // since 2025 it keeps what `time.time()` gave, below the microsecond too; 2024.3 a datetime
     return { us, seconds: this.#version === "2024.3.3" ? us / 1e6 : seconds };
   }
 }

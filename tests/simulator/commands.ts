@@ -4,7 +4,7 @@ import { type Client, errorText } from "./client.ts";
 import type { Clock, Version } from "./clock.ts";
 import type { Recorder } from "./recorder.ts";
 import { type Registries, REGISTRY_KINDS, type RegistryKind } from "./registries.ts";
-import { isJson, type Json, type Schema, schemaProblem } from "./schema.ts";
+import { describe, isJson, type Json, type Schema, schemaProblem } from "./schema.ts";
 import type { StateMachine } from "./states.ts";
 import { STATISTICS_TYPES, type StatisticsTables } from "./statistics.ts";
 
@@ -170,7 +170,7 @@ export function executeCommand(
   const type = String(message.type);
   if (!Object.hasOwn(COMMANDS, type)) return false;
   const { schema, adminOnly = false, run } = COMMANDS[type];
-  const problem = schemaProblem(message, schema);
+  const problem = schemaProblem(message, schema, core.version);
   if (problem !== undefined) {
     client.send(errorText(id, "invalid_format", problem));
   } else if (adminOnly && !client.user?.isAdmin) sendUnauthorized(client, id);
@@ -239,9 +239,11 @@ function statisticsDuringPeriod({ core, client, id, message }: Call): void {
   const texts = (value: unknown) => Array.isArray(value) ? value.map(String) : undefined;
   const statisticIds = texts(message.statistic_ids) ?? [];
   if (statisticIds.length === 0) {
-    const problem = "length of value must be at least 1 for dictionary value";
+    const problem = core.version === "2026.11.0"
+      ? "value must not be empty"
+      : "length of value must be at least 1 for dictionary value";
     return client.send(
-      errorText(id, "invalid_format", `${problem} @ data['statistic_ids']. Got []`),
+      errorText(id, "invalid_format", describe(core.version, problem, "statistic_ids", [])),
     );
   }
   const answer = core.statistics.during({

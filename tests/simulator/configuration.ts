@@ -42,6 +42,7 @@ export function configText(
         language: "en",
         latitude: 52.3731,
         location_name: "Simulated house",
+        ...version === "2026.11.0" ? { logging: { log_file_disabled_reason: null } } : {},
         longitude: 4.8903,
         radius: 100,
         recovery_mode: false,

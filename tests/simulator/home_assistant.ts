@@ -1,4 +1,4 @@
-/** A simulated Home Assistant: it answers as the recordings of two real releases do. */
+/** A simulated Home Assistant: it answers as the recordings of three real releases do. */
 import { sleep } from "../../lib/retry.ts";
 import { burstOptionsSchema } from "./burst.ts";
 import type { FiredEvent } from "./bus.ts";
@@ -207,9 +207,9 @@ export class SimulatedHomeAssistant extends HomeAssistantCore implements AsyncDi
       ? burstOptionsSchema.parse(JSON.parse(data))
       : undefined;
     // 2025.4 lets a new task run at once: the event is told after what it set off
-    if (this.version === "2024.3.3") this.bus.fire(event);
+    if (this.version !== "2025.4.4") this.bus.fire(event);
     if (options) void this.burst(options);
-    if (this.version !== "2024.3.3") this.bus.fire(event);
+    if (this.version === "2025.4.4") this.bus.fire(event);
   }
 
   protected override deliver(event: FiredEvent): void {

@@ -6,6 +6,7 @@ import type { Version } from "./clock.ts";
 export const RECORDED: readonly (readonly [Version, string])[] = [
   ["2024.3.3", "home-assistant-2024.3"],
   ["2025.4.4", "home-assistant-2025.4"],
+  ["2026.11.0", "home-assistant-2026.11"],
 ];
 
 const FIXTURES = new URL("../fixtures/", import.meta.url);
@@ -32,7 +33,7 @@ export function readRecording(folder: string, scenario: string): Recorded[] {
   }));
 }
 
-/** Every recorded frame of both releases, sent and received. */
+/** Every recorded frame of all releases, sent and received. */
 export function* recordedFrames(): Generator<string> {
   for (const [, folder] of RECORDED) {
     for (const { name } of Deno.readDirSync(new URL(folder, FIXTURES))) {

@@ -27,6 +27,8 @@ export interface Device {
   readonly manufacturer: string | null;
   readonly model: string | null;
   readonly sw_version: string | null;
+  /** Since 2026.9: the device that this one is a part of. */
+  readonly parent_device_id?: string | null;
   readonly labels: readonly string[];
 }
 
@@ -81,11 +83,16 @@ export class Registries {
 
   /** The name that Home Assistant gives a registered entity: its `friendly_name`. */
   friendlyName({ name, original_name, has_entity_name, device_id }: Entity) {
-    if (name !== null) return name;
     const device = device_id === null ? undefined : this.devices.get(device_id);
-    if (!has_entity_name || device === undefined) return original_name;
+    // since 2026.4 the device's name stands before one that the user gave too
+    if (this.#version !== "2026.11.0") {
+      if (name !== null) return name;
+      if (!has_entity_name) return original_name;
+    }
+    const ownName = name ?? original_name;
+    if (device === undefined) return ownName;
     const deviceName = device.name_by_user ?? device.name;
-    return original_name === null ? deviceName : `${deviceName} ${original_name}`;
+    return ownName === null ? deviceName : `${deviceName} ${ownName}`;
   }
 
   #times(kind: RegistryKind, id: string) {
@@ -142,11 +149,31 @@ export class Registries {
     const old = this.#version === "2024.3.3";
     const entryId = configEntryId("house");
     const { created_at, modified_at } = this.#times("device", id);
+    const new2026 = this.#version === "2026.11.0";
+    const parentId = device.parent_device_id ?? null;
+    if (new2026 && parentId !== null) {
+      return {
+        area_id,
+        config_entry_id: entryId,
+        config_subentry_id: null,
+        created_at,
+        disabled_by: null,
+        id,
+        identifiers: [["house", id]],
+        labels,
+        modified_at,
+        name_by_user,
+        name,
+        next_name_part: area_id === null ? "parent_device" : "area",
+        parent_device_id: parentId,
+      };
+    }
     return {
       area_id,
       configuration_url: null,
       config_entries: [entryId],
       ...old ? {} : { config_entries_subentries: { [entryId]: [null] } },
+      ...new2026 ? { config_entry_id: entryId, config_subentry_id: null } : {},
       connections: [],
       ...old ? {} : { created_at },
       disabled_by: null,
@@ -160,6 +187,7 @@ export class Registries {
       ...old ? {} : { model_id: null, modified_at },
       name_by_user,
       name,
+      ...new2026 ? { next_name_part: area_id && "area", parent_device_id: null } : {},
       ...old ? {} : { primary_config_entry: entryId },
       serial_number: null,
       sw_version,
@@ -170,6 +198,7 @@ export class Registries {
   #entity(entity: Entity): Row {
     const { entity_id, labels, name, original_name, platform } = entity;
     const old = this.#version === "2024.3.3";
+    const new2026 = this.#version === "2026.11.0";
     const { created_at, modified_at } = this.#times("entity", entity_id);
     return {
       area_id: entity.area_id,
@@ -180,13 +209,14 @@ export class Registries {
       disabled_by: entity.disabled_by,
       entity_category: entity.entity_category,
       entity_id,
-      has_entity_name: entity.has_entity_name,
+      ...new2026 ? {} : { has_entity_name: entity.has_entity_name },
       hidden_by: null,
       icon: null,
       id: createHash("md5").update(entity_id).digest("hex"),
       labels,
       ...old ? {} : { modified_at },
       name,
+      ...new2026 ? { next_name_part: entity.area_id ? "area" : entity.device_id && "device" } : {},
       options: { conversation: { should_expose: false } },
       original_name,
       platform,

@@ -153,9 +153,9 @@ export class RegistryEditor {
     registries.touch(kind, id, clock.seconds);
     const data = { action, [`${kind}_id`]: id, ...more };
     const event = bus.make(`${kind}_registry_updated`, JSON.stringify(data));
-    if (states.version === "2024.3.3") bus.fire(event);
+    if (states.version !== "2025.4.4") bus.fire(event);
     effect();
-    if (states.version !== "2024.3.3") bus.fire(event);
+    if (states.version === "2025.4.4") bus.fire(event);
   }
 }
 

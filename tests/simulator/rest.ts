@@ -1,5 +1,5 @@
 /** As much of the REST API as tests and tools call. */
-import { type Clock, type Context, newContext } from "./clock.ts";
+import { type Clock, type Context, newContext, type Version } from "./clock.ts";
 import type { User } from "./client.ts";
 import { isEntityId } from "./commands.ts";
 import { compactJson } from "./exact_json.ts";
@@ -10,6 +10,7 @@ import type { StateMachine, Write } from "./states.ts";
 
 /** What REST calls do to Home Assistant. JSON stands as text, as it came. */
 export interface RestTarget {
+  readonly version: Version;
   readonly clock: Clock;
   readonly states: StateMachine;
   authenticate(token: string): User | undefined;
@@ -71,7 +72,7 @@ function postState(
   body: string,
   context: () => Context,
 ): HttpAnswer {
-  const data = parseBody(body);
+  const data = parseBody(body, target.version);
   if (data === undefined || !isJson(data.value)) {
     return message(400, "Invalid JSON specified.");
   }
@@ -101,7 +102,7 @@ function postEvent(
   body: string,
   context: () => Context,
 ): HttpAnswer {
-  const data = body === "" ? { text: "{}", value: {} } : parseBody(body);
+  const data = body === "" ? { text: "{}", value: {} } : parseBody(body, target.version);
   if (data === undefined) {
     return message(400, "Event data should be valid JSON.");
   }
@@ -116,9 +117,9 @@ function message(status: number, text: string): HttpAnswer {
   return { status, body: JSON.stringify({ message: text }) };
 }
 
-function parseBody(body: string): { text: string; value: unknown } | undefined {
+function parseBody(body: string, version: Version): { text: string; value: unknown } | undefined {
   try {
-    return { text: compactJson(body), value: JSON.parse(body) };
+    return { text: compactJson(body, version === "2026.11.0"), value: JSON.parse(body) };
   } catch {
     return undefined;
   }

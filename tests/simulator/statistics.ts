@@ -1,4 +1,4 @@
-/** Long-term statistics, as `recorder/*_statistics*` of two real releases tell and take them. */
+/** Long-term statistics, as `recorder/*_statistics*` of three real releases tell and take them. */
 import { formatTimeUs, parseTimeUs } from "../../lib/time.ts";
 import type { Version } from "./clock.ts";
 import { float } from "./exact_json.ts";
@@ -42,6 +42,16 @@ interface Period {
   readonly values: StatisticsValues;
 }
 
+/** Every core of 2026 lists it: a sensor of the integration `backup`, without rows. */
+const BACKUP_SIZE: StatisticsMetadata = {
+  statistic_id: "sensor.backup_last_successful_automatic_backup_size",
+  source: "recorder",
+  name: null,
+  unit_of_measurement: "MiB",
+  has_mean: true,
+  has_sum: false,
+};
+
 const HOUR_MS = 3_600_000;
 
 /** Units that can be made of each other: class, and how much of the class's first one it is. */
@@ -53,6 +63,7 @@ const UNITS: Readonly<Record<string, readonly [unitClass: string, factor: number
   Wh: ["energy", 1],
   kWh: ["energy", 1000],
   "%": ["unitless", 1],
+  MiB: ["information", 1],
 };
 
 export class StatisticsTables {
@@ -83,7 +94,8 @@ export class StatisticsTables {
       this.#tables.has(state.entityId) ? [] : metadataOf(state)
     );
     const known = [...this.#tables.values()].map(({ metadata }) => metadata);
-    return JSON.stringify([...coming, ...known].map((metadata) => {
+    const backup = this.#version === "2026.11.0" ? [BACKUP_SIZE] : [];
+    return JSON.stringify([...coming, ...known, ...backup].map((metadata) => {
       const { statistic_id, has_mean, has_sum, name, source, unit_of_measurement } = metadata;
       return {
         statistic_id,

@@ -149,7 +149,7 @@ Deno.test("Registry leaves out an entry that it cannot read, and no other", () =
   assert.equal(Registry.from(lists({ ...HOUSE, entities }), Registry.empty).size, 1);
 });
 
-Deno.test("Registry reads the lists of both real versions of Home Assistant", () => {
+Deno.test("Registry reads the lists of the real versions of Home Assistant", () => {
   for (const version of VERSIONS) {
     const listOf = (name: string) =>
       recordedResult(version, "registries.jsonl", `config/${name}_registry/list`);
@@ -169,7 +169,9 @@ Deno.test("Registry reads the lists of both real versions of Home Assistant", ()
     const sun = registry.changesSince(Registry.empty).find(({ entity_id }) =>
       entity_id === "sensor.sun_next_dawn"
     );
-    assert.equal(sun?.name, "Sun Next dawn");
+    // 2026.11 no longer lists which names go behind the device's
+    const name = version === "home-assistant-2026.11" ? "Next dawn" : "Sun Next dawn";
+    assert.equal(sun?.name, name);
     assert.equal(sun?.device_class, "timestamp");
   }
 });
