@@ -24,6 +24,13 @@ export interface EventOptions {
   readonly origin?: "LOCAL" | "REMOTE";
 }
 
+/** A subscription that makes its own messages of `state_changed`. */
+export interface EventStream {
+  take(event: FiredEvent): void;
+  /** Sends nothing more. */
+  end(): void;
+}
+
 /** Hands every event to its listeners at once, in the order in which they are fired. */
 export class EventBus {
   /** The last events: at least as many as are kept, at most twice as many. */

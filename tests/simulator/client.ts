@@ -1,5 +1,5 @@
 /** One client of the WebSocket API: who it is, what it asked for, what waits to be sent to it. */
-import type { FiredEvent } from "./bus.ts";
+import type { EventStream, FiredEvent } from "./bus.ts";
 import type { Version } from "./clock.ts";
 import { authProblem, isJson, type Json } from "./schema.ts";
 import type { Message, ServerSocket } from "./socket.ts";
@@ -36,6 +36,8 @@ export interface Host {
 export class Client {
   /** The event type that each subscription asks for; undefined stands for all. */
   readonly subscriptions = new Map<number, string | undefined>();
+  /** What else is subscribed to: the streams of history. */
+  readonly streams = new Map<number, EventStream>();
   /** Whether several messages may be sent as one array. */
   coalesce = false;
   readonly #socket: ServerSocket;
@@ -97,12 +99,21 @@ export class Client {
   }
 
   /** Sends the event once for each subscription that asks for it. */
-  deliver({ eventType, text }: FiredEvent): void {
+  deliver(event: FiredEvent): void {
+    const { eventType, text } = event;
     for (const [id, wanted] of this.subscriptions) {
       if (wanted === undefined || wanted === eventType) {
         this.send(`{"type":"event","event":${text},"id":${id}}`);
       }
     }
+    if (eventType !== "state_changed") return;
+    for (const stream of this.streams.values()) stream.take(event);
+  }
+
+  /** Ends a subscription; false where there is none with that id. */
+  unsubscribe(id: number): boolean {
+    this.streams.get(id)?.end();
+    return this.streams.delete(id) || this.subscriptions.delete(id);
   }
 
   /** Does something later, unless the client is gone by then. */

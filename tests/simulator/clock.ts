@@ -19,11 +19,14 @@ export interface Context {
 
 const CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/** Gives moments that strictly increase by at least a microsecond. */
+/** Gives moments that increase by at least a microsecond for as long as the clock does not go back. */
 export class Clock {
   readonly #version: Version;
   readonly #now: () => number;
+  /** How far the house's clock is ahead of `now`; setting it puts the clock forward or back. */
+  offsetSeconds = 0;
   #lastUs = 0;
+  #lastSeconds = 0;
 
   /** `now` gives seconds since 1970. */
   constructor(version: Version, now = wallSeconds) {
@@ -33,14 +36,16 @@ export class Clock {
 
   /** The present, without using it up. */
   get seconds(): number {
-    return this.#now();
+    return this.#now() + this.offsetSeconds;
   }
 
-  /** The next moment, after all that were given before. */
+  /** The next moment, after all that were given before, unless the clock was put back. */
   next(): Stamp {
-    const seconds = this.#now();
+    const { seconds } = this;
     const us = microseconds(seconds);
-    if (us <= this.#lastUs) {
+    const wentBack = seconds < this.#lastSeconds;
+    this.#lastSeconds = seconds;
+    if (us <= this.#lastUs && !wentBack) {
       return { us: ++this.#lastUs, seconds: this.#lastUs / 1e6 };
     }
     this.#lastUs = us;

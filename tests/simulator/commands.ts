@@ -1,33 +1,29 @@
 /** The commands of the WebSocket API that the simulation knows. */
-import { parseTimeUs } from "../../lib/time.ts";
 import { type Client, errorText } from "./client.ts";
-import type { Clock, Version } from "./clock.ts";
-import type { Recorder } from "./recorder.ts";
+import { HISTORY_COMMANDS, parseSeconds, resultText } from "./history_commands.ts";
+import type { StreamSource } from "./history_stream.ts";
 import { type Registries, REGISTRY_KINDS, type RegistryKind } from "./registries.ts";
 import { describe, isJson, type Json, type Schema, schemaProblem } from "./schema.ts";
-import type { StateMachine } from "./states.ts";
 import { STATISTICS_TYPES, type StatisticsTables } from "./statistics.ts";
 
 /** What commands ask. */
-export interface Core {
-  readonly states: StateMachine;
+export interface Core extends StreamSource {
   readonly registries: Registries;
-  readonly recorder: Recorder;
   readonly statistics: StatisticsTables;
-  readonly clock: Clock;
-  readonly version: Version;
   /** How late `subscribe_events` is answered. */
   readonly subscribeDelayMs: number;
   configText(): string;
 }
 
-interface Command {
+/** One command: what it takes, and what it does. */
+export interface Command {
   readonly schema: Schema;
   readonly adminOnly?: boolean;
   readonly run: (call: Call) => void;
 }
 
-interface Call {
+/** A call of a command whose message keeps to the schema. */
+export interface Call {
   readonly core: Core;
   readonly client: Client;
   readonly id: number;
@@ -90,7 +86,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     schema: { subscription: "int" },
     run: ({ client, id, message }) =>
       client.send(
-        client.subscriptions.delete(Number(message.subscription))
+        client.unsubscribe(Number(message.subscription))
           ? resultText(id, "null")
           : errorText(id, "not_found", "Subscription not found."),
       ),
@@ -122,18 +118,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     adminOnly: true,
     run: ({ client, id }) => client.send(resultText(id, "[]")),
   },
-  "history/history_during_period": {
-    schema: {
-      start_time: "str",
-      end_time: "str?",
-      entity_ids: "list of str",
-      include_start_time_state: "bool?",
-      significant_changes_only: "bool?",
-      minimal_response: "bool?",
-      no_attributes: "bool?",
-    },
-    run: historyDuringPeriod,
-  },
+  ...HISTORY_COMMANDS,
   "recorder/list_statistic_ids": {
     schema: {},
     run: ({ core, client, id }) => client.send(resultText(id, core.statistics.list())),
@@ -196,37 +181,6 @@ function subscribeEvents({ core, client, id, message }: Call): void {
   else client.later(core.subscribeDelayMs, subscribe);
 }
 
-function historyDuringPeriod({ core, client, id, message }: Call): void {
-  const start = parseSeconds(message.start_time);
-  if (start === undefined) {
-    return client.send(
-      errorText(id, "invalid_start_time", "Invalid start_time"),
-    );
-  }
-  const end = message.end_time === undefined ? Infinity : parseSeconds(message.end_time);
-  if (end === undefined) {
-    return client.send(errorText(id, "invalid_end_time", "Invalid end_time"));
-  }
-  const entityIds = Array.isArray(message.entity_ids) ? message.entity_ids.map(String) : [];
-  const nowSeconds = core.clock.seconds;
-  // one bad id spoils them all, but only where there is a past to look into
-  if (start <= nowSeconds && !entityIds.every(isEntityId)) {
-    return client.send(
-      errorText(id, "invalid_entity_ids", "Invalid entity_ids"),
-    );
-  }
-  const answer = core.recorder.history({
-    start,
-    end,
-    entityIds,
-    includeStartTimeState: message.include_start_time_state !== false,
-    significantChangesOnly: message.significant_changes_only !== false,
-    minimalResponse: message.minimal_response === true,
-    noAttributes: message.no_attributes === true,
-  }, nowSeconds);
-  client.send(resultText(id, answer));
-}
-
 function statisticsDuringPeriod({ core, client, id, message }: Call): void {
   const start = parseSeconds(message.start_time);
   if (start === undefined) {
@@ -261,23 +215,9 @@ function sendUnauthorized(client: Client, id: number): void {
   client.send(errorText(id, "unauthorized", "Unauthorized"));
 }
 
-function resultText(id: number, result: string): string {
-  return `{"id":${id},"type":"result","success":true,"result":${result}}`;
-}
-
 // the two long lists are put together from cached pieces, and so have spaces
 function listText(id: number, kind: RegistryKind, list: string): string {
   return kind === "device" || kind === "entity"
     ? `{"id":${id},"type": "result","success":true,"result": ${list}}`
     : resultText(id, list);
-}
-
-function parseSeconds(text: unknown): number | undefined {
-  const us = parseTimeUs(String(text)) ?? parseTimeUs(`${text}+00:00`);
-  return us === undefined ? undefined : us / 1e6;
-}
-
-/** Whether Home Assistant takes the text for an entity id. */
-export function isEntityId(text: string): boolean {
-  return /^(?!.+__)(?!_)[\da-z_]+(?<!_)\.(?!_)[\da-z_]+(?<!_)$/.test(text);
 }

@@ -54,7 +54,7 @@ export abstract class HomeAssistantCore {
     this.clock = new Clock(this.version, options.now);
     this.states = new StateMachine(this.version);
     this.registries = new Registries(this.version);
-    this.recorder = new Recorder(options.commitIntervalMs ?? 0);
+    this.recorder = new Recorder(this.version, this.clock, options.commitIntervalMs ?? 0);
     this.statistics = new StatisticsTables(this.version, this.states);
     this.#recording = options.recorder ?? true;
     this.bus = new EventBus(

@@ -9,9 +9,12 @@ declare global {
 
 /** A number that is written as Python writes a float: 21 as `21.0`. */
 export function float(value: number): object {
-  return JSON.rawJSON(
-    Number.isInteger(value) ? value.toFixed(1) : String(value),
-  );
+  return JSON.rawJSON(floatText(value));
+}
+
+/** The text of `float`. */
+export function floatText(value: number): string {
+  return Number.isInteger(value) ? value.toFixed(1) : String(value);
 }
 
 /**

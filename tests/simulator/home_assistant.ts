@@ -47,6 +47,8 @@ export class SimulatedHomeAssistant extends HomeAssistantCore implements AsyncDi
   #tokenRefused = false;
   #subscribeDelayMs = 0;
   #historyOff = false;
+  #historyFromMs = 0;
+  #bytesPerSecond?: number;
 
   constructor(options: SimulationOptions = {}) {
     super(options);
@@ -110,22 +112,30 @@ export class SimulatedHomeAssistant extends HomeAssistantCore implements AsyncDi
   /**
    * Goes down, refuses connections for `downMs`, and starts again: the port opens, and
    * `startingMs` later all registered entities are unavailable, then what they were.
-   * States that no integration stands behind are gone.
+   * States that no integration stands behind are gone. The recorder commits what waits, unless
+   * it is held; where Home Assistant crashed, as by kill -9, that is lost and nobody hears a word.
+   * The commands of history are known `historyMs` after the port opens, at the latest when RUNNING.
    */
   async restart(
-    { downMs = 1000, startingMs = 100 }: {
+    { downMs = 1000, startingMs = 100, historyMs = Infinity, crashed = false }: {
       downMs?: number;
       startingMs?: number;
+      historyMs?: number;
+      crashed?: boolean;
     } = {},
   ): Promise<void> {
-    if (this.version === "2024.3.3") this.fire("homeassistant_stop");
+    if (crashed) this.cutClients();
+    else if (this.version === "2024.3.3") this.fire("homeassistant_stop");
     const before = this.states.all();
     await this.stop();
+    this.recorder.endRun(crashed);
     this.states.clear();
     const { signal } = this.#down = new AbortController();
     await sleep(downMs, signal);
     if (signal.aborted) return;
+    this.recorder.startRun();
     this.#open(false);
+    this.#historyFromMs = performance.now() + historyMs;
     await sleep(startingMs, this.life);
     if (this.life.aborted) return;
     announceStart(this, before);
@@ -172,6 +182,16 @@ export class SimulatedHomeAssistant extends HomeAssistantCore implements AsyncDi
     this.#subscribeDelayMs = ms;
   }
 
+  /** How many bytes a second a WebSocket client gets; undefined for no limit. */
+  get bytesPerSecond(): number | undefined {
+    return this.#bytesPerSecond;
+  }
+
+  /** What WebSocket clients get arrives no faster than that, in pieces; undefined ends the limit. */
+  slowLink(bytesPerSecond: number | undefined): void {
+    this.#bytesPerSecond = bytesPerSecond;
+  }
+
   /** From now on it is a Home Assistant without the integration `history`. */
   disableHistory(): void {
     this.#historyOff = true;
@@ -190,8 +210,10 @@ export class SimulatedHomeAssistant extends HomeAssistantCore implements AsyncDi
     if (this.received.length > KEPT_COMMANDS * 2) {
       this.received.splice(0, KEPT_COMMANDS);
     }
-    // a command of an integration that is not loaded is one that nobody knows
-    if (this.#historyOff && String(message.type).startsWith("history/")) return false;
+    // a command of an integration that is not loaded, or not yet, is one that nobody knows
+    const noHistory = this.#historyOff ||
+      (!this.isRunning && performance.now() < this.#historyFromMs);
+    if (noHistory && String(message.type).startsWith("history/")) return false;
     return executeCommand(this, client, id, message);
   }
 

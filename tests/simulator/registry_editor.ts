@@ -2,6 +2,7 @@
 import { memberText } from "../../lib/json_text.ts";
 import type { EventBus } from "./bus.ts";
 import type { Clock } from "./clock.ts";
+import type { Recorder } from "./recorder.ts";
 import type { Area, Device, Entity, Floor, Label, Registries, RegistryKind } from "./registries.ts";
 import type { StateMachine, Write } from "./states.ts";
 
@@ -11,6 +12,7 @@ export interface EditorTarget {
   readonly bus: EventBus;
   readonly clock: Clock;
   readonly states: StateMachine;
+  readonly recorder: Recorder;
   /** Writes a state of an entity; `attributes` is JSON text. */
   writeState(write: Write): boolean;
   removeState(entityId: string): boolean;
@@ -89,6 +91,7 @@ export class RegistryEditor {
     entities.delete(entityId);
     entities.set(newId, entity);
     const more = { changes, old_entity_id: entityId };
+    this.#target.recorder.rename(entityId, newId);
     this.#fire("entity", "update", newId, more, () => {
       const state = states.get(entityId);
       if (!state) return;

@@ -1,7 +1,7 @@
 /** As much of the REST API as tests and tools call. */
 import { type Clock, type Context, newContext, type Version } from "./clock.ts";
 import type { User } from "./client.ts";
-import { isEntityId } from "./commands.ts";
+import { isEntityId } from "./history_commands.ts";
 import { compactJson } from "./exact_json.ts";
 import type { HttpAnswer, HttpRequest } from "./http.ts";
 import { memberText } from "../../lib/json_text.ts";

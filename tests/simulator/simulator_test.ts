@@ -101,6 +101,9 @@ for (const [version, folder] of RECORDED) {
     const full = frames.find((text) => text.includes('sun.sun":[')) ?? "";
     const history: Record<string, { lu: number }[]> = JSON.parse(full).result;
     seconds = history["sun.sun"][0].lu;
+    const liveEvent = frames.findLast((text) => text.includes('"event":{"states":')) ?? "";
+    const live: { lu: number } = JSON.parse(liveEvent).event.states["sensor.hist"][0];
+    history["sensor.hist"].push(live);
     await using ha = simulate({
       version,
       now: () => seconds,
@@ -108,12 +111,12 @@ for (const [version, folder] of RECORDED) {
     });
     await using client = await WebSocketClient.open(ha.url);
     for (const row of rows) {
-      if (row.text?.includes("history/stream")) break;
       if (row.dir === "rest") {
         const entityId = row.path?.split("/")[3] ?? "";
         seconds = history[entityId].shift()?.lu ?? 0;
         await callRest(ha, row);
       } else if (row.dir === "send") {
+        if (row.text?.includes("history/stream")) seconds = live.lu - 0.001;
         client.send(row.text?.replace("TOKEN", ha.token));
       } else if (row.dir === "recv" && row.text !== undefined) {
         assert.equal(await client.next(), row.text);

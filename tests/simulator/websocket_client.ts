@@ -104,6 +104,16 @@ export class WebSocketClient implements AsyncDisposable {
     return events;
   }
 
+  /** Sends a command, and gives the next message with its id. */
+  async ask(
+    id: number,
+    type: string,
+    parameters: Readonly<Record<string, unknown>> = {},
+  ): Promise<string> {
+    this.send({ id, type, ...parameters });
+    return await this.until((text) => memberText(text, "id") === String(id));
+  }
+
   /** Closes the socket, and waits until it is. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#socket.close();

@@ -445,7 +445,7 @@ Deno.test("ingest check warns of clocks that are more than 5 s apart, with both"
 
 Deno.test("ingest check says that Home Assistant has not started yet", async () => {
   await using hass = new SimulatedHomeAssistant().start();
-  const restarting = hass.restart({ downMs: 0, startingMs: 3_600_000 });
+  const restarting = hass.restart({ downMs: 0, startingMs: 3_600_000, historyMs: 0 });
   await until(() => !hass.life.aborted, "it is up, and the rest of the start an hour away");
   assert.equal(
     await oneFault(envOf(hass)),
