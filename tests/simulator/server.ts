@@ -14,6 +14,8 @@ import { ServerSocket } from "./socket.ts";
 export interface Served extends Host {
   /** The path under which everything is; empty, or `/` and a name. */
   readonly prefix: string;
+  /** How many bytes a second a WebSocket client gets; undefined for no limit. */
+  readonly bytesPerSecond: number | undefined;
   /** Answers a REST call; its path is without the prefix. */
   rest(request: HttpRequest): HttpAnswer;
 }
@@ -92,7 +94,7 @@ export class Server {
     await acceptUpgrade(conn, request.headers);
     this.#upgraded.add(conn);
     const client = new Client(
-      new ServerSocket(conn, request.rest),
+      new ServerSocket(conn, request.rest, () => this.#served.bytesPerSecond),
       this.#served,
     );
     this.clients.add(client);

@@ -2,6 +2,7 @@
  * The server's side of one WebSocket (RFC 6455) over a connection of its own: a
  * simulation has to drop it without a close frame, and to fall silent on it.
  */
+import { sleep } from "../../lib/retry.ts";
 import { concat } from "./http.ts";
 
 const TEXT = 0x1;
@@ -12,6 +13,8 @@ const PONG = 0xa;
 
 /** Home Assistant's own: a ping every 55 s, and half of that for the pong. */
 const HEARTBEAT_MS = 55_000;
+/** On a slow link so much of a frame is sent at a time. */
+const PIECE_MS = 20;
 
 /** A message of the client: text, or bytes. */
 export type Message = string | Uint8Array;
@@ -27,18 +30,25 @@ interface Frame {
 /** One accepted WebSocket. */
 export class ServerSocket implements Disposable {
   readonly #conn: Deno.Conn;
+  readonly #bytesPerSecond: () => number | undefined;
   #buffer: Uint8Array<ArrayBuffer>;
   #parts: Frame[] = [];
   #written: Promise<void> = Promise.resolve();
   readonly #heartbeat: Timer;
   #timeout?: Timer;
+  readonly #life = new AbortController();
   #muted = false;
   #open = true;
   #closing = false;
 
-  /** `rest` is what came after the handshake. */
-  constructor(conn: Deno.Conn, rest: Uint8Array<ArrayBuffer>) {
+  /** `rest` is what came after the handshake; `bytesPerSecond` limits what is sent. */
+  constructor(
+    conn: Deno.Conn,
+    rest: Uint8Array<ArrayBuffer>,
+    bytesPerSecond: () => number | undefined,
+  ) {
     this.#conn = conn;
+    this.#bytesPerSecond = bytesPerSecond;
     this.#buffer = rest;
     this.#heartbeat = setInterval(() => this.#ping(), HEARTBEAT_MS);
   }
@@ -80,6 +90,7 @@ export class ServerSocket implements Disposable {
   cut(): void {
     if (!this.#open) return;
     this.#open = false;
+    this.#life.abort();
     this[Symbol.dispose]();
     this.#conn.close();
   }
@@ -134,10 +145,15 @@ export class ServerSocket implements Disposable {
     );
     return this.#written = this.#written.then(async () => {
       for (let at = 0; at < bytes.length && this.#open && !this.#muted;) {
-        const count = await this.#conn.write(bytes.subarray(at))
+        const limit = this.#bytesPerSecond();
+        const piece = limit === undefined
+          ? undefined
+          : at + Math.max(1, Math.ceil(limit * PIECE_MS / 1000));
+        const count = await this.#conn.write(bytes.subarray(at, piece))
           .catch(() => undefined);
         if (count === undefined) return this.cut();
         at += count;
+        if (limit !== undefined) await sleep(count * 1000 / limit, this.#life.signal);
       }
     });
   }
