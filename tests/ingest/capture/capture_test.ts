@@ -42,7 +42,7 @@ async function capturing(
 }
 
 Deno.test("Capture spools every event byte for byte and in order, with the names of its entity", async () => {
-  for (const version of ["2024.3.3", "2025.4.4"] as const) {
+  for (const version of ["2024.3.3", "2025.4.4", "2026.11.0"] as const) {
     await capturing(async (setup) => {
       await connected(setup);
       const { hass } = setup;
@@ -111,7 +111,7 @@ Deno.test("Capture learns new names from the registry's events, fetched once for
 });
 
 Deno.test("Capture connects again after a restart, however the socket ended", async () => {
-  for (const version of ["2024.3.3", "2025.4.4"] as const) {
+  for (const version of ["2024.3.3", "2025.4.4", "2026.11.0"] as const) {
     await capturing(async (setup) => {
       await connected(setup);
       await setup.hass.restart({ downMs: 50 });

@@ -106,7 +106,7 @@ function change(hass: SimulatedHomeAssistant, n: number, from = 0): void {
 }
 
 Deno.test("Filling fills in what happened while ingest was off, each state once and with what it replaced", async () => {
-  for (const version of ["2024.3.3", "2025.4.4"] as const) {
+  for (const version of ["2024.3.3", "2025.4.4", "2026.11.0"] as const) {
     await using hass = simulated({ version });
     using folder = new TemporaryFolder();
     await capturing(hass, folder, async (capture, outbox) => {
