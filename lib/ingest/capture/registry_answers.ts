@@ -35,7 +35,7 @@ export class RegistryAnswers {
     let passing = false;
     const list = async (kind: RegistryKind): Promise<unknown> => {
       try {
-        return await connection.command(COMMANDS[kind]);
+        return (await connection.list(COMMANDS[kind])).result;
       } catch (error) {
         if (!(error instanceof CommandFailed)) throw error;
         refused.add(kind);

@@ -1,6 +1,7 @@
 /** One socket to Home Assistant, from its opening to its end. Who wants another one makes another Connection. */
 import { memberText } from "../../json_text.ts";
 import { describeError } from "../../retry.ts";
+import { type CommandAnswer, OutstandingCommands } from "./outstanding_commands.ts";
 import { readFrame, type Received, type ServerMessage } from "./protocol.ts";
 
 /** How long is waited for what, in milliseconds; injected so that tests need not wait. */
@@ -8,7 +9,12 @@ export interface ConnectionTimes {
   /** For opening and authenticating: Home Assistant itself drops a silent socket after 10 s. */
   readonly openDeadlineMs: number;
   readonly commandDeadlineMs: number;
-  /** After this much silence Home Assistant is asked whether it is still there. */
+  /** For lists of all states or all entries: 20 MB at 5 Mbit/s take 32 s. */
+  readonly listDeadlineMs: number;
+  /**
+   * After this much silence Home Assistant is asked whether it is still there, unless the answer to
+   * a command may be on its way: then at that command's deadline.
+   */
   readonly silenceMs: number;
   readonly pongDeadlineMs: number;
 }
@@ -16,6 +22,7 @@ export interface ConnectionTimes {
 export const CONNECTION_TIMES: ConnectionTimes = {
   openDeadlineMs: 10_000,
   commandDeadlineMs: 30_000,
+  listDeadlineMs: 120_000,
   silenceMs: 15_000,
   pongDeadlineMs: 10_000,
 };
@@ -42,27 +49,14 @@ export interface ConnectionHandlers {
   onMalformed(reason: string): void;
 }
 
-interface CommandAnswer {
-  readonly result: unknown;
-  /** The message's own text. */
-  readonly text: string;
-}
-
-interface Waiting {
-  readonly resolve: (answer: CommandAnswer) => void;
-  readonly reject: (error: Error) => void;
-  readonly timer: ReturnType<typeof setTimeout>;
-}
-
 export class Connection {
   readonly #socket: WebSocket;
   readonly #handlers: ConnectionHandlers;
   readonly #times: ConnectionTimes;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #commands = new OutstandingCommands();
   readonly #closed = Promise.withResolvers<string>();
   readonly #authenticated = Promise.withResolvers<string>();
   readonly #watch: ReturnType<typeof setInterval>;
-  #lastId = 0;
   #heardMs = performance.now();
   #asking = false;
   #open = true;
@@ -146,21 +140,23 @@ export class Connection {
     return memberText((await this.#ask(type, parameters, deadlineMs)).text, "result") ?? "null";
   }
 
+  /**
+   * As `command`, for an answer that lists all states or all entries: its deadline is longer, and
+   * the message's own text comes with it.
+   */
+  list(type: string): Promise<CommandAnswer> {
+    return this.#ask(type, {}, this.#times.listDeadlineMs);
+  }
+
   #ask(
     type: string,
     parameters: Readonly<Record<string, unknown>>,
     deadlineMs: number,
   ): Promise<CommandAnswer> {
     if (!this.#open) return Promise.reject(new Error("the connection has ended"));
-    const { promise, resolve, reject } = Promise.withResolvers<CommandAnswer>();
-    const id = ++this.#lastId;
-    const timer = setTimeout(() => {
-      this.#waiting.delete(id);
-      reject(new Error(`no answer to ${type} within ${deadlineMs / 1000} s`));
-    }, deadlineMs);
-    this.#waiting.set(id, { resolve, reject, timer });
+    const { id, answer } = this.#commands.add(type, deadlineMs);
     this.#socket.send(JSON.stringify({ id, type, ...parameters }));
-    return promise;
+    return answer;
   }
 
   /**
@@ -182,17 +178,14 @@ export class Connection {
       // a socket that never opened has nothing to close
     }
     const error = new Error(reason);
-    for (const { reject, timer } of this.#waiting.values()) {
-      clearTimeout(timer);
-      reject(error);
-    }
-    this.#waiting.clear();
+    this.#commands.rejectAll(error);
     this.#authenticated.reject(error);
     this.#closed.resolve(reason);
   }
 
   #receive(data: unknown, token: string): void {
     this.#heardMs = performance.now();
+    this.#commands.heard();
     if (typeof data !== "string") return this.#handlers.onMalformed("a binary frame");
     for (const received of readFrame(data)) {
       try {
@@ -210,9 +203,12 @@ export class Connection {
       case "event":
         return this.#handlers.onEvent(message, memberText(text, "event") ?? "");
       case "pong":
-        return this.#settle(message.id, ({ resolve }) => resolve({ result: undefined, text }));
+        return this.#commands.settle(
+          message.id,
+          ({ resolve }) => resolve({ result: undefined, text }),
+        );
       case "result":
-        return this.#settle(message.id, ({ resolve, reject }) => {
+        return this.#commands.settle(message.id, ({ resolve, reject }) => {
           if (message.success) return resolve({ result: message.result, text });
           const { code, message: said } = message.error ?? { code: "unknown_error", message: "" };
           reject(new CommandFailed(code, `Home Assistant answered ${code}: ${said}`));
@@ -227,17 +223,10 @@ export class Connection {
     }
   }
 
-  #settle(id: number, answer: (waiting: Waiting) => void): void {
-    const waiting = this.#waiting.get(id);
-    if (!waiting) return;
-    this.#waiting.delete(id);
-    clearTimeout(waiting.timer);
-    answer(waiting);
-  }
-
   #listenForSilence(): void {
     const { silenceMs, pongDeadlineMs } = this.#times;
     if (this.#asking || performance.now() - this.#heardMs < silenceMs) return;
+    if (this.#commands.mayBeArriving()) return;
     this.#asking = true;
     this.command("ping", {}, pongDeadlineMs).then(
       () => this.#asking = false,

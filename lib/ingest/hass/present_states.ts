@@ -1,6 +1,6 @@
 /** What get_states says: the present state of every entity, by its exact text. */
 import { z } from "zod";
-import { elementTexts } from "../../json_text.ts";
+import { elementTexts, memberText } from "../../json_text.ts";
 import { parseTimeUs } from "../../time.ts";
 import type { Connection } from "./connection.ts";
 
@@ -22,7 +22,8 @@ const stateHead = z.object({
 
 /** Asks for all states. One that cannot be read is left out. Throws what `command` throws. */
 export async function presentStates(connection: Connection): Promise<PresentState[]> {
-  return elementTexts(await connection.commandText("get_states")).flatMap((text) => {
+  const { text: message } = await connection.list("get_states");
+  return elementTexts(memberText(message, "result") ?? "[]").flatMap((text) => {
     const head = stateHead.safeParse(JSON.parse(text));
     if (!head.success) return [];
     const { entity_id: entityId, last_updated: lastUpdated, attributes } = head.data;
