@@ -12,25 +12,107 @@ export interface PresentState {
   /** As Home Assistant wrote it. */
   readonly lastUpdated: string;
   readonly lastUpdatedUs: number;
+  readonly unit?: string;
+  readonly deviceClass?: string;
+  readonly stateClass?: string;
+  /** Home Assistant knows the entity, but has not heard of its integration since it started. */
+  readonly isRestored?: boolean;
 }
 
+/** How long an answer is kept for others who need it: it can have 20 MB. */
+const KEPT_MS = 5_000;
+
+const text = z.string().optional().catch(undefined);
 const stateHead = z.object({
   entity_id: z.string(),
   last_updated: z.string(),
-  attributes: z.looseObject({ friendly_name: z.string().optional().catch(undefined) }).catch({}),
+  attributes: z.object({
+    friendly_name: text,
+    unit_of_measurement: text,
+    device_class: text,
+    state_class: text,
+    restored: z.unknown().optional(),
+  }).catch({}),
 });
 
-/** Asks for all states. One that cannot be read is left out. Throws what `command` throws. */
-export async function presentStates(connection: Connection): Promise<PresentState[]> {
-  const { text: message } = await connection.list("get_states");
-  return elementTexts(memberText(message, "result") ?? "[]").flatMap((text) => {
-    const head = stateHead.safeParse(JSON.parse(text));
-    if (!head.success) return [];
+interface StatesRequest {
+  readonly sentMs: number;
+  readonly states: Promise<readonly PresentState[]>;
+}
+
+/** The last answer of a connection, or the one under way. */
+class LastStates {
+  #asked: StatesRequest | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(private readonly connection: Connection) {
+    connection.closed.then(() => this.#forget());
+  }
+
+  since(askedSinceMs: number): Promise<readonly PresentState[]> {
+    if (this.#asked && this.#asked.sentMs >= askedSinceMs) return this.#asked.states;
+    this.#forget();
+    const asked: StatesRequest = { sentMs: performance.now(), states: ask(this.connection) };
+    this.#asked = asked;
+    asked.states.then(
+      () => {
+        if (this.#asked !== asked) return;
+        this.#timer = setTimeout(() => this.#forget(), KEPT_MS);
+        Deno.unrefTimer(this.#timer);
+      },
+      () => this.#asked === asked && this.#forget(),
+    );
+    return asked.states;
+  }
+
+  #forget(): void {
+    clearTimeout(this.#timer);
+    this.#asked = undefined;
+  }
+}
+
+const lastStates = new WeakMap<Connection, LastStates>();
+
+/**
+ * All states, asked for at `askedSinceMs` (`performance.now()`) or later: the last answer, or the one
+ * under way, where its request was sent since then. Without it they are always asked for anew. One
+ * that cannot be read is left out. Throws what `command` throws.
+ */
+export function presentStates(
+  connection: Connection,
+  { askedSinceMs = Infinity }: { readonly askedSinceMs?: number } = {},
+): Promise<readonly PresentState[]> {
+  const last = lastStates.get(connection) ?? new LastStates(connection);
+  lastStates.set(connection, last);
+  return last.since(askedSinceMs);
+}
+
+async function ask(connection: Connection): Promise<readonly PresentState[]> {
+  const { result, text } = await connection.list("get_states");
+  return readStates(result, memberText(text, "result") ?? "null");
+}
+
+/** The states of an answer, which is given twice: parsed, and its own text. */
+export function readStates(result: unknown, text: string): PresentState[] {
+  const texts = elementTexts(text);
+  return (Array.isArray(result) ? result : []).flatMap((state: unknown, index) => {
+    const head = stateHead.safeParse(state);
+    const text = texts[index];
+    if (!head.success || text === undefined) return [];
     const { entity_id: entityId, last_updated: lastUpdated, attributes } = head.data;
     const lastUpdatedUs = parseTimeUs(lastUpdated);
-    return lastUpdatedUs === undefined
-      ? []
-      : [{ entityId, text, friendlyName: attributes.friendly_name, lastUpdated, lastUpdatedUs }];
+    if (lastUpdatedUs === undefined) return [];
+    return [{
+      entityId,
+      text,
+      friendlyName: attributes.friendly_name,
+      lastUpdated,
+      lastUpdatedUs,
+      unit: attributes.unit_of_measurement,
+      deviceClass: attributes.device_class,
+      stateClass: attributes.state_class,
+      isRestored: Boolean(attributes.restored),
+    }];
   });
 }
 
