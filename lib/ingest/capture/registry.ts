@@ -1,7 +1,5 @@
-/**
- * What Home Assistant's registries say: names, areas, floors and devices. Pure; releases add and
- * take away fields, so everything but the ids is optional.
- */
+/** What Home Assistant's registries say: names, areas, floors and devices. Pure. */
+import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import {
   type EntityInfo,
@@ -10,48 +8,7 @@ import {
   registryNamesSchema,
 } from "../../contract.ts";
 import { listOf } from "../hass/answer_list.ts";
-
-const text = z.string().nullish().catch(undefined);
-const texts = z.array(z.string()).nullish().catch(undefined);
-
-/** The answers of `config/*_registry/list` and of `get_states`, as far as they are used. */
-export const registryListsSchema = z.object({
-  areas: listOf(z.object({ area_id: z.string(), name: text, floor_id: text })),
-  floors: listOf(z.object({ floor_id: z.string(), name: text })),
-  labels: listOf(z.object({ label_id: z.string(), name: text })),
-  devices: listOf(z.object({
-    id: z.string(),
-    name: text,
-    name_by_user: text,
-    area_id: text,
-    manufacturer: text,
-    model: text,
-  })),
-  entities: listOf(z.object({
-    id: text,
-    entity_id: z.string(),
-    device_id: text,
-    area_id: text,
-    platform: text,
-    entity_category: text,
-    labels: texts,
-    name: text,
-    original_name: text,
-    has_entity_name: z.boolean().nullish().catch(undefined),
-  })),
-  states: listOf(z.object({
-    entity_id: z.string(),
-    last_updated: z.string().catch(""),
-    attributes: z.object({
-      unit_of_measurement: text,
-      device_class: text,
-      state_class: text,
-      restored: z.unknown().optional(),
-    }),
-  })),
-});
-export type RegistryLists = z.infer<typeof registryListsSchema>;
-export type RegistryKind = keyof RegistryLists;
+import type { RegistryKind, RegistryLists } from "./registry_lists.ts";
 
 /** What an entity or a device has of which list. */
 const MEMBERS_OF: Partial<Record<RegistryKind, readonly (keyof EntityInfo & string)[]>> = {
@@ -70,15 +27,8 @@ interface Entity {
 
 /** What is kept in the outbox between two runs; its own program has written it. */
 const savedSchema = z.object({
-  entities: z.array(
-    z.object({
-      registryId: z.string().optional(),
-      info: entityInfoSchema,
-    }),
-  ),
-  devices: z.array(
-    z.tuple([z.string(), registryNamesSchema]),
-  ),
+  entities: listOf(z.object({ registryId: z.string().optional(), info: entityInfoSchema })),
+  devices: listOf(z.tuple([z.string(), registryNamesSchema])),
 });
 
 export class Registry {
@@ -120,27 +70,23 @@ export class Registry {
     const areas = new Map(lists.areas.map((area) => [area.area_id, area]));
     const labels = new Map(lists.labels.map(({ label_id, name }) => [label_id, name]));
     const devices = new Map(lists.devices.map((device) => [device.id, device]));
-    const states = new Map(lists.states.map((state) => [state.entity_id, state.attributes]));
+    const states = new Map(lists.states.map((state) => [state.entityId, state]));
     const place = (areaId: string | null | undefined) => {
       const area = areaId ? areas.get(areaId) : undefined;
       return { area: area?.name, floor: area?.floor_id ? floors.get(area.floor_id) : undefined };
     };
     const entities = lists.entities.map((entry): [string, Entity] => {
       const device = entry.device_id ? devices.get(entry.device_id) : undefined;
-      const attributes = states.get(entry.entity_id);
+      const state = states.get(entry.entity_id);
       const known = previous.#entities.get(entry.entity_id)?.info;
       const deviceName = refused.has("devices")
         ? known?.device
         : device?.name_by_user ?? device?.name;
-      const said = attributes && !attributes.restored
-        ? {
-          unit: attributes.unit_of_measurement,
-          device_class: attributes.device_class,
-          state_class: attributes.state_class,
-        }
+      const said = state && !state.isRestored
+        ? { unit: state.unit, device_class: state.deviceClass, state_class: state.stateClass }
         : { unit: known?.unit, device_class: known?.device_class, state_class: known?.state_class };
       return [entry.entity_id, {
-        registryId: entry.id ?? undefined,
+        ...entry.id ? { registryId: entry.id } : {},
         info: entityInfoSchema.parse(present({
           entity_id: entry.entity_id,
           name: entityName(entry, deviceName),
@@ -150,7 +96,8 @@ export class Registry {
           model: device?.model,
           platform: entry.platform,
           entity_category: entry.entity_category,
-          labels: entry.labels?.map((id) => labels.get(id) ?? id),
+          // Home Assistant keeps them as a set, whose order is another one after each of its starts
+          labels: entry.labels?.map((id) => labels.get(id) ?? id).sort(),
           ...said,
           ...kept(known),
         })),
@@ -172,9 +119,12 @@ export class Registry {
     );
   }
 
-  /** The registry that `save` wrote, or an empty one where the text is none. */
+  /**
+   * The registry that `save` wrote, without entries that cannot be read; an empty one where the text
+   * is none.
+   */
   static load(saved: string | undefined): Registry {
-    const parsed = savedSchema.safeParse(saved === undefined ? undefined : JSON.parse(saved));
+    const parsed = savedSchema.safeParse(parseJson(saved));
     if (!parsed.success) return Registry.empty;
     const { entities, devices } = parsed.data;
     return new Registry(
@@ -185,6 +135,12 @@ export class Registry {
 
   save(): string {
     return JSON.stringify({ entities: [...this.#entities.values()], devices: [...this.#devices] });
+  }
+
+  /** Whether both say the same, in whatever order. */
+  equals(other: Registry): boolean {
+    return isDeepStrictEqual(this.#entities, other.#entities) &&
+      isDeepStrictEqual(this.#devices, other.#devices);
   }
 
   /**
@@ -214,7 +170,7 @@ export class Registry {
     );
     return [...this.#entities.values()].flatMap(({ registryId, info }) => {
       const before = previous.#entities.get(info.entity_id)?.info;
-      if (before && JSON.stringify(before) === JSON.stringify(info)) return [];
+      if (isDeepStrictEqual(before, info)) return [];
       const oldId = registryId === undefined ? undefined : oldIds.get(registryId);
       const renamed = oldId !== undefined && oldId !== info.entity_id;
       return [renamed ? { ...info, old_entity_id: oldId } : info];
@@ -236,12 +192,21 @@ function entityName(
   return original_name ? `${deviceName} ${original_name}` : deviceName;
 }
 
-/** The members that say something, so that equal entries have equal texts. */
+function parseJson(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? "null");
+  } catch {
+    return undefined;
+  }
+}
+
+/** The members that say something, so that equal entries are equal. */
 function present(object: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(object).filter(([, value]) =>
-      value !== null && value !== undefined && value !== "" &&
-      !(Array.isArray(value) && value.length === 0)
-    ),
-  );
+  const said: Record<string, unknown> = {};
+  for (const [member, value] of Object.entries(object)) {
+    if (value === null || value === undefined || value === "") continue;
+    if (Array.isArray(value) && value.length === 0) continue;
+    said[member] = value;
+  }
+  return said;
 }

@@ -1,7 +1,10 @@
 /** What Home Assistant answers for its registries. A list that it refuses costs no other list. */
+import type { z } from "zod";
 import { getLogger } from "../../log.ts";
+import { readList } from "../hass/answer_list.ts";
 import { CommandFailed, type Connection } from "../hass/connection.ts";
-import { type RegistryKind, type RegistryLists, registryListsSchema } from "./registry.ts";
+import { presentStates } from "../hass/present_states.ts";
+import { registryEntries, type RegistryKind, type RegistryLists } from "./registry_lists.ts";
 
 const COMMANDS = {
   areas: "config/area_registry/list",
@@ -13,7 +16,7 @@ const COMMANDS = {
 } as const satisfies Record<RegistryKind, string>;
 
 /** What this release of Home Assistant does not have, or this token may not read, stays so. */
-const LASTING = ["unknown_command", "unauthorized"];
+const LASTING = ["unknown_command", "unauthorized", "no_list"];
 
 const log = getLogger("ingest", "registry");
 
@@ -26,42 +29,78 @@ interface RegistryAnswer {
 }
 
 export class RegistryAnswers {
-  /** What was said of refused lists: each once is enough. */
+  /** What was said of refused lists and odd entries: each once is enough. */
   readonly #said = new Set<string>();
 
-  /** Asks for all lists, one after the other. Throws where the connection ends or gives no answer. */
-  async ask(connection: Connection): Promise<RegistryAnswer> {
+  /**
+   * Asks for all lists, one after the other, and last for the states, which may be those of another
+   * request since `statesSinceMs`: see `presentStates`. Throws where the connection ends or gives no
+   * answer.
+   */
+  async ask(connection: Connection, statesSinceMs?: number): Promise<RegistryAnswer> {
     const refused = new Set<RegistryKind>();
     let passing = false;
-    const list = async (kind: RegistryKind): Promise<unknown> => {
+    const unlessRefused = async <T>(
+      kind: RegistryKind,
+      read: () => Promise<readonly T[]>,
+    ): Promise<readonly T[]> => {
       try {
-        return (await connection.list(COMMANDS[kind])).result;
+        return await read();
       } catch (error) {
         if (!(error instanceof CommandFailed)) throw error;
         refused.add(kind);
         passing ||= !LASTING.includes(error.code);
-        this.#say(COMMANDS[kind], error);
+        this.#sayRefused(COMMANDS[kind], error);
         return [];
       }
     };
-    const lists = registryListsSchema.parse({
-      areas: await list("areas"),
-      floors: await list("floors"),
-      labels: await list("labels"),
-      devices: await list("devices"),
-      entities: await list("entities"),
-      states: await list("states"),
-    });
+    const list = <T>(kind: RegistryKind, entry: z.ZodType<T>) =>
+      unlessRefused(kind, () => this.#list(connection, COMMANDS[kind], entry));
+    const lists = {
+      areas: await list("areas", registryEntries.areas),
+      floors: await list("floors", registryEntries.floors),
+      labels: await list("labels", registryEntries.labels),
+      devices: await list("devices", registryEntries.devices),
+      entities: await list("entities", registryEntries.entities),
+      states: await unlessRefused(
+        "states",
+        () => presentStates(connection, { askedSinceMs: statesSinceMs }),
+      ),
+    };
     return { lists, refused, passing };
   }
 
-  #say(command: string, { code, message }: CommandFailed): void {
-    const said = `${command} ${code}`;
-    if (this.#said.has(said)) return;
-    this.#said.add(said);
-    log.warn("Cannot read {command}, what it said last goes on: {reason}", {
-      command,
-      reason: message,
-    });
+  async #list<T>(connection: Connection, command: string, entry: z.ZodType<T>): Promise<T[]> {
+    const { result } = await connection.list(command);
+    if (!Array.isArray(result)) throw new CommandFailed("no_list", "it answered no list");
+    const { read, odd } = readList(entry, result);
+    for (const problem of odd) {
+      this.#say(
+        `${command} ${problem}`,
+        () =>
+          log.warn("Left out an entry of {command} that cannot be read: {problem}", {
+            command,
+            problem,
+          }),
+      );
+    }
+    return read;
+  }
+
+  #sayRefused(command: string, { code, message }: CommandFailed): void {
+    this.#say(
+      `${command} ${code}`,
+      () =>
+        log.warn("Cannot read {command}, what it said last goes on: {reason}", {
+          command,
+          reason: message,
+        }),
+    );
+  }
+
+  #say(what: string, say: () => void): void {
+    if (this.#said.has(what)) return;
+    this.#said.add(what);
+    say();
   }
 }

@@ -1,5 +1,6 @@
 /** Keeps the registry fresh: fetched after each connection, and again, debounced, when it changes. */
-import { formatTimeUs, parseTimeUs } from "../../time.ts";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { formatTimeUs } from "../../time.ts";
 import { getLogger } from "../../log.ts";
 import { describeError } from "../../retry.ts";
 import type { Connection } from "../hass/connection.ts";
@@ -32,6 +33,8 @@ export class RegistryRefresh {
   #spooling: Promise<unknown> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #latestMs = Infinity;
+  #connection: Connection | undefined;
+  #ended = new AbortController();
 
   /** `envelope` makes the outbox's line of an event's text. */
   constructor(
@@ -50,43 +53,58 @@ export class RegistryRefresh {
     return this.#registry;
   }
 
-  /** Fetches the registries when they have been quiet for a second, at the latest after ten. */
+  /**
+   * Fetches the registries when they have been quiet for a second, at the latest after ten. Where
+   * nothing is waited for, as at the connection's begin, states do that were asked for since now.
+   */
   schedule(connection: Connection, waitMs = QUIET_MS): void {
+    const ended = this.#endOf(connection);
+    if (ended.aborted) return;
     clearTimeout(this.#timer);
     const nowMs = performance.now();
+    const statesSinceMs = waitMs === 0 ? nowMs : undefined;
     this.#latestMs = Math.min(this.#latestMs, nowMs + Math.max(waitMs, MAX_WAIT_MS));
     this.#timer = setTimeout(async () => {
       this.#latestMs = Infinity;
-      const nextMs = await this.fetch(connection) ? this.pollMs : RETRY_MS;
+      const nextMs = await this.fetch(connection, statesSinceMs) ? this.pollMs : RETRY_MS;
       if (nextMs !== undefined) this.schedule(connection, nextMs);
     }, Math.min(waitMs, this.#latestMs - nowMs));
-    connection.closed.then(() => this.cancel());
   }
 
-  cancel(): void {
-    clearTimeout(this.#timer);
-    this.#latestMs = Infinity;
+  /** Aborted when the connection has ended. One for each connection: what waits for its end stays. */
+  #endOf(connection: Connection): AbortSignal {
+    if (this.#connection !== connection) {
+      const ended = new AbortController();
+      this.#connection = connection;
+      this.#ended = ended;
+      connection.closed.then(() => {
+        ended.abort();
+        if (this.#connection !== connection) return;
+        clearTimeout(this.#timer);
+        this.#latestMs = Infinity;
+      });
+    }
+    return this.#ended.signal;
   }
 
   /**
    * Fetches the registries now; their names hold from then on. What is new or changed is spooled as
    * `entity_info` once the outbox has room, for as long as the connection lasts; the next one goes on.
-   * Returns whether they could be read: without that the last names go on.
+   * Returns whether they could be read: without that the last names go on. The states are asked for
+   * anew after the lists, or are those of a request since `statesSinceMs` (`performance.now()`).
    */
-  async fetch(connection: Connection): Promise<boolean> {
+  async fetch(connection: Connection, statesSinceMs?: number): Promise<boolean> {
+    const ended = this.#endOf(connection);
     try {
-      const { lists, refused, passing } = await this.#answers.ask(connection);
-      for (const { last_updated } of lists.states) {
-        const timeUs = parseTimeUs(last_updated);
-        if (timeUs !== undefined) this.#clock.hear(timeUs);
-      }
+      const { lists, refused, passing } = await this.#answers.ask(connection, statesSinceMs);
+      for (const { lastUpdatedUs } of lists.states) this.#clock.hear(lastUpdatedUs);
+      // in a large house to read, to look up and to compare are a good turn each
+      await nextTurn();
       const next = Registry.from(lists, this.#registry, refused);
       this.#registry = next;
       const nowUs = this.#clock.nowUs();
       if (nowUs === undefined) return false;
-      const closed = new AbortController();
-      connection.closed.then(() => closed.abort());
-      this.#spooling = this.#spooling.then(() => this.#spool(next, nowUs, closed.signal)).catch(
+      this.#spooling = this.#spooling.then(() => this.#spool(next, nowUs, ended)).catch(
         (error) =>
           log.warn("Cannot spool what changed: {reason}", { reason: describeError(error) }),
       );
@@ -100,13 +118,14 @@ export class RegistryRefresh {
   }
 
   /** Spools what is new or changed, in steps, and with the last of them what it was compared with. */
-  async #spool(next: Registry, nowUs: number, closed: AbortSignal): Promise<void> {
-    const saved = next.save();
-    // megabytes in a large house, which a poll must not write again for nothing
-    if (saved === this.#outbox.meta(META_KEY)) {
+  async #spool(next: Registry, nowUs: number, ended: AbortSignal): Promise<void> {
+    await nextTurn();
+    // megabytes in a large house, not to be written again where they only come in another order
+    if (next.equals(this.#saved)) {
       this.#saved = next;
       return;
     }
+    const saved = next.save();
     const time_fired = formatTimeUs(nowUs);
     const lines = next.changesSince(this.#saved).map((data) =>
       this.#envelope(
@@ -120,7 +139,7 @@ export class RegistryRefresh {
           lines: lines.slice(at, at + STEP),
           also: () => isLast ? this.#outbox.setMeta(META_KEY, saved) : undefined,
         }),
-        closed,
+        ended,
         Infinity,
       );
       if (!done) return;

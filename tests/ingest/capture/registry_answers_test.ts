@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { CollectedLog } from "../../collected_log.ts";
 import { HOUSE } from "../../simulator/sample_house.ts";
+import { ListingHomeAssistant } from "../../stand_ins/listing_home_assistant.ts";
 import { RefusingHomeAssistant } from "../../stand_ins/refusing_home_assistant.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { until } from "../../until.ts";
@@ -78,4 +80,32 @@ Deno.test("What a list said last goes on while it is refused, over a restart too
       assert.equal(infos(setup).length, told, refused);
     });
   }
+});
+
+Deno.test("An odd entry of a registry costs no other its name, and is said once", async () => {
+  await using log = await CollectedLog.begin();
+  using folder = new TemporaryFolder();
+  await using hass = new ListingHomeAssistant({ recorder: false, house: HOUSE }).start();
+  const entities = hass.entries("entity");
+  const odd = { ...entities[0], entity_id: "sensor.a.b" };
+  hass.lists.set("config/entity_registry/list", JSON.stringify([odd, ...entities, null]));
+  hass.lists.set("config/label_registry/list", `{"odd":true}`);
+  const path = folder.file("outbox.sqlite");
+  const [area] = HOUSE.areas;
+  assert.ok(area);
+  await capturing(hass, path, async (setup) => {
+    await connected(setup);
+    await named(setup);
+    const known = () => HOUSE.entities.map(({ entity_id }) => setup.capture.namesOf(entity_id));
+    assert.ok(known().every((names) => names !== undefined), "all others are named");
+    for (const name of ["A new name", "Another one"]) {
+      hass.renameArea(area.area_id, name);
+      await until(() => known().some((names) => names?.area === name), "it is read again");
+    }
+  });
+  const said = log.lines.filter((line) => line.includes("entity_registry/list"));
+  assert.equal(said.length, 2, said.join("\n"));
+  assert.match(String(said[0]), /entity_id "sensor\.a\.b": must be <domain>\.<object_id>/);
+  const notLists = log.lines.filter((line) => line.includes("label_registry/list"));
+  assert.deepEqual(notLists.map((line) => line.includes("answered no list")), [true]);
 });

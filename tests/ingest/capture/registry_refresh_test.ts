@@ -1,13 +1,18 @@
 import assert from "node:assert/strict";
 import { RegistryRefresh } from "../../../lib/ingest/capture/registry_refresh.ts";
+import type { Connection } from "../../../lib/ingest/hass/connection.ts";
 import { HassClock } from "../../../lib/ingest/hass/hass_clock.ts";
+import { presentStates } from "../../../lib/ingest/hass/present_states.ts";
 import type { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { SimulatedHomeAssistant } from "../../simulator/home_assistant.ts";
 import { HOUSE } from "../../simulator/sample_house.ts";
+import { ListingHomeAssistant } from "../../stand_ins/listing_home_assistant.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { until } from "../../until.ts";
-import { type Capturing, capturing, connected, linesOf } from "./capturing.ts";
+import { type Capturing, capturing, connected, hears, linesOf } from "./capturing.ts";
 
+/** Many times what it takes where nothing else runs, 0.1 s. */
+const LONGEST_TURN_MS = 2_000;
 const FULL_OPTIONS = { maxBytes: 8_000_000 };
 
 function fill(outbox: Outbox): void {
@@ -117,5 +122,177 @@ Deno.test("What the registries say again is not written again", async () => {
     // what was read before is written before
     await until(() => outbox.meta("registry")?.includes("A new name"), "what is new is written");
     assert.deepEqual(written.map((text) => text.includes("A new name")), [true]);
+  });
+});
+
+const LISTS = ["area", "floor", "label", "device", "entity"] as const;
+const envelope = (event: string) => `{"event":${event}}`;
+
+/** The texts that are kept of the registries from now on. */
+function writes(outbox: Outbox): string[] {
+  const written: string[] = [];
+  const setMeta = outbox.setMeta.bind(outbox);
+  outbox.setMeta = (key, value) => {
+    if (key === "registry") written.push(value);
+    setMeta(key, value);
+  };
+  return written;
+}
+
+Deno.test("What the registries say again in another order is not written again, over a restart too", async () => {
+  using folder = new TemporaryFolder();
+  await using hass = new ListingHomeAssistant({ recorder: false, house: HOUSE }).start();
+  const labelled = hass.entries("entity").map((entry) => ({
+    ...entry,
+    labels: ["b", "energy", "a"],
+  }));
+  hass.lists.set("config/entity_registry/list", JSON.stringify(labelled));
+  const path = folder.file("outbox.sqlite");
+  await capturing(hass, path, async (setup) => {
+    await connected(setup);
+    await until(() => setup.outbox.meta("registry") !== undefined, "the names are read");
+    deliver(setup.outbox);
+  });
+  // as after a restart of Home Assistant, and after an entity was renamed there and back
+  for (const kind of LISTS) {
+    const entries = kind === "entity" ? labelled : hass.entries(kind);
+    const turned = entries.toReversed().map((entry) =>
+      kind === "entity" ? { ...entry, labels: ["energy", "a", "b"] } : entry
+    );
+    hass.lists.set(`config/${kind}_registry/list`, JSON.stringify(turned));
+  }
+  await capturing(hass, path, async ({ outbox, capture }) => {
+    const written = writes(outbox);
+    const connection = await until(() => capture.connection, "it captures");
+    const refresh = new RegistryRefresh(outbox, new HassClock(), envelope);
+    for (let times = 0; times < 3; times++) assert.ok(await refresh.fetch(connection));
+    assert.equal(refresh.registry.size, labelled.length);
+    // what is new is written, and after all that was read before
+    const added = [...labelled, { ...labelled[0], entity_id: "sensor.new" }];
+    hass.lists.set("config/entity_registry/list", JSON.stringify(added));
+    assert.ok(await refresh.fetch(connection));
+    await until(() => written.length > 0, "what is new is written");
+    assert.deepEqual(written.map((text) => text.includes("sensor.new")), [true]);
+    const infos = deliver(outbox).filter((line) => line.includes("entity_info"));
+    assert.deepEqual(infos.map((line) => JSON.parse(line).event.data.entity_id), ["sensor.new"]);
+  });
+});
+
+/** The longest time in which nothing else ran while `work` did, in milliseconds. */
+async function longestTurnMs(work: () => Promise<unknown>): Promise<number> {
+  let longestMs = 0;
+  let lastMs = performance.now();
+  const look = () => {
+    longestMs = Math.max(longestMs, performance.now() - lastMs);
+    lastMs = performance.now();
+  };
+  const timer = setInterval(look, 1);
+  await work();
+  look();
+  clearInterval(timer);
+  return longestMs;
+}
+
+Deno.test("A registry of 10,000 that says nothing new is read in short turns, and not written", async () => {
+  using folder = new TemporaryFolder();
+  await using hass = new ListingHomeAssistant({ recorder: false, house: HOUSE }).start();
+  const [entity] = hass.entries("entity");
+  const [device] = hass.entries("device");
+  const many = <T>(n: number, make: (i: number) => T) =>
+    Array.from({ length: n }, (_, i) => make(i));
+  const devices = many(2_000, (i) => ({ ...device, id: `d${i}`, name: `Device number ${i}` }));
+  const entities = many(10_000, (i) => ({
+    ...entity,
+    id: `id${i}`,
+    entity_id: `sensor.number_${i}`,
+    device_id: `d${i % 2_000}`,
+  }));
+  const states = many(10_000, (i) => ({
+    entity_id: `sensor.number_${i}`,
+    state: "1",
+    attributes: {
+      unit_of_measurement: "°C",
+      device_class: "temperature",
+      state_class: "measurement",
+      friendly_name: `Number ${i}`,
+    },
+    last_updated: "2026-06-25T21:20:05.162552+00:00",
+  }));
+  const answer = (order: <T>(list: T[]) => T[]) => {
+    hass.lists.set("config/device_registry/list", JSON.stringify(order(devices)));
+    hass.lists.set("config/entity_registry/list", JSON.stringify(order(entities)));
+    hass.lists.set("get_states", JSON.stringify(order(states)));
+  };
+  answer((list) => list);
+  await capturing(hass, folder.file("outbox.sqlite"), async ({ outbox, capture }) => {
+    await until(() => outbox.meta("registry") !== undefined, "the names are read");
+    const connection = await until(() => capture.connection, "it captures");
+    const refresh = new RegistryRefresh(outbox, new HassClock(), envelope);
+    const written = writes(outbox);
+    answer((list) => list.toReversed());
+    const turnMs = await longestTurnMs(async () => {
+      assert.ok(await refresh.fetch(connection));
+      await new Promise((resolve) => setTimeout(resolve));
+    });
+    // deno-lint-ignore no-console -- how long it takes is worth seeing
+    console.log(`longest turn: ${turnMs.toFixed(0)} ms`);
+    assert.deepEqual(written.map(({ length }) => length), []);
+    assert.ok(turnMs < LONGEST_TURN_MS, `nothing else ran for ${turnMs} ms`);
+  });
+});
+
+Deno.test("States are asked for twice at a first start, once at a reconnect, and anew after a registry's event", async () => {
+  using folder = new TemporaryFolder();
+  await using hass = new SimulatedHomeAssistant({ recorder: false, house: HOUSE }).start();
+  const asked = () => hass.received.filter(({ type }) => type === "get_states").length;
+  const listed = () =>
+    hass.received.filter(({ type }) => type === "config/entity_registry/list").length;
+  await capturing(hass, folder.file("outbox.sqlite"), async (setup) => {
+    const settled = async (lists: number) => {
+      await until(() => listed() === lists, "the registries are asked");
+      // answers come in their order: what follows from the lists is asked before the last of these
+      for (let times = 0; times < 5; times++) await setup.capture.connection?.command("get_config");
+    };
+    await connected(setup);
+    await settled(2);
+    assert.equal(asked(), 2);
+    hass.cutClients();
+    await connected(setup, 2);
+    await settled(3);
+    assert.equal(asked(), 3);
+    const [area] = HOUSE.areas;
+    assert.ok(area);
+    hass.renameArea(area.area_id, "A new name");
+    await hears(hass, setup, "sensor.heard");
+    assert.equal(listed(), 3);
+    const { connection } = setup.capture;
+    assert.ok(connection);
+    // what others ask meanwhile is older than the lists
+    await presentStates(connection);
+    await until(() => listed() === 4 && asked() === 5, "they are read again");
+    assert.equal(hass.received.at(-1)?.type, "get_states");
+  });
+});
+
+Deno.test("However often the registries are read, the connection's end is waited for once", async () => {
+  using folder = new TemporaryFolder();
+  await using hass = new SimulatedHomeAssistant({ recorder: false, house: HOUSE }).start();
+  await capturing(hass, folder.file("outbox.sqlite"), async ({ outbox, capture }) => {
+    const connection: Connection = await until(() => capture.connection, "it captures");
+    const refresh = new RegistryRefresh(outbox, new HassClock(), envelope);
+    const { closed } = connection;
+    let waits = 0;
+    Object.defineProperty(connection, "closed", { get: () => (waits++, closed) });
+    for (let times = 0; times < 5; times++) {
+      refresh.schedule(connection);
+      assert.ok(await refresh.fetch(connection));
+    }
+    assert.equal(waits, 1);
+    // nothing is read any more once it has ended
+    hass.cutClients();
+    await connection.closed;
+    hass.received.length = 0;
+    refresh.schedule(connection, 0);
+    assert.equal(await refresh.fetch(connection), false);
   });
 });

@@ -1,15 +1,9 @@
 import assert from "node:assert/strict";
-import {
-  Registry,
-  type RegistryLists,
-  registryListsSchema,
-} from "../../../lib/ingest/capture/registry.ts";
+import fc from "fast-check";
+import { z } from "zod";
+import { Registry } from "../../../lib/ingest/capture/registry.ts";
 import { recordedResult, VERSIONS } from "../../recorded.ts";
-
-function lists(change: Partial<Record<keyof RegistryLists, unknown[]>> = {}): RegistryLists {
-  const nothing = { areas: [], floors: [], labels: [], devices: [], entities: [], states: [] };
-  return registryListsSchema.parse({ ...nothing, ...change });
-}
+import { registryLists as lists } from "../../registry_lists.ts";
 
 const HOUSE = {
   areas: [{ area_id: "kitchen", name: "Kitchen", floor_id: "ground" }, {
@@ -141,7 +135,9 @@ Deno.test("Registry is the same after it was saved and loaded", () => {
   assert.deepEqual(loaded.changesSince(registry), []);
   assert.deepEqual(loaded.namesOf({ deviceId: "d1" }), registry.namesOf({ deviceId: "d1" }));
   assert.equal(Registry.load(undefined).size, 0);
+  assert.ok(loaded.equals(registry));
   assert.equal(Registry.load('{"older":true}').size, 0);
+  assert.equal(Registry.load('{"entities":[').size, 0);
 });
 
 Deno.test("Registry leaves out an entry that it cannot read, and no other", () => {
@@ -152,15 +148,19 @@ Deno.test("Registry leaves out an entry that it cannot read, and no other", () =
 Deno.test("Registry reads the lists of the real versions of Home Assistant", () => {
   for (const version of VERSIONS) {
     const listOf = (name: string) =>
-      recordedResult(version, "registries.jsonl", `config/${name}_registry/list`);
+      z.array(z.unknown()).parse(
+        recordedResult(version, "registries.jsonl", `config/${name}_registry/list`),
+      );
     const registry = Registry.from(
-      registryListsSchema.parse({
+      lists({
         areas: listOf("area"),
         floors: listOf("floor"),
         labels: listOf("label"),
         devices: listOf("device"),
         entities: listOf("entity"),
-        states: recordedResult(version, "states.jsonl", "get_states"),
+        states: z.array(z.unknown()).parse(
+          recordedResult(version, "states.jsonl", "get_states"),
+        ),
       }),
       Registry.empty,
     );
@@ -174,4 +174,93 @@ Deno.test("Registry reads the lists of the real versions of Home Assistant", () 
     assert.equal(sun?.name, name);
     assert.equal(sun?.device_class, "timestamp");
   }
+});
+
+Deno.test("Registry is equal in another order, of labels too, and not where anything is new", () => {
+  const other = { ...ENTITY, id: "e2", entity_id: "sensor.other" };
+  const area = { area_id: "cellar", name: "Cellar" };
+  const house = { ...HOUSE, areas: [...HOUSE.areas, area], entities: [ENTITY, other] };
+  const registry = Registry.from(lists(house), Registry.empty);
+  const turned = Object.fromEntries(
+    Object.entries(house).map(([kind, entries]) => [
+      kind,
+      entries.toReversed().map((entry) =>
+        "labels" in Object(entry) ? { ...entry, labels: ["gone", "important"] } : entry
+      ),
+    ]),
+  );
+  for (const previous of [registry, Registry.load(registry.save())]) {
+    const again = Registry.from(lists(turned), previous);
+    assert.ok(again.equals(previous));
+    assert.deepEqual(again.changesSince(previous), []);
+    const renamed = { ...house, entities: [ENTITY, { ...other, name: "New" }] };
+    assert.ok(!Registry.from(lists(renamed), previous).equals(previous));
+    assert.ok(!Registry.from(lists({ ...house, entities: [ENTITY] }), previous).equals(previous));
+    assert.ok(!Registry.from(lists({ ...house, devices: [] }), previous).equals(previous));
+  }
+});
+
+/** An entry with some members of the real ones, and anything in them. */
+const odd = fc.oneof(
+  fc.jsonValue(),
+  fc.dictionary(
+    fc.constantFrom(
+      ...["id", "entity_id", "area_id", "floor_id", "label_id", "device_id", "labels", "name"],
+      ...["original_name", "has_entity_name", "platform", "attributes", "last_updated"],
+      ...["__proto__", "info", "registryId"],
+    ),
+    fc.oneof(
+      fc.jsonValue(),
+      fc.constantFrom("sensor.a.b", "sensor", "", ".", "kitchen", "ground", "d1", "important"),
+    ),
+  ),
+);
+const oddEntries = fc.array(odd, { maxLength: 4 });
+
+/** Whether an odd entry pretends to be one of the house's own. */
+const isOwn = (entry: unknown, kind: string) => {
+  const id = { areas: "area_id", floors: "floor_id", labels: "label_id", devices: "id" }[kind] ??
+    "entity_id";
+  return ["kitchen", "ground", "important", "d1", ENTITY?.entity_id].includes(Object(entry)[id]);
+};
+
+Deno.test("Whatever is odd in an entry, all others have their names, over a restart too", () => {
+  const entityId = "sensor.window_temperature";
+  const sound = Registry.from(lists(HOUSE), Registry.empty);
+  const infoOf = (registry: Registry) =>
+    registry.changesSince(Registry.empty).find(({ entity_id }) => entity_id === entityId);
+  const every = fc.record({
+    areas: oddEntries,
+    floors: oddEntries,
+    labels: oddEntries,
+    devices: oddEntries,
+    entities: oddEntries,
+    states: oddEntries,
+  });
+  fc.assert(
+    fc.property(every, oddEntries, (odds, saved) => {
+      const house = Object.fromEntries(
+        Object.entries(HOUSE).map(([kind, entries]) => {
+          const [before, ...after] = (new Map(Object.entries(odds)).get(kind) ?? [])
+            .filter((entry) => !isOwn(entry, kind));
+          return [kind, [before, ...entries, ...after]];
+        }),
+      );
+      const registry = Registry.from(lists(house), Registry.empty);
+      assert.deepEqual(infoOf(registry), infoOf(sound));
+      assert.deepEqual(registry.namesOf({ deviceId: "d1" }), sound.namesOf({ deviceId: "d1" }));
+      assert.ok(Registry.load(registry.save()).equals(registry));
+      const { entities, devices } = JSON.parse(sound.save());
+      const odd = saved.map((info) => ({ registryId: 5, info }));
+      const loaded = Registry.load(
+        JSON.stringify({
+          entities: [...odd, ...saved, ...entities],
+          devices: [...saved, ...devices],
+        }),
+      );
+      assert.deepEqual(infoOf(loaded), infoOf(sound));
+      assert.deepEqual(loaded.namesOf({ deviceId: "d1" }), sound.namesOf({ deviceId: "d1" }));
+    }),
+    { numRuns: 500 },
+  );
 });

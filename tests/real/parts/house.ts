@@ -6,7 +6,8 @@ import {
   stateSnapshotText,
   unseenStateText,
 } from "../../../lib/ingest/hass/present_states.ts";
-import { Registry, registryListsSchema } from "../../../lib/ingest/capture/registry.ts";
+import { Registry } from "../../../lib/ingest/capture/registry.ts";
+import { registryLists } from "../../registry_lists.ts";
 import { formatTimeUs } from "../../../lib/time.ts";
 
 export type Attributes = Readonly<Record<string, unknown>>;
@@ -164,11 +165,8 @@ export class House {
       area === undefined ? [] : [{ id, entity_id, name, area_id: area }]
     );
     const next = Registry.from(
-      registryListsSchema.parse({
+      registryLists({
         areas: entities.flatMap(({ area_id }) => area_id ? [{ area_id, name: area_id }] : []),
-        floors: [],
-        labels: [],
-        devices: [],
         entities,
         states: [...this.#states.values()],
       }),
