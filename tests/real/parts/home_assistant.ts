@@ -2,13 +2,13 @@
 import { z } from "zod";
 import { freePort } from "./free_port.ts";
 import { HassSocket } from "./hass_socket.ts";
-import { onboard } from "./onboarding.ts";
+import { keepHttpOptions, onboard } from "./onboarding.ts";
 import { Process, run } from "./process.ts";
 import { note } from "./real_test_case.ts";
 import { until } from "../../until.ts";
 
 const here = `${import.meta.dirname}/../home-assistant`;
-const KNOWN_VERSIONS = ["2024.3.3", "2025.4.4"] as const;
+const KNOWN_VERSIONS = ["2024.3.3", "2025.4.4", "2026.11.0"] as const;
 /** install.sh's exit status where the Python is missing. */
 const PYTHON_MISSING = 3;
 /** homeassistant.restart ends the process with this status, for its supervisor to start it again. */
@@ -31,7 +31,7 @@ export async function availableVersions(): Promise<HomeAssistantVersion[]> {
   }
   if (available.length === 0) {
     throw new Error(
-      "Cannot test against a real Home Assistant: Python 3.11 or 3.13 must be installed",
+      "Cannot test against a real Home Assistant: Python 3.14, 3.13 or 3.11 must be installed",
     );
   }
   return available;
@@ -46,8 +46,6 @@ export async function newestVersion(): Promise<HomeAssistantVersion> {
 
 export interface HomeAssistantOptions {
   readonly version: HomeAssistantVersion;
-  /** The configuration folder; a new one that is removed at the end where it is not given. */
-  readonly dir?: string;
   /** Appended to configuration.yaml. */
   readonly extraYaml?: string;
   /** Without the `demo` integration, whose 100 entities have devices, but also a life of their own. */
@@ -73,11 +71,11 @@ export class HomeAssistant implements AsyncDisposable {
     readonly url: string,
     /** A long-lived token of an administrator. */
     readonly token: string,
+    /** Its configuration folder, which is removed at the end. */
     readonly dir: string,
     /** The Python that it runs in. */
     readonly python: string,
     private readonly start: () => Process,
-    private readonly cleanUp: () => Promise<void>,
     process: Process,
   ) {
     this.#process = process;
@@ -87,7 +85,6 @@ export class HomeAssistant implements AsyncDisposable {
   static async start(
     {
       version,
-      dir: givenDir,
       extraYaml = "",
       httpYaml = "",
       recorderYaml = "",
@@ -100,7 +97,7 @@ export class HomeAssistant implements AsyncDisposable {
     const venv = installed.stdout.trim();
     const port = freePort();
     const url = `http://127.0.0.1:${port}`;
-    const dir = givenDir ?? await Deno.makeTempDir({ prefix: "hass-" });
+    const dir = await Deno.makeTempDir({ prefix: "hass-" });
     const template = await Deno.readTextFile(`${here}/configuration.yaml`);
     await Deno.writeTextFile(
       `${dir}/configuration.yaml`,
@@ -121,9 +118,6 @@ export class HomeAssistant implements AsyncDisposable {
         "-c",
         dir,
       ]);
-    const cleanUp = async () => {
-      if (givenDir === undefined) await Deno.remove(dir, { recursive: true });
-    };
     const process = start();
     try {
       const token = await onboard(url, () => process.running, START_LIMIT_MS);
@@ -133,14 +127,14 @@ export class HomeAssistant implements AsyncDisposable {
         dir,
         `${venv}/bin/python3`,
         start,
-        cleanUp,
         process,
       );
       await hass.#untilRunning();
+      await keepHttpOptions(url, token);
       return hass;
     } catch (error) {
       await process.kill();
-      await cleanUp();
+      await Deno.remove(dir, { recursive: true });
       throw error;
     }
   }
@@ -255,7 +249,7 @@ export class HomeAssistant implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#process.kill();
-    await this.cleanUp();
+    await Deno.remove(this.dir, { recursive: true });
   }
 
   async #untilRunning(): Promise<void> {

@@ -51,6 +51,16 @@ export async function onboard(
   );
 }
 
+/**
+ * Keeps what `http:` in configuration.yaml says. Since 2026.11 it holds on trial: unless it is
+ * confirmed, core restarts itself five minutes later and listens on 0.0.0.0:8123.
+ */
+export async function keepHttpOptions(url: string, token: string): Promise<void> {
+  using socket = await HassSocket.open(url, token);
+  // older versions do not know the command, and a newer one refuses where nothing is on trial
+  await socket.command({ type: "http/config/promote" }).catch(() => undefined);
+}
+
 /** Makes a user who is no administrator, and returns a token for it that holds for half an hour. */
 export async function ordinaryUser(url: string, adminToken: string): Promise<string> {
   using socket = await HassSocket.open(url, adminToken);
