@@ -137,6 +137,10 @@ for (const version of await availableVersions()) {
         const rows = await told(socket);
         return rows.size === HOURS * 0.98 * 3 + 10 && rows;
       }, "the recorder has the statistics");
+      // 2026.11 has one of its own, without rows
+      const { length } = z.array(z.unknown()).parse(
+        await socket.command({ type: "recorder/list_statistic_ids" }),
+      );
       await showHouse(hass, "71");
       await hass.callService("input_number", "set_value", {
         entity_id: "input_number.level",
@@ -153,7 +157,7 @@ for (const version of await availableVersions()) {
       );
       assert.equal(found.size, first.length, "a row is in two series");
       assert.deepEqual(new Map([...found].sort()), new Map([...expected].sort()));
-      assert.match(output, /Imported 5,302 hours of 4 statistics/);
+      assert.match(output, new RegExp(`Imported 5,302 hours of ${length} statistics`));
 
       const tagsOf = (id: string) => ({
         ...first.find(({ tags }) => tags.statistic_id === id)?.tags,
@@ -174,10 +178,10 @@ for (const version of await availableVersions()) {
       assert.deepEqual(tagsOf(GONE), { statistic_id: GONE, entity_id: GONE });
 
       const second = await importStatistics(pipeline);
-      assert.match(second, /Imported 0 hours of 4 statistics/);
+      assert.match(second, new RegExp(`Imported 0 hours of ${length} statistics`));
       assert.deepEqual(await stored(pipeline), first);
       const again = await importStatistics(pipeline, "--since", "2000-01-01");
-      assert.match(again, /Imported 5,302 hours of 4 statistics/);
+      assert.match(again, new RegExp(`Imported 5,302 hours of ${length} statistics`));
       assert.deepEqual(await stored(pipeline), first);
       measured(
         `Home Assistant ${version}: ${first.length} hours of statistics in ${seconds.toFixed(1)} s`,
