@@ -6,6 +6,7 @@ import { keepHttpOptions, onboard } from "./onboarding.ts";
 import { Process, run } from "./process.ts";
 import { note } from "./real_test_case.ts";
 import { until } from "../../until.ts";
+import { underWrongClock } from "./wrong_clock.ts";
 
 const here = `${import.meta.dirname}/../home-assistant`;
 const KNOWN_VERSIONS = ["2024.3.3", "2025.4.4", "2026.11.0"] as const;
@@ -54,6 +55,12 @@ export interface HomeAssistantOptions {
   readonly httpYaml?: string;
   /** More options of the recorder, indented by two. */
   readonly recorderYaml?: string;
+  /** More entries of `template`, indented by two. */
+  readonly templateYaml?: string;
+  /** How long the recorder gathers before it commits, 1 where it is not given; 0: after each event. */
+  readonly commitIntervalSeconds?: number;
+  /** A file that says by how much its clock is wrong, see `underWrongClock`. */
+  readonly clockFile?: string;
   /** Without the `history` integration: the recorder records, but nobody can ask. */
   readonly withoutHistory?: boolean;
 }
@@ -88,6 +95,9 @@ export class HomeAssistant implements AsyncDisposable {
       extraYaml = "",
       httpYaml = "",
       recorderYaml = "",
+      templateYaml = "",
+      commitIntervalSeconds = 1,
+      clockFile,
       minimal = false,
       withoutHistory = false,
     }: HomeAssistantOptions,
@@ -105,14 +115,18 @@ export class HomeAssistant implements AsyncDisposable {
         template.replace("server_port: 8123", `server_port: ${port}`)
           .replace("history:\n", withoutHistory ? "" : "history:\n")
           .replace("http:\n", `http:\n${httpYaml}`)
-          .replace("recorder:\n", `recorder:\n${recorderYaml}`),
+          .replace("recorder:\n", `recorder:\n${recorderYaml}`)
+          .replace("template:\n", `template:\n${templateYaml}`)
+          .replace("commit_interval: 1", `commit_interval: ${commitIntervalSeconds}`),
         minimal ? "" : "demo:\n",
         extraYaml,
       ].join(""),
     );
     await run(["cp", "-r", `${here}/custom_components`, dir]);
+    const wrongClock = clockFile === undefined ? [] : await underWrongClock(clockFile);
     const start = () =>
       new Process(`Home Assistant ${version}`, [
+        ...wrongClock,
         `${venv}/bin/hass`,
         "--skip-pip",
         "-c",

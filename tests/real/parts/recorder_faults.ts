@@ -1,0 +1,54 @@
+/** What keeps Home Assistant's recorder from writing, and what makes it forget. */
+import { DatabaseSync } from "node:sqlite";
+import type { HomeAssistant } from "./home_assistant.ts";
+
+/** How long the recorder's own transaction may keep us from the lock. */
+const BUSY_TIMEOUT_MS = 10_000;
+
+/**
+ * Locks the recorder's SQLite file against writing until it is disposed, as another program would.
+ * The recorder still reads, and answers for history. It waits for the lock, and after about 30 s
+ * of it loses what it wanted to commit. Throws where the file cannot be locked within 10 s.
+ */
+export function lockDatabase({ dir }: HomeAssistant): Disposable {
+  const database = new DatabaseSync(`${dir}/home-assistant_v2.db`);
+  try {
+    database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; BEGIN EXCLUSIVE`);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  return { [Symbol.dispose]: () => database.close() };
+}
+
+/**
+ * Locks the recorder as a backup does, until it is disposed: it writes nothing and keeps all in
+ * its queue. Returns when all that was queued before is committed and the lock is held. Throws
+ * where that takes more than 30 s, and at the end where the queue has overflowed.
+ */
+export async function lockForBackup(hass: HomeAssistant): Promise<AsyncDisposable> {
+  await hass.callService("backup_lock", "lock");
+  return {
+    [Symbol.asyncDispose]: () => hass.callService("backup_lock", "unlock"),
+  };
+}
+
+/**
+ * Has the recorder forget what is older than `keepDays`, 0: all that is committed. With
+ * `applyFilter` also what its include and exclude leave out. It is queued, and done a little later.
+ */
+export async function purge(
+  hass: HomeAssistant,
+  { keepDays, applyFilter = false }: { readonly keepDays: number; readonly applyFilter?: boolean },
+): Promise<void> {
+  await hass.callService("recorder", "purge", { keep_days: keepDays, apply_filter: applyFilter });
+}
+
+/** The recorder leaves out all that happens until `enableRecorder`, and never writes it. */
+export async function disableRecorder(hass: HomeAssistant): Promise<void> {
+  await hass.callService("recorder", "disable");
+}
+
+export async function enableRecorder(hass: HomeAssistant): Promise<void> {
+  await hass.callService("recorder", "enable");
+}
