@@ -3,9 +3,9 @@ import { z } from "zod";
 import { FakeInfluxDb } from "../stand_ins/fake_influxdb.ts";
 import { until } from "../until.ts";
 import {
-  availableVersions,
   HomeAssistant,
   type HomeAssistantVersion,
+  oldestAndNewestVersions,
 } from "./parts/home_assistant.ts";
 import { type Program, startEnrich, startIngest } from "./parts/programs.ts";
 import { realTestsAtOnce } from "./parts/real_test_case.ts";
@@ -134,7 +134,7 @@ async function tryPackage(version: HomeAssistantVersion): Promise<void> {
   );
 }
 
-const versions = await availableVersions();
+const versions = await oldestAndNewestVersions();
 
 realTestsAtOnce(
   "The package for Home Assistant shows what ingest and enrich do, and tells when enrich is stopped",

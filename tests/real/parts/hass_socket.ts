@@ -68,8 +68,14 @@ export class HassSocket implements Disposable {
     return connection;
   }
 
-  /** Sends a command and returns its result. Throws what Home Assistant says where it refuses. */
+  /**
+   * Sends a command and returns its result. Throws what Home Assistant says where it refuses, and
+   * where the socket is closed.
+   */
   command(message: Readonly<Record<string, unknown>>): Promise<unknown> {
+    if (this.#socket.readyState !== WebSocket.OPEN) {
+      return Promise.reject(new Error("Cannot send a command: the socket is closed"));
+    }
     const id = ++this.#lastId;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     this.#waiting.set(id, { resolve, reject });

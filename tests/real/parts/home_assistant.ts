@@ -38,6 +38,12 @@ export async function availableVersions(): Promise<HomeAssistantVersion[]> {
   return available;
 }
 
+/** The oldest and the newest of them, for what has not changed back and forth between. */
+export async function oldestAndNewestVersions(): Promise<HomeAssistantVersion[]> {
+  const available = await availableVersions();
+  return available.filter((_, index) => index === 0 || index === available.length - 1);
+}
+
 /** The newest version that can be started here. */
 export async function newestVersion(): Promise<HomeAssistantVersion> {
   const newest = (await availableVersions()).at(-1);
@@ -59,7 +65,10 @@ export interface HomeAssistantOptions {
   readonly templateYaml?: string;
   /** How long the recorder gathers before it commits, 1 where it is not given; 0: after each event. */
   readonly commitIntervalSeconds?: number;
-  /** A file that says by how much its clock is wrong, see `underWrongClock`. */
+  /**
+   * A file that says by how much its clock is wrong, see `underWrongClock`. A token is refused while
+   * the clock is before its making: for a clock that goes back, start with it back already.
+   */
   readonly clockFile?: string;
   /** Without the `history` integration: the recorder records, but nobody can ask. */
   readonly withoutHistory?: boolean;
