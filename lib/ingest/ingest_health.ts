@@ -3,6 +3,9 @@ import type { HassTokenOrigin, IngestSettings } from "../settings/program_settin
 import type { HealthReason, Verdict } from "../serve/server.ts";
 import type { Capture, CaptureState } from "./capture/capture.ts";
 import type { Delivery } from "./delivery/delivery.ts";
+import type { FillingStatus } from "./history/filling_progress.ts";
+import { HISTORY_IS_OFF } from "./history/history_request.ts";
+import { NOTHING_HEARD } from "./history/recorder_barrier.ts";
 import { damagedFiles } from "./outbox/damaged_files.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 import type { Statistics } from "./statistics/statistics.ts";
@@ -17,6 +20,18 @@ const NEW_TOKEN: Readonly<Record<HassTokenOrigin, string>> = {
 const UNBAN =
   "Home Assistant has banned this machine after failed logins, or a proxy lets nobody " +
   "in: delete its address from ip_bans.yaml in Home Assistant's configuration folder and restart it";
+
+/** What to do about what filling waits for. */
+const UNTIL_ASKED: Readonly<Record<string, string>> = {
+  [HISTORY_IS_OFF]: "add “history:” or “default_config:” to Home Assistant's configuration.yaml " +
+    "and restart it; until then what its recorder keeps stays there",
+  [NOTHING_HEARD]: "nothing: as soon as a state changes this core can be asked",
+};
+const UNTIL_ANSWERED =
+  "while Home Assistant makes a backup, or migrates its database, wait; else see its log for what " +
+  "keeps the recorder from writing. It is asked again at least once an hour";
+/** Waiting for so long is said; less is usual after a start. */
+const LONG_WAIT_MS = 600_000;
 
 /** From this part of what dead letters may take on they say so. */
 const DEAD_LETTERS_WARNING = 0.5;
@@ -104,9 +119,16 @@ export function ingestNotes({ outbox, settings }: IngestParts): Readonly<Record<
   };
 }
 
-/** The same, with what to do; empty where nothing waits for a person. */
-export function ingestAdvice({ outbox, settings }: IngestParts): HealthReason[] {
-  const advice = damagedFiles(settings.dataDir).map((file) => ({
+/** The same, with what to do, and what filling waits for; empty where nothing waits for a person. */
+export function ingestAdvice({ outbox, capture, settings }: IngestParts): HealthReason[] {
+  return [
+    ...lettersAdvice(outbox, settings.dataDir),
+    ...fillingAdvice(capture.filling.status),
+  ];
+}
+
+function lettersAdvice(outbox: Outbox, dataDir: string): HealthReason[] {
+  const advice = damagedFiles(dataDir).map((file) => ({
     reason: `An outbox was damaged and is set aside: events in ${file} are not delivered`,
     action: `run "ingest outbox recover ${file}", which delivers what can be read of it`,
   }));
@@ -124,6 +146,31 @@ export function ingestAdvice({ outbox, settings }: IngestParts): HealthReason[] 
   }];
 }
 
+/** Why what was missed cannot be filled in, or will not be; empty where it can. */
+export function fillingAdvice(
+  { entities, waitingFor, waitingMs = 0, isRecording }: Pick<
+    FillingStatus,
+    "entities" | "waitingFor" | "waitingMs" | "isRecording"
+  >,
+): HealthReason[] {
+  const advice: HealthReason[] = isRecording ? [] : [{
+    reason: "Home Assistant's recorder records nothing: what happens while ingest is away is lost",
+    action: "see Home Assistant's log for what has stopped its recorder (a full disk or little " +
+      "memory, for example), fix that, and restart Home Assistant",
+  }];
+  if (waitingFor === undefined || entities === 0 || waitingMs < LONG_WAIT_MS) return advice;
+  const whose = entities === 1 ? "1 entity has" : `${entities} entities have`;
+  return [...advice, {
+    reason: `What ${whose} missed has waited for ${minutesText(waitingMs)}: ${waitingFor}`,
+    action: UNTIL_ASKED[waitingFor] ?? UNTIL_ANSWERED,
+  }];
+}
+
+function minutesText(ms: number): string {
+  const minutes = Math.floor(ms / 60_000);
+  return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h`;
+}
+
 /** What the page says first. */
 export function ingestVerdict(parts: IngestParts): Verdict {
   const { outbox, capture, delivery } = parts;
@@ -139,13 +186,22 @@ export function ingestVerdict(parts: IngestParts): Verdict {
       : "Not well: a limit of the store holds events, the others are stored";
     return { level: "bad", headline, reasons: [...reasons, ...advice] };
   }
+  const { status: filling } = capture.filling;
   if (advice.length > 0) {
-    const headline = "Events are captured and delivered, but some wait for you";
+    const isOfFilling = advice.length === fillingAdvice(filling).length;
+    const but = !isOfFilling
+      ? "some wait for you"
+      : filling.isRecording
+      ? "what was missed cannot be filled in yet"
+      : "Home Assistant's recorder records nothing";
+    const headline = `Events are captured and delivered, but ${but}`;
     return { level: "note", headline, reasons: advice };
   }
-  const filling = capture.filling.status.entities > 0
+  const missed = filling.entities === 0
+    ? ""
+    : filling.waitingFor === undefined
     ? ", and what was missed is being filled in"
-    : "";
-  const headline = `All is well: events are captured and delivered${filling}`;
+    : ", and what was missed waits for Home Assistant's recorder";
+  const headline = `All is well: events are captured and delivered${missed}`;
   return { level: "well", headline, reasons };
 }

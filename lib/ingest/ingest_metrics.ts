@@ -105,6 +105,16 @@ export function ingestMetrics(
     "Entities of which states are missing, and still to be filled in.",
     () => filling.status.entities,
   );
+  metrics.gauge(
+    "gap_waiting_entities",
+    "Of these, the entities for whose states the recorder cannot be asked yet; the status says why.",
+    () => filling.status.waitingEntities,
+  );
+  metrics.gauge(
+    "recorder_recording",
+    "0 where Home Assistant last said that its recorder records nothing.",
+    () => filling.status.isRecording ? 1 : 0,
+  );
   metrics.counter(
     "gap_rows_filled_total",
     "Missing states that were filled in from history.",
@@ -112,7 +122,8 @@ export function ingestMetrics(
   );
   metrics.counter(
     "gap_unfilled_total",
-    "Entities of which states may be missing for good, by reason.",
+    "Entities of which states cannot be filled in, by reason: lost by the recorder, older than the recorder keeps, " +
+      "not recorded, renamed, or what Home Assistant answers when it is asked for them.",
     () => filling.gaps.unfilledByReason,
     "reason",
   );

@@ -5,7 +5,6 @@ import type { PageSource } from "../serve/server.ts";
 import type { CaptureState } from "./capture/capture.ts";
 import { ingestNotes, type IngestParts, ingestVerdict } from "./ingest_health.ts";
 import { damagedFiles } from "./outbox/damaged_files.ts";
-import type { Missing } from "./outbox/missing_states.ts";
 
 /** Of the gaps the page shows the last ones. */
 const SHOWN_GAPS = 5;
@@ -45,8 +44,6 @@ export function ingestPage(parts: IngestParts, signal: AbortSignal): PageSource 
 function flowStatus({ outbox, capture, delivery, statistics, settings }: IngestParts) {
   const { received, delivered, leftOut, deadLetters, dropped, waiting } = outbox.counters();
   const { status: filling, gaps } = capture.filling;
-  // what never changed since has a gap without an end: nothing is missing after capture went on
-  const endUs = gaps.open?.toUs ?? Date.now() * 1000;
   return {
     program: "ingest",
     version: VERSION,
@@ -77,13 +74,17 @@ function flowStatus({ outbox, capture, delivery, statistics, settings }: IngestP
     },
     filling: {
       state: filling.state,
-      part: filling.state === "reading" ? partRead(outbox.missing.all(), endUs) : undefined,
+      waiting_for: filling.waitingFor,
+      waiting_ms: rounded(filling.waitingMs),
+      waiting_entities: filling.waitingEntities,
+      recorder_recording: filling.isRecording,
+      part: filling.part === undefined ? undefined : Number(filling.part.toFixed(3)),
       entities: filling.entities,
       rows: filling.rows,
       rows_per_second: rounded(filling.rowsPerSecond),
       seconds_left: rounded(filling.secondsLeft),
     },
-    gaps: gaps.report(),
+    gaps: gaps.report(outbox.missing.byGap()),
     statistics: statistics.progress,
     delivery: {
       enrich: settings.enrichmentServiceUrl,
@@ -108,17 +109,6 @@ function hassStatus(state: CaptureState) {
   if (state.kind !== "capturing") return state;
   const { kind, haVersion, events } = state;
   return { kind, ha_version: haVersion, haVersion, events };
-}
-
-/** The part of what is missing that the present look has read, 0 … 1. It is read from its newer end. */
-function partRead(missing: readonly Missing[], endUs: number): number | undefined {
-  let wholeUs = 0;
-  let unreadUs = 0;
-  for (const { fromUs, toUs = endUs, cursorUs } of missing) {
-    wholeUs += Math.max(0, toUs - fromUs);
-    unreadUs += Math.max(0, Math.min(cursorUs, toUs) - fromUs);
-  }
-  return wholeUs === 0 ? undefined : Number((1 - unreadUs / wholeUs).toFixed(3));
 }
 
 function rounded(ms: number | undefined): number | undefined {

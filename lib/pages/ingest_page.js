@@ -107,18 +107,34 @@ function showEquation({ events }) {
   );
 }
 
-function showFilling({ filling: { state, entities, rows, part, seconds_left: leftS } }) {
+function showFilling({ filling }) {
+  const { state, entities, rows, part, seconds_left: leftS, waiting_for: why } = filling;
   const percent = part === undefined ? "" : `${Math.floor(part * 100)} %: `;
   const history = `reading the history of ${countText(entities, "entity", "entities")}, `;
   const filled = `${countText(rows, "state")} filled in so far`;
   const left = leftS === undefined ? "" : `, ${durationText(leftS * 1000)} left`;
-  const again = "; Home Assistant's recorder is asked again in a moment, for it writes late";
+  const waits = why === undefined
+    ? "; Home Assistant's recorder is asked once it has written down the rest"
+    : `; what ${countText(entities, "entity", "entities")} missed has waited for ` +
+      `${durationText(filling.waiting_ms)}: ${why}`;
   show("filling", entities > 0);
   showProgress(
     "filling",
     part,
-    state === "reading" ? percent + history + filled + left : filled + again,
+    state === "reading" ? percent + history + filled + left : filled + waits,
   );
+}
+
+/** What became of a gap, in words. */
+function fillingText({ rows, unfilled, missing, state }) {
+  const states = countText(rows, "state");
+  const rest = missing > 0
+    ? `, and ${countText(missing, "entity", "entities")} still to be read`
+    : "";
+  const lacking = Object.entries(unfilled).map(([why, n]) =>
+    `; of ${countText(n, "entity", "entities")} not all: ${why}`
+  );
+  return `${states}${state === "open" ? " so far" : ""}${rest}${lacking.join("")}`;
 }
 
 function showGaps({ filling, gaps }) {
@@ -127,13 +143,10 @@ function showGaps({ filling, gaps }) {
   showTable(
     "gaps",
     ["From", "Missed", "Why", "Filled in"],
-    gaps.map(({ from, to, reason, rows, unfilled, state }) => {
+    gaps.map((gap) => {
+      const { from, to, reason } = gap;
       const missed = to ? durationText(Date.parse(to) - Date.parse(from)) : "until now";
-      const filled = `${countText(rows, "state")}${state === "open" ? " so far" : ""}`;
-      const lost = Object.entries(unfilled).map(([why, n]) =>
-        `; older states of ${countText(n, "entity", "entities")} may be lost: ${why}`
-      );
-      return [timeText(from), missed, reason, filled + lost.join("")];
+      return [timeText(from), missed, reason, fillingText(gap)];
     }),
   );
 }

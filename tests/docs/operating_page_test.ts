@@ -96,3 +96,33 @@ Deno.test("The scrape configuration of docs/operating.md has the job that the ru
     .map(([, name]) => name);
   assert.deepEqual(asked, [job]);
 });
+
+Deno.test("States that the recorder lost are an alert, those that a person chose to leave out are none, and docs/operating.md explains both", () => {
+  const { expr = "" } = rules().find(({ alert }) => alert === "HaIngestorUnfilled") ?? {};
+  const counted = [
+    ...expr.matchAll(/ingest_gap_unfilled_total(?:\{reason!~"([^"]*)"\})?( offset)?/g),
+  ]
+    .filter(([, , offset]) => offset === undefined);
+  assert.equal(counted.length, 2, "a reason that is new, and one that has grown");
+  const alerts = (reason: string) =>
+    counted.map(([, left]) => left === undefined || !new RegExp(`^(?:${left})$`).test(reason));
+  const explained = tablesUnder(text, "What cannot be filled in")
+    .flatMap((rows) => rows.slice(1).map(([reason = ""]) => reason.replaceAll("`", "")));
+  for (const reason of ["lost by the recorder", "older than the recorder keeps"]) {
+    assert.deepEqual(alerts(reason), [true, true], reason);
+    assert.ok(explained.includes(reason), reason);
+  }
+  assert.deepEqual(alerts("Invalid entity_ids"), [true, true]);
+  for (const reason of ["not recorded", "renamed"]) {
+    assert.deepEqual(alerts(reason), [false, false], reason);
+    assert.ok(explained.includes(reason), reason);
+  }
+});
+
+Deno.test("States that wait for the recorder for half a day are an alert, and a recorder that has stopped is one", () => {
+  const of = (name: string) => rules().find(({ alert }) => alert === name);
+  const waits = of("HaIngestorFillingWaits");
+  assert.equal(waits?.expr, "ingest_gap_waiting_entities > 0");
+  assert.equal(waits?.for, `${12 * 60}m`);
+  assert.equal(of("HaIngestorRecorderStopped")?.expr, "ingest_recorder_recording == 0");
+});

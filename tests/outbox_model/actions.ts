@@ -19,7 +19,25 @@ export type Action =
     /** Of so many entities a state comes with it. */
     readonly entities: number;
   }
-  | { readonly kind: "flush" | "append that fails" | "stop capture" | "disk free" | "crash" }
+  | { readonly kind: "flush" | "append that fails" | "disk free" | "crash" }
+  | {
+    readonly kind: "stop capture";
+    /** So many entities change meanwhile, so often. */
+    readonly entities: number;
+    readonly times: number;
+  }
+  | {
+    readonly kind: "compare";
+    /** So many events are heard after the states were asked for; then much waits no more. */
+    readonly n: number;
+    readonly bytes: number;
+    readonly drains: boolean;
+  }
+  | {
+    readonly kind: "read history";
+    /** Where the first page ends, 0 … 1 of all time. */
+    readonly part: number;
+  }
   | { readonly kind: "restart"; readonly maxBytes: number }
   | { readonly kind: "fill"; readonly bytes: number }
   | { readonly kind: "answer"; readonly n: number; readonly outcomes: readonly Outcome[] }
@@ -80,7 +98,30 @@ export const action: fc.Arbitrary<Action> = fc.oneof(
   fc.record({ kind: one("answer aside"), outcome }),
   { weight: 2, arbitrary: fc.record({ kind: one("fail alone"), index: fc.nat({ max: 10 }) }) },
   fc.record({ kind: fc.constantFrom("replay" as const, "discard" as const), n: some }),
-  { weight: 2, arbitrary: fc.record({ kind: one("stop capture") }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: one("stop capture"),
+      entities: fc.integer({ min: 0, max: 3 }),
+      times: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: one("compare"),
+      n: fc.integer({ min: 0, max: 3 }),
+      bytes,
+      drains: fc.boolean(),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: one("read history"),
+      part: fc.double({ min: 0, max: 1, noNaN: true }),
+    }),
+  },
   {
     weight: 2,
     arbitrary: fc.record({

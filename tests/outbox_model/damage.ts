@@ -18,10 +18,21 @@ export function damageFile(path: string, { where, part }: Damage): void {
 export async function faultsOf(outbox: Outbox): Promise<unknown[]> {
   const { signal } = new AbortController();
   const uses: (() => unknown)[] = [
-    () => outbox.add({ line: "later", stamp: { entityId: "sensor.e0", lastUpdatedUs: 1 } }),
+    () =>
+      outbox.add({
+        line: "later",
+        stamp: {
+          entityId: "sensor.e0",
+          known: { state: "1", lastUpdatedUs: 1, lastChangedUs: 1 },
+        },
+        firedUs: 1,
+      }),
     () => outbox.flush(),
-    () => outbox.missing.newestSeenUs(),
-    () => outbox.append([], () => outbox.missing.open()),
+    () => outbox.openGap(),
+    () => outbox.append([], () => outbox.chain.gone(outbox.chain.goneSince(new Set()))),
+    () => outbox.append([], () => outbox.chain.compared(2)),
+    () => outbox.missing.next(1_000, Infinity),
+    () => outbox.missing.byGap(),
     () => outbox.waiting.aside(),
     () => {
       const done = outbox.waiting.peek({ maxEvents: 1_000_000, maxBytes: 1e12 })

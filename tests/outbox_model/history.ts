@@ -1,17 +1,21 @@
 /** One life of an outbox over restarts, crashes, damage and full disks, with the model beside it. */
 import assert from "node:assert/strict";
 import { setAside } from "../../lib/ingest/outbox/damaged_files.ts";
-import type { Spooled } from "../../lib/ingest/outbox/envelope.ts";
+import { pageOf } from "../../lib/ingest/history/history_page.ts";
 import { openOutbox } from "../../lib/ingest/outbox/open_outbox.ts";
 import type { Outbox } from "../../lib/ingest/outbox/outbox.ts";
+import type { KnownState } from "../../lib/ingest/outbox/seen_states.ts";
+import type { Spooled, StateStamp } from "../../lib/ingest/outbox/state_chain.ts";
 import type { Settlement } from "../../lib/ingest/outbox/settlement.ts";
 import { isCorrupt, isFull } from "../../lib/sqlite.ts";
+import { parseTimeUs } from "../../lib/time.ts";
 import { TemporaryFolder } from "../temporary.ts";
 import type { Action, Damage, Outcome } from "./actions.ts";
 import { damageFile, faultsOf } from "./damage.ts";
 import { FullDisk } from "./full_disk.ts";
-import { Model, type ModelStamp } from "./model.ts";
-import { bytesOf, checkFile } from "./promises.ts";
+import { Model } from "./model.ts";
+import { bytesOf, checkFile, checkNothingIsForgotten } from "./promises.ts";
+import { World } from "./world.ts";
 
 /** 4,096,000 are for the write-ahead log, so that 460 pages fill the file. */
 const MAX_BYTES = 6_000_000;
@@ -20,6 +24,9 @@ const ALL = { maxEvents: 1_000_000, maxBytes: 1e12 };
 /** The outbox takes events again below this part of its cap. */
 const RESUME_BELOW = 0.8;
 const LONG_REASON = "no such field, ".repeat(200);
+
+/** States were asked for before others were refused. */
+class OutdatedError extends Error {}
 
 export class History implements Disposable {
   readonly #folder = new TemporaryFolder();
@@ -34,9 +41,9 @@ export class History implements Disposable {
   #lastSeq = 0;
   #lastAside = 0;
   #events = 0;
-  /** Home Assistant's clock, and the newest state of each entity there, heard or not. */
-  #nowUs = 1_000_000;
-  readonly #newestUs = new Map<string, number>();
+  readonly #world = new World();
+  /** How often the outbox had tried to open a gap when this last did something with it. */
+  #openings = 0;
 
   constructor() {
     this.#outbox = this.#open().outbox;
@@ -53,7 +60,12 @@ export class History implements Disposable {
     // those that an append had no room beside
     this.#giveWay(0);
     assert.deepEqual(this.#failures, [], "nothing is fatal");
+    const { openings, opened } = this.#outbox.chain;
+    // what could not be written was tried again meanwhile
+    if (this.#model.gapIsDue && openings !== this.#openings && opened) this.#model.open();
+    this.#openings = openings;
     checkFile(this.#outbox, this.#disk, this.#model);
+    if (this.#buffer.length === 0) checkNothingIsForgotten(this.#model);
   }
 
   async do(action: Action): Promise<void> {
@@ -87,7 +99,13 @@ export class History implements Disposable {
         await this.#move(action.kind, action.n);
         break;
       case "stop capture":
-        this.#stopCapture();
+        this.#stopCapture(action);
+        break;
+      case "compare":
+        this.#compare(action);
+        break;
+      case "read history":
+        this.#readHistory(action.part);
         break;
       case "disk full":
         this.#disk.fill(action);
@@ -105,6 +123,7 @@ export class History implements Disposable {
         await this.#damage(action);
         break;
     }
+    if (action.kind !== "replay" && action.kind !== "discard") this.#noteOpenings();
     this.#check();
   }
 
@@ -112,10 +131,31 @@ export class History implements Disposable {
   async end(): Promise<void> {
     this.#disk.free();
     this.#flush();
+    this.#noteOpenings();
     this.#check();
+    this.#drain();
+    // where events were refused the first one opens a gap again
+    for (let i = 0; i < 2; i++) {
+      this.#compare({ n: 1, bytes: 100, drains: false });
+      this.#noteOpenings();
+      this.#check();
+      this.#drain();
+    }
+    assert.equal(this.#model.openedUs, undefined, "all was compared");
+    // the newest gap is read first
+    while (this.#model.stretches.length > 0) {
+      const before = this.#model.stretches.length;
+      this.#readHistory(0.5);
+      this.#noteOpenings();
+      this.#check();
+      assert.ok(this.#model.stretches.length < before, "what is missing is filled in");
+      this.#drain();
+    }
+    assert.deepEqual([...this.#model.unspooled], [], "and then nothing is missing");
     this.#drain();
     this.#add(100, [0]);
     this.#flush();
+    this.#noteOpenings();
     this.#check();
     assert.equal(
       this.#model.waiting.length,
@@ -152,22 +192,27 @@ export class History implements Disposable {
     return `{"event":${++this.#events},"é":"`.padEnd(bytes, "x") + '"}';
   }
 
-  #stamp(entity: number): ModelStamp {
-    const entityId = `sensor.e${entity}`;
-    const previousUs = this.#newestUs.get(entityId);
-    const lastUpdatedUs = this.#nowUs++;
-    this.#newestUs.set(entityId, lastUpdatedUs);
-    return previousUs === undefined
-      ? { entityId, lastUpdatedUs }
-      : { entityId, lastUpdatedUs, previousUs };
+  /** An entity changes; nobody has heard of it yet. */
+  #change(entity: number): StateStamp {
+    const stamp = this.#world.change(`sensor.e${entity}`);
+    // what was before anything was heard is nobody's
+    if (this.#model.knownUs !== undefined) {
+      this.#model.unspooled.set(stamp.known.lastUpdatedUs, stamp.entityId);
+    }
+    return stamp;
+  }
+
+  #event(line: string, entity: number | undefined): Spooled {
+    if (entity === undefined) return { line, firedUs: this.#world.tick() };
+    const stamp = this.#change(entity);
+    return { line, stamp, firedUs: stamp.known.lastUpdatedUs };
   }
 
   #add(bytes: number, [entity]: readonly number[]): void {
     // the outbox flushes by itself at 2,000,000 characters
     const chars = this.#buffer.reduce((sum, { line }) => sum + line.length, 0);
     if (chars + bytes > 1_900_000) this.#flush();
-    const line = this.#line(bytes);
-    const event = entity === undefined ? { line } : { line, stamp: this.#stamp(entity) };
+    const event = this.#event(this.#line(bytes), entity);
     this.#buffer.push(event);
     this.#outbox.add(event);
   }
@@ -186,13 +231,13 @@ export class History implements Disposable {
       this.#disk.query(`SELECT line FROM outbox WHERE seq > ${this.#lastSeq}`)
         .map(({ line }) => String(line)),
     );
-    for (const { line, stamp } of events) {
-      if (found.has(line)) {
-        this.#model.commit([line], stamp ? [stamp] : []);
+    for (const event of events) {
+      if (found.has(event.line)) {
+        this.#model.commit([event.line], [event]);
         this.#model.counted = this.#model.refused;
       } else {
         this.#model.refused++;
-        this.#model.gapsAreDue = true;
+        this.#model.gapIsDue = true;
       }
     }
     assert.ok(
@@ -207,11 +252,12 @@ export class History implements Disposable {
     // no state is heard without a line
     if (n === 0) entities = 0;
     const lines = Array.from({ length: n }, () => this.#line(bytes));
-    const stamps = Array.from({ length: entities }, (_, entity) => this.#stamp(entity));
-    const also = () => stamps.forEach((stamp) => this.#outbox.missing.heard(stamp));
-    const isTaken = this.#outbox.append(lines, also);
-    if (isTaken) this.#committed(lines, stamps);
+    const events = Array.from({ length: entities }, (_, entity) => this.#event("", entity));
+    const isTaken = this.#outbox.append(lines, () => this.#outbox.chain.heard(events));
+    if (isTaken) this.#committed(lines, events);
     else {
+      // who appends keeps what was not taken; here it is lost, as in a crash
+      if (entities > 0) this.#missed();
       assert.ok(
         this.#isCramped(lines.map((line) => ({ line }))),
         "nothing is refused where there is room",
@@ -224,10 +270,16 @@ export class History implements Disposable {
   #appendThatFails(): void {
     this.#flush();
     const fault = new Error("no fault of the file");
-    const heard = { entityId: "sensor.e0", lastUpdatedUs: this.#nowUs };
+    const { chain } = this.#outbox;
+    const us = this.#world.tick();
+    const known = { state: "undone", lastUpdatedUs: us, lastChangedUs: us };
     const append = () =>
       this.#outbox.append([this.#line(100)], () => {
-        this.#outbox.missing.heard(heard);
+        chain.open();
+        chain.heard([{ line: "", stamp: { entityId: "sensor.e0", known }, firedUs: us }]);
+        chain.shown("sensor.e1", known);
+        chain.gone(["sensor.e0", "sensor.e2"]);
+        chain.compared(this.#world.laterUs);
         throw fault;
       });
     try {
@@ -237,10 +289,10 @@ export class History implements Disposable {
     }
   }
 
-  #committed(lines: readonly string[], stamps: readonly ModelStamp[]): void {
+  #committed(lines: readonly string[], events: readonly Spooled[] = []): void {
     this.#model.counted = this.#model.refused;
     if (lines.length === 0) return;
-    this.#model.commit(lines, stamps);
+    this.#model.commit(lines, events);
     this.#adopt(lines.length);
   }
 
@@ -287,11 +339,154 @@ export class History implements Disposable {
     return pages * PAGE_BYTES - this.#outbox.size.deadLettersMaxBytes;
   }
 
-  #stopCapture(): void {
+  #stopCapture({ entities = 0, times = 0 } = {}): void {
     this.#flush();
-    if (this.#outbox.missing.newestSeenUs() === undefined) return;
+    this.#missed();
+    for (let i = 0; i < times; i++) {
+      for (let entity = 0; entity < entities; entity++) this.#change(entity);
+    }
+  }
+
+  /** Capture has stopped: what happens now is missing. */
+  #missed(): void {
+    this.#model.gapIsDue = true;
     this.#outbox.openGap();
-    this.#model.gapsAreDue = true;
+    const { chain, owed } = this.#outbox;
+    // nothing was ever heard: there is no gap
+    const isOpen = chain.opened !== undefined || this.#model.knownUs === undefined;
+    if (isOpen && owed.refused === 0) this.#model.open();
+    else assert.ok(!this.#disk.isFree, "a gap is noted while the disk has room");
+  }
+
+  /** What the outbox tried by now it did for what was asked of it. */
+  #noteOpenings(): void {
+    this.#openings = this.#outbox.chain.openings;
+  }
+
+  /** As history/comparison.ts does it: over some commits, while events go on. */
+  #compare({ n, bytes, drains }: { n: number; bytes: number; drains: boolean }): void {
+    this.#flush();
+    const { chain } = this.#outbox;
+    // what was refused before is written first
+    if (this.#model.gapIsDue) this.#missed();
+    const askedUs = this.#world.tick();
+    const present = [...this.#world.present()];
+    const { openings } = chain;
+    const isOutdated = () => chain.openings !== openings;
+    for (let i = 0; i < n; i++) this.#add(bytes, [i]);
+    this.#flush();
+    if (drains) this.#answer(1_000, ["stored"]);
+    for (let at = 0; at < present.length; at += 100) {
+      const step = present.slice(at, at + 100);
+      const unseen = step.filter(([id, { lastUpdatedUs }]) => chain.isUnseen(id, lastUpdatedUs));
+      if (!isOutdated()) this.#checkUnseen(step, new Set(unseen.map(([id]) => id)));
+      const lines = unseen.map(() => this.#line(100));
+      const also = () => {
+        if (isOutdated()) throw new OutdatedError();
+        for (const [entityId, known] of unseen) chain.shown(entityId, known);
+      };
+      if (!this.#appendIfCurrent(lines, also)) return;
+      this.#committed(lines);
+      for (const [id, { lastUpdatedUs }] of unseen) this.#model.show(id, lastUpdatedUs);
+    }
+    const ids = new Set(present.map(([id]) => id));
+    const gone = chain.opened ? chain.goneSince(ids) : [];
+    const also = () => {
+      if (isOutdated()) throw new OutdatedError();
+      chain.gone(gone);
+      chain.compared(this.#world.laterUs);
+    };
+    if (!this.#appendIfCurrent([], also)) return;
+    this.#committed([]);
+    for (const id of gone) this.#model.add(id);
+    this.#model.compared();
+    this.#excuseVisitors(ids, askedUs);
+  }
+
+  /** Nobody knows of entities that were not there before a gap, nor after it. */
+  #excuseVisitors(present: ReadonlySet<string>, untilUs: number): void {
+    const { unspooled, seen } = this.#model;
+    for (const [us, entityId] of unspooled) {
+      const last = seen.get(entityId);
+      const wasGone = !last || (last.isGone && last.us < us);
+      if (wasGone && us < untilUs && !present.has(entityId)) unspooled.delete(us);
+    }
+  }
+
+  /** False where the file has no room, or the states were asked for before others were refused. */
+  #appendIfCurrent(lines: readonly string[], also: () => void): boolean {
+    try {
+      const isTaken = this.#outbox.append(lines, also);
+      assert.ok(isTaken || this.#isCramped(lines.map((line) => ({ line }))));
+      return isTaken;
+    } catch (error) {
+      if (error instanceof OutdatedError) return false;
+      throw error;
+    }
+  }
+
+  /** Of the present states those are unseen that are not the chain's end, nor before what was heard since. */
+  #checkUnseen(
+    present: readonly (readonly [entityId: string, known: KnownState])[],
+    unseen: ReadonlySet<string>,
+  ): void {
+    for (const [entityId, { lastUpdatedUs }] of present) {
+      const seenUs = this.#model.seen.get(entityId)?.us ?? -Infinity;
+      const isNewer = lastUpdatedUs > seenUs;
+      // where events were refused there will be a gap, and all is compared again
+      if (isNewer && this.#model.gapIsDue) continue;
+      assert.equal(unseen.has(entityId), isNewer, `${entityId} is unseen`);
+    }
+  }
+
+  /** Of a recorder that has all of it, a page or two an entity. */
+  #readHistory(part: number): void {
+    this.#flush();
+    const { chain, missing } = this.#outbox;
+    const lastId = missing.lastId();
+    const nowUs = this.#world.tick();
+    const cutUs = Math.floor(1_000_000 + part * (nowUs - 1_000_000));
+    for (const endUs of [cutUs, Infinity]) {
+      const asked = missing.next(1_000, lastId).filter(({ readUs }) => readUs < endUs);
+      const page = pageOf(asked, { rows: this.#world.rows, endUs });
+      for (const { missing: { entityId, fromUs }, lack } of page.ended) {
+        assert.equal(lack, undefined, `of ${entityId} from ${fromUs} on the recorder has all`);
+      }
+      const lines = page.events.map(() => this.#line(100));
+      const isTaken = this.#appendIfCurrent(lines, () => {
+        missing.filled(page.progress);
+        for (const { missing: { id, entityId, toUs }, lastState } of page.ended) {
+          missing.remove(id);
+          if (toUs !== undefined) continue;
+          chain.seen.gone(
+            entityId,
+            lastState?.state === null ? lastState.lastUpdatedUs : undefined,
+          );
+        }
+      });
+      if (!isTaken) return;
+      this.#committed(lines);
+      for (const { entityId, lastUpdatedUs, text } of page.events) {
+        this.#checkFilled(entityId, lastUpdatedUs, text);
+      }
+      for (const { missing: { entityId, fromUs, toUs }, lastState } of page.ended) {
+        this.#model.end(entityId, fromUs);
+        const us = lastState?.lastUpdatedUs ?? this.#model.seen.get(entityId)?.us;
+        if (toUs === undefined && us !== undefined) {
+          const seenUs = lastState?.state === null ? us : this.#model.seen.get(entityId)?.us ?? us;
+          this.#model.seen.set(entityId, { us: seenUs, isGone: true });
+        }
+      }
+    }
+  }
+
+  /** A state is filled in once, never beside the live event, and with the state that it replaced. */
+  #checkFilled(entityId: string, us: number, text: string): void {
+    this.#model.spool(us);
+    assert.equal(this.#model.spooled.get(us), 1, `${entityId} at ${us} is there once`);
+    const { last_updated: oldUpdated } = JSON.parse(text).data.old_state ?? {};
+    if (oldUpdated === undefined) return;
+    assert.equal(parseTimeUs(oldUpdated), this.#world.replacedUs(entityId, us));
   }
 
   // what leaves
@@ -477,10 +672,14 @@ export class History implements Disposable {
   }
 
   #beginProcess(): void {
+    const opened = this.#outbox.chain.opened?.fromUs;
+    if (this.#model.gapIsDue && opened === this.#model.knownUs) this.#model.open();
+    // the program that has stopped knew it; the one that starts opens a gap before all else
+    this.#model.gapIsDue = true;
+    this.#noteOpenings();
     this.#check();
     // what was not written by now is forgotten
     this.#model.refused = this.#model.counted;
-    this.#model.gapsAreDue = false;
     this.#stopCapture();
   }
 

@@ -1,5 +1,6 @@
 /** What must hold after every step, looked up in the file. */
 import assert from "node:assert/strict";
+import { z } from "zod";
 import type { Outbox } from "../../lib/ingest/outbox/outbox.ts";
 import type { FullDisk } from "./full_disk.ts";
 import type { Model } from "./model.ts";
@@ -65,24 +66,57 @@ export function checkFile(outbox: Outbox, disk: FullDisk, model: Model): void {
     ] as const
   ) assert.equal(stored.get(name) ?? 0, value, `${name} in the file`);
 
-  assert.deepEqual(
-    query("SELECT entity_id, last_updated_us FROM seen ORDER BY last_updated_us")
-      .map((row) => [row.entity_id, row.last_updated_us]),
-    [...model.seen].sort(([, a], [, b]) => a - b),
-    "what was seen",
-  );
-  checkGaps(outbox, model);
+  checkChain(outbox, query, model);
 }
 
-function checkGaps(outbox: Outbox, model: Model): void {
-  const textOf = (gaps: Model["gaps"]) =>
-    gaps.map(({ entityId, fromUs, toUs }) => `${entityId} ${fromUs} ${toUs}`).sort();
-  const found = textOf(outbox.missing.all());
-  const opened = textOf(model.gapsOpened());
-  if (model.gapsAreDue && found.join() === opened.join()) model.openGaps();
-  assert.deepEqual(found, textOf(model.gaps), "gaps");
-  const entities = new Set(model.gaps.map(({ entityId }) => entityId));
-  assert.equal(outbox.missing.extent().entities, entities.size);
+const openedSchema = z.object({ fromUs: z.number() });
+const heardSchema = z.object({ us: z.number() });
+
+/** What was seen, what is missing, and since when, in the file and in memory. */
+function checkChain(
+  { chain, missing }: Outbox,
+  query: (sql: string) => Record<string, unknown>[],
+  model: Model,
+): void {
+  const metaOf = <T extends z.ZodType>(key: string, schema: T): z.infer<T> | undefined => {
+    const value = query(`SELECT value FROM meta WHERE key = '${key}'`)[0]?.value;
+    return value === undefined ? undefined : schema.parse(JSON.parse(String(value)));
+  };
+  const openedUs = metaOf("gap_opened", openedSchema)?.fromUs;
+  assert.equal(openedUs, model.openedUs, "since when states may be missing");
+  assert.equal(chain.opened?.fromUs, openedUs, "and in memory");
+  assert.equal(metaOf("heard", heardSchema)?.us, model.heardUs, "up to when all was heard");
+  assert.deepEqual(
+    query(
+      "SELECT entity_id, seen.last_updated_us AS us, seen_state.state IS NULL AS is_gone FROM seen " +
+        "LEFT JOIN seen_state USING (entity_id, last_updated_us) ORDER BY us",
+    ).map(({ entity_id, us, is_gone }) => [entity_id, us, is_gone === 1]),
+    [...model.seen].map(([entityId, { us, isGone }]) => [entityId, us, isGone] as const)
+      .sort(([, a], [, b]) => a - b),
+    "what was seen",
+  );
+  const found = query(
+    "SELECT entity_id, from_us, to_us, begin_us, proof_us, start_us FROM gap",
+  ).map((row) => Object.values(row).map((value) => value ?? undefined).join(" "));
+  const expected = model.stretches.map(
+    ({ entityId, fromUs, toUs, beginUs, proofUs, startUs }) =>
+      [entityId, fromUs, toUs, beginUs, proofUs, startUs].join(" "),
+  );
+  assert.deepEqual(found.sort(), expected.sort(), "what is missing");
+  const entities = new Set(model.stretches.map(({ entityId }) => entityId));
+  assert.equal(missing.extent().entities, entities.size);
+}
+
+/** No state is without a line that nobody will look for. */
+export function checkNothingIsForgotten(model: Model): void {
+  const { unspooled, stretches, openedUs = Infinity, knownUs = Infinity, gapIsDue } = model;
+  const sinceUs = gapIsDue ? Math.min(openedUs, knownUs) : openedUs;
+  for (const [us, entityId] of unspooled) {
+    const isMissing = stretches.some(({ toUs = Infinity, startUs, beginUs, ...one }) =>
+      one.entityId === entityId && us > one.fromUs && us < toUs && us >= (startUs ?? beginUs)
+    );
+    assert.ok(us > sinceUs || isMissing, `nobody looks for the state of ${entityId} at ${us}`);
+  }
 }
 
 /** Each line has one letter of two bytes. */

@@ -193,8 +193,8 @@ export class SimulatedHomeAssistant extends HomeAssistantCore implements AsyncDi
   }
 
   /** From now on it is a Home Assistant without the integration `history`. */
-  disableHistory(): void {
-    this.#historyOff = true;
+  disableHistory(off = true): void {
+    this.#historyOff = off;
   }
 
   /** Who the token stands for, if for anyone. */

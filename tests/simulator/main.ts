@@ -8,7 +8,7 @@ import { HOUSE } from "./sample_house.ts";
 const argumentsSchema = z.object({
   port: z.coerce.number().int().min(0).max(65_535).default(18123),
   rate: z.coerce.number().positive().default(17),
-  version: z.enum(["2024.3.3", "2025.4.4", "2026.11.0"]).default("2025.4.4"),
+  version: z.enum(["2024.3.3", "2025.4.4", "2026.11.0"]).default("2026.11.0"),
   prefix: z.string().default(""),
   token: z.string().optional(),
 });

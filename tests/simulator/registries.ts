@@ -54,12 +54,20 @@ export class Registries {
   readonly labels = new Map<string, Label>();
   readonly devices = new Map<string, Device>();
   readonly entities = new Map<string, Entity>();
+  /** What renamed entities were called first. */
+  readonly #firstIds = new Map<string, string>();
   readonly #version: Version;
   readonly #created = new Map<string, number>();
   readonly #modified = new Map<string, number>();
 
   constructor(version: Version) {
     this.#version = version;
+  }
+
+  /** An entity has another id now; its own id in the registry stays. */
+  renamed(from: string, to: string): void {
+    this.#firstIds.set(to, this.#firstIds.get(from) ?? from);
+    this.#firstIds.delete(from);
   }
 
   /** Notes when an entry was made or changed, which 2025.4 lists. */
@@ -200,6 +208,7 @@ export class Registries {
     const old = this.#version === "2024.3.3";
     const new2026 = this.#version === "2026.11.0";
     const { created_at, modified_at } = this.#times("entity", entity_id);
+    const firstId = this.#firstIds.get(entity_id) ?? entity_id;
     return {
       area_id: entity.area_id,
       ...old ? {} : { categories: {} },
@@ -212,7 +221,7 @@ export class Registries {
       ...new2026 ? {} : { has_entity_name: entity.has_entity_name },
       hidden_by: null,
       icon: null,
-      id: createHash("md5").update(entity_id).digest("hex"),
+      id: createHash("md5").update(firstId).digest("hex"),
       labels,
       ...old ? {} : { modified_at },
       name,
@@ -221,7 +230,7 @@ export class Registries {
       original_name,
       platform,
       translation_key: null,
-      unique_id: entity_id,
+      unique_id: firstId,
     };
   }
 }

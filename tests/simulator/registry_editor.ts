@@ -90,6 +90,7 @@ export class RegistryEditor {
     }
     entities.delete(entityId);
     entities.set(newId, entity);
+    this.#target.registries.renamed(entityId, newId);
     const more = { changes, old_entity_id: entityId };
     this.#target.recorder.rename(entityId, newId);
     this.#fire("entity", "update", newId, more, () => {

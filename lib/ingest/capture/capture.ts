@@ -9,7 +9,8 @@ import type { HassTokenOrigin } from "../../settings/program_settings.ts";
 import type { Secret } from "../../settings/secret.ts";
 import { isBroken } from "../../sqlite.ts";
 import { parseTimeUs } from "../../time.ts";
-import { Filling } from "../history/filling.ts";
+import { Filling, type FillingTimes, type Subscriber } from "../history/filling.ts";
+import { stampOf } from "./state_stamp.ts";
 import { Connection, TokenRefused } from "../hass/connection.ts";
 import { envelopeLine } from "../outbox/envelope.ts";
 import { HassClock } from "../hass/hass_clock.ts";
@@ -19,7 +20,6 @@ import type { PresentState } from "../hass/present_states.ts";
 import { CAPTURE_TIMES, type CaptureTimes, reconnectWaitMs } from "./capture_times.ts";
 import { RegistryRefresh } from "./registry_refresh.ts";
 import { takeSnapshots } from "./state_snapshots.ts";
-import { stampOf } from "./state_stamp.ts";
 import { askForCoalescing, type Subscribed, Subscription } from "./subscription.ts";
 import { TokenRefusals } from "./token_refusals.ts";
 
@@ -37,8 +37,7 @@ export interface CaptureOptions {
   /** How often the present states are spooled, in minutes; 0 for never. */
   readonly snapshotMinutes: number;
   readonly times?: CaptureTimes;
-  /** When a gap is looked into, in milliseconds after subscribing. */
-  readonly looksMs?: readonly number[];
+  readonly fillingTimes?: FillingTimes;
 }
 
 export type CaptureState =
@@ -76,10 +75,11 @@ export class Capture {
     this.filling = new Filling({
       outbox: options.outbox,
       clock: this.#clock,
-      registered: () => this.#registry.registry.entityIds(),
       line: (text, entity, via) => this.#lineOf(text, entity, via),
+      namesRead: () => this.#registry.read,
+      renamedTo: (entityId) => this.#registry.renamedTo(entityId),
       days: options.importDays,
-      looksMs: options.looksMs,
+      times: options.fillingTimes,
     });
   }
 
@@ -176,7 +176,7 @@ export class Capture {
       await askForCoalescing(connection);
       // at the very first start names come first: what happens meanwhile is a gap like any other
       if (this.#registry.registry.size === 0) await this.#registry.fetch(connection);
-      await this.filling.prepare(connection);
+      this.filling.prepare();
       mayHear = true;
       const { events, unheard } = await this.#subscription.begin(
         connection,
@@ -192,7 +192,7 @@ export class Capture {
       });
       this.#registry.pollMs = unheard.length > 0 ? this.#times.registryPollMs : undefined;
       this.#registry.schedule(connection, 0);
-      const working = this.#whileConnected(connection, signal);
+      const working = this.#whileConnected({ connection, haVersion }, signal);
       // where the work fails nobody waits for the connection's end
       reason = await Promise.race([connection.closed, working.then(() => connection.closed)]);
       await working;
@@ -206,14 +206,15 @@ export class Capture {
   }
 
   /** What is asked of Home Assistant beside the events that it sends. */
-  async #whileConnected(connection: Connection, signal: AbortSignal): Promise<void> {
+  async #whileConnected(subscribed: Subscriber, signal: AbortSignal): Promise<void> {
+    const { connection } = subscribed;
     const closed = new AbortController();
     connection.closed.then(() => closed.abort());
     const ended = AbortSignal.any([signal, closed.signal]);
     const { outbox, snapshotMinutes: intervalMinutes } = this.#options;
     const line = (text: string, state: PresentState) => this.#lineOf(text, state, "snapshot");
     await Promise.all([
-      this.filling.run(connection, ended),
+      this.filling.run(subscribed, ended),
       takeSnapshots(connection, { outbox, clock: this.#clock, line, intervalMinutes }, ended),
     ]);
   }
@@ -227,10 +228,10 @@ export class Capture {
     const registry = this.#registry.registry.namesOf({
       entityId,
       deviceId: data.device_id,
-      friendlyName: typeof friendlyName === "string" ? friendlyName : undefined,
+      friendlyName,
     });
     const line = envelopeLine(text, { registry, source: this.#options.source });
-    this.#options.outbox.add({ line, stamp });
+    this.#options.outbox.add({ line, stamp, firedUs: timeUs });
     this.#lastEventMs = performance.now();
     if (timeUs !== undefined) this.#clock.hear(timeUs);
     if (isRegistryEvent(event_type)) this.#registry.schedule(connection);

@@ -1,5 +1,5 @@
 /** How long capture waits for what, and before it connects again. */
-import { CONNECTION_TIMES, type ConnectionTimes } from "../hass/connection.ts";
+import { CONNECTION_TIMES, type ConnectionTimes } from "../hass/connection_times.ts";
 import type { TokenRefusalTimes } from "./token_refusals.ts";
 
 /** How long is waited for what, in milliseconds; injected so that tests need not wait. */

@@ -2,7 +2,8 @@
 import type { z } from "zod";
 import { getLogger } from "../../log.ts";
 import { readList } from "../hass/answer_list.ts";
-import { CommandFailed, type Connection } from "../hass/connection.ts";
+import type { Connection } from "../hass/connection.ts";
+import { CommandFailed } from "../hass/outstanding_commands.ts";
 import { presentStates } from "../hass/present_states.ts";
 import { registryEntries, type RegistryKind, type RegistryLists } from "./registry_lists.ts";
 

@@ -1,5 +1,6 @@
 /** Keeps the registry fresh: fetched after each connection, and again, debounced, when it changes. */
 import { setImmediate as nextTurn } from "node:timers/promises";
+import type { EntityInfo } from "../../contract.ts";
 import { formatTimeUs } from "../../time.ts";
 import { getLogger } from "../../log.ts";
 import { describeError } from "../../retry.ts";
@@ -28,11 +29,13 @@ export class RegistryRefresh {
   /** How often the registries are fetched besides, in milliseconds, where not all their events are heard. */
   pollMs: number | undefined;
   #registry: Registry;
+  readonly #renamed = new Map<string, string>();
   /** What the outbox has: an entity's changes since then are still to be spooled. */
   #saved: Registry;
   #spooling: Promise<unknown> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #latestMs = Infinity;
+  #read = Promise.withResolvers<void>();
   #connection: Connection | undefined;
   #ended = new AbortController();
 
@@ -53,6 +56,16 @@ export class RegistryRefresh {
     return this.#registry;
   }
 
+  /** Settles once the registries were read that were scheduled without a wait, or it is clear that they cannot be. */
+  get read(): Promise<void> {
+    return this.#read.promise;
+  }
+
+  /** The id that an entity has now, where a rename was found since the program's start. */
+  renamedTo(entityId: string): string | undefined {
+    return this.#renamed.get(entityId);
+  }
+
   /**
    * Fetches the registries when they have been quiet for a second, at the latest after ten. Where
    * nothing is waited for, as at the connection's begin, states do that were asked for since now.
@@ -63,10 +76,12 @@ export class RegistryRefresh {
     clearTimeout(this.#timer);
     const nowMs = performance.now();
     const statesSinceMs = waitMs === 0 ? nowMs : undefined;
+    if (waitMs === 0) this.#read = Promise.withResolvers();
     this.#latestMs = Math.min(this.#latestMs, nowMs + Math.max(waitMs, MAX_WAIT_MS));
     this.#timer = setTimeout(async () => {
       this.#latestMs = Infinity;
       const nextMs = await this.fetch(connection, statesSinceMs) ? this.pollMs : RETRY_MS;
+      this.#read.resolve();
       if (nextMs !== undefined) this.schedule(connection, nextMs);
     }, Math.min(waitMs, this.#latestMs - nowMs));
   }
@@ -79,6 +94,7 @@ export class RegistryRefresh {
       this.#ended = ended;
       connection.closed.then(() => {
         ended.abort();
+        this.#read.resolve();
         if (this.#connection !== connection) return;
         clearTimeout(this.#timer);
         this.#latestMs = Infinity;
@@ -97,10 +113,12 @@ export class RegistryRefresh {
     const ended = this.#endOf(connection);
     try {
       const { lists, refused, passing } = await this.#answers.ask(connection, statesSinceMs);
-      for (const { lastUpdatedUs } of lists.states) this.#clock.hear(lastUpdatedUs);
+      for (const { lastUpdatedUs } of lists.states) this.#clock.atLeast(lastUpdatedUs);
       // in a large house to read, to look up and to compare are a good turn each
       await nextTurn();
       const next = Registry.from(lists, this.#registry, refused);
+      const changes = next.equals(this.#registry) ? [] : next.changesSince(this.#registry);
+      this.#rename(changes);
       this.#registry = next;
       const nowUs = this.#clock.nowUs();
       if (nowUs === undefined) return false;
@@ -115,6 +133,18 @@ export class RegistryRefresh {
       });
       return false;
     }
+  }
+
+  /** Throws where a full disk takes no note: the names of before go on, so that the next fetch finds it again. */
+  #rename(changes: readonly EntityInfo[]): void {
+    const { missing, size } = this.#outbox;
+    const renames = changes.flatMap(({ entity_id, old_entity_id }) =>
+      old_entity_id ? [[old_entity_id, entity_id] as const] : []
+    );
+    if (renames.length === 0) return;
+    const note = () => renames.forEach(([oldId, newId]) => missing.renamed(oldId, newId));
+    if (!this.#outbox.append([], note)) throw new Error(size.reason);
+    for (const [oldId, newId] of renames) this.#renamed.set(oldId, newId);
   }
 
   /** Spools what is new or changed, in steps, and with the last of them what it was compared with. */

@@ -50,7 +50,7 @@ export async function takeSnapshots(
   let doneUs = takenUs();
   while (!signal.aborted) {
     const nowUs = clock.nowUs();
-    if (nowUs === undefined) {
+    if (nowUs === undefined || !clock.isHeard) {
       await sleep(RETRY_MS, signal);
       continue;
     }

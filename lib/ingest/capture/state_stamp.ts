@@ -1,7 +1,7 @@
-/** What an event says of when its entity's state was updated. */
+/** What an event says of when its entity's state was updated, and of that state. */
 import { parseTimeUs } from "../../time.ts";
 import type { EventHead } from "../hass/protocol.ts";
-import type { StateStamp } from "../outbox/missing_states.ts";
+import type { StateStamp } from "../outbox/state_chain.ts";
 
 /** `timeUs` is the event's own time. Undefined where the event is no state's. */
 export function stampOf(
@@ -11,5 +11,13 @@ export function stampOf(
   const { entity_id: entityId, new_state: newState, old_state: oldState } = data;
   const lastUpdatedUs = newState?.last_updated ? parseTimeUs(newState.last_updated) : timeUs;
   if (event_type !== "state_changed" || !entityId || lastUpdatedUs === undefined) return undefined;
-  return { entityId, lastUpdatedUs, previousUs: parseTimeUs(oldState?.last_updated ?? "") };
+  const known = {
+    state: newState?.state ?? null,
+    lastUpdatedUs,
+    lastChangedUs: parseTimeUs(newState?.last_changed ?? "") ?? lastUpdatedUs,
+    deviceClass: newState?.attributes?.device_class,
+    unit: newState?.attributes?.unit_of_measurement,
+    friendlyName: newState?.attributes?.friendly_name,
+  };
+  return { entityId, previousUs: parseTimeUs(oldState?.last_updated ?? ""), known };
 }

@@ -1,6 +1,7 @@
 /** What capture hears of Home Assistant's events: all, or as many as its token may have. */
 import { getLogger } from "../../log.ts";
-import { CommandFailed, type Connection } from "../hass/connection.ts";
+import type { Connection } from "../hass/connection.ts";
+import { CommandFailed } from "../hass/outstanding_commands.ts";
 import { REGISTRY_EVENTS } from "../hass/protocol.ts";
 
 const log = getLogger("ingest", "capture");

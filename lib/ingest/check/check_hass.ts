@@ -4,7 +4,8 @@ import type { CheckReport } from "../../program/check_report.ts";
 import { numberText } from "../../program/command.ts";
 import type { IngestSettings } from "../../settings/program_settings.ts";
 import { describeError } from "../../retry.ts";
-import { CommandFailed, Connection, TokenRefused } from "../hass/connection.ts";
+import { Connection, TokenRefused } from "../hass/connection.ts";
+import { CommandFailed } from "../hass/outstanding_commands.ts";
 import { webSocketUrl } from "../hass/protocol.ts";
 
 const configSchema = z.object({ state: z.string() });

@@ -2,44 +2,14 @@
 import { memberText } from "../../json_text.ts";
 import { describeError } from "../../retry.ts";
 import { type CommandAnswer, OutstandingCommands } from "./outstanding_commands.ts";
+import { CONNECTION_TIMES, type ConnectionTimes } from "./connection_times.ts";
 import { readFrame, type Received, type ServerMessage } from "./protocol.ts";
-
-/** How long is waited for what, in milliseconds; injected so that tests need not wait. */
-export interface ConnectionTimes {
-  /** For opening and authenticating: Home Assistant itself drops a silent socket after 10 s. */
-  readonly openDeadlineMs: number;
-  readonly commandDeadlineMs: number;
-  /** For lists of all states or all entries: 20 MB at 5 Mbit/s take 32 s. */
-  readonly listDeadlineMs: number;
-  /**
-   * After this much silence Home Assistant is asked whether it is still there, unless the answer to
-   * a command may be on its way: then at that command's deadline.
-   */
-  readonly silenceMs: number;
-  readonly pongDeadlineMs: number;
-}
-
-export const CONNECTION_TIMES: ConnectionTimes = {
-  openDeadlineMs: 10_000,
-  commandDeadlineMs: 30_000,
-  listDeadlineMs: 120_000,
-  silenceMs: 15_000,
-  pongDeadlineMs: 10_000,
-};
 
 /** Home Assistant does not accept the token. Trying again and again can get the address banned. */
 export class TokenRefused extends Error {
   override readonly name = "TokenRefused";
   /** `heldBack`: the same token is not tried again soon. */
   constructor(message: string, readonly heldBack = false) {
-    super(message);
-  }
-}
-
-/** Home Assistant answered a command with an error. */
-export class CommandFailed extends Error {
-  override readonly name = "CommandFailed";
-  constructor(readonly code: string, message: string) {
     super(message);
   }
 }
@@ -72,9 +42,9 @@ export class Connection {
     this.#socket = new WebSocket(url);
     this.#socket.onmessage = ({ data }) => this.#receive(data, token);
     this.#socket.onclose = ({ code, reason }) =>
-      this.#end(`Home Assistant closed the connection (${code}${reason ? `: ${reason}` : ""})`);
+      this.close(`Home Assistant closed the connection (${code}${reason ? `: ${reason}` : ""})`);
     this.#socket.onerror = (event) =>
-      this.#end(
+      this.close(
         event instanceof ErrorEvent && event.message ? event.message : "the connection failed",
       );
     this.#watch = setInterval(() => this.#listenForSilence(), times.silenceMs / 15);
@@ -113,6 +83,10 @@ export class Connection {
     }
   }
 
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
   /** Resolves with the reason when the connection has ended, on either side. */
   get closed(): Promise<string> {
     return this.#closed.promise;
@@ -128,7 +102,7 @@ export class Connection {
     parameters: Readonly<Record<string, unknown>> = {},
     deadlineMs = this.#times.commandDeadlineMs,
   ): Promise<unknown> {
-    return (await this.#ask(type, parameters, deadlineMs)).result;
+    return (await this.#send(type, parameters, deadlineMs).answer).result;
   }
 
   /** As `command`, but returns the result's text as it came. */
@@ -137,7 +111,8 @@ export class Connection {
     parameters: Readonly<Record<string, unknown>> = {},
     deadlineMs = this.#times.commandDeadlineMs,
   ): Promise<string> {
-    return memberText((await this.#ask(type, parameters, deadlineMs)).text, "result") ?? "null";
+    return memberText((await this.#send(type, parameters, deadlineMs).answer).text, "result") ??
+      "null";
   }
 
   /**
@@ -145,18 +120,41 @@ export class Connection {
    * the message's own text comes with it.
    */
   list(type: string): Promise<CommandAnswer> {
-    return this.#ask(type, {}, this.#times.listDeadlineMs);
+    return this.#send(type, {}, this.#times.listDeadlineMs).answer;
   }
 
-  #ask(
+  /**
+   * Sends a command that answers with events of its own, and ends it after `count` of them. Returns
+   * their texts. Throws what `command` throws, also where they do not come within the deadline.
+   */
+  async stream(
+    type: string,
+    parameters: Readonly<Record<string, unknown>>,
+    { count, deadlineMs = this.#times.commandDeadlineMs }: {
+      readonly count: number;
+      readonly deadlineMs?: number;
+    },
+  ): Promise<readonly string[]> {
+    const { id, answer } = this.#send(type, parameters, deadlineMs, count);
+    try {
+      return (await answer).events;
+    } finally {
+      if (this.#open) this.command("unsubscribe_events", { subscription: id }).catch(() => {});
+    }
+  }
+
+  #send(
     type: string,
     parameters: Readonly<Record<string, unknown>>,
     deadlineMs: number,
-  ): Promise<CommandAnswer> {
-    if (!this.#open) return Promise.reject(new Error("the connection has ended"));
-    const { id, answer } = this.#commands.add(type, deadlineMs);
-    this.#socket.send(JSON.stringify({ id, type, ...parameters }));
-    return answer;
+    events = 0,
+  ): { readonly id: number; readonly answer: Promise<CommandAnswer> } {
+    if (!this.#open) {
+      return { id: 0, answer: Promise.reject(new Error("the connection has ended")) };
+    }
+    const sent = this.#commands.add(type, deadlineMs, events);
+    this.#socket.send(JSON.stringify({ id: sent.id, type, ...parameters }));
+    return sent;
   }
 
   /**
@@ -164,10 +162,6 @@ export class Connection {
    * it: the handlers are taken off and the socket is left to itself.
    */
   close(reason: string): void {
-    this.#end(reason);
-  }
-
-  #end(reason: string): void {
     if (!this.#open) return;
     this.#open = false;
     clearInterval(this.#watch);
@@ -200,26 +194,25 @@ export class Connection {
     if (received.kind === "malformed") return this.#handlers.onMalformed(received.reason);
     const { message, text } = received;
     switch (message.type) {
-      case "event":
-        return this.#handlers.onEvent(message, memberText(text, "event") ?? "");
+      case "event": {
+        const event = memberText(text, "event") ?? "";
+        if (this.#commands.event(message.id, event)) return;
+        return this.#handlers.onEvent(message, event);
+      }
       case "pong":
-        return this.#commands.settle(
-          message.id,
-          ({ resolve }) => resolve({ result: undefined, text }),
-        );
+        return this.#commands.succeeded(message.id, { result: undefined, text });
       case "result":
-        return this.#commands.settle(message.id, ({ resolve, reject }) => {
-          if (message.success) return resolve({ result: message.result, text });
-          const { code, message: said } = message.error ?? { code: "unknown_error", message: "" };
-          reject(new CommandFailed(code, `Home Assistant answered ${code}: ${said}`));
-        });
+        if (message.success) {
+          return this.#commands.succeeded(message.id, { result: message.result, text });
+        }
+        return this.#commands.failed(message.id, message.error);
       case "auth_required":
         return this.#socket.send(JSON.stringify({ type: "auth", access_token: token }));
       case "auth_ok":
         return this.#authenticated.resolve(message.ha_version);
       case "auth_invalid":
         this.#authenticated.reject(new TokenRefused(message.message));
-        return this.#end("the token was refused");
+        return this.close("the token was refused");
     }
   }
 
@@ -230,7 +223,7 @@ export class Connection {
     this.#asking = true;
     this.command("ping", {}, pongDeadlineMs).then(
       () => this.#asking = false,
-      () => this.#end(`no sign of Home Assistant for ${(silenceMs + pongDeadlineMs) / 1000} s`),
+      () => this.close(`no sign of Home Assistant for ${(silenceMs + pongDeadlineMs) / 1000} s`),
     );
   }
 }

@@ -1,22 +1,35 @@
 /**
- * Home Assistant's clock as ingest hears it: the newest stamp, plus the time since by this
- * machine's monotonic clock. What ingest itself makes is dated by it, never by the local clock,
- * which can be an hour off.
+ * Home Assistant's clock as ingest hears it: the last stamp that was given just now, plus the time
+ * since by this machine's monotonic clock. What ingest itself makes is dated by it, never by the
+ * local clock, which can be an hour off. It goes back where Home Assistant's does.
  */
 export class HassClock {
-  #newestUs: number | undefined;
-  #heardMs = 0;
+  #us: number | undefined;
+  #atMs = 0;
+  #isHeard = false;
 
-  /** Takes a stamp of Home Assistant's, in microseconds since 1970. */
+  /** Takes what Home Assistant's clock says now, in microseconds since 1970. */
   hear(timeUs: number): void {
-    if (timeUs <= (this.nowUs() ?? -Infinity)) return;
-    this.#newestUs = timeUs;
-    this.#heardMs = performance.now();
+    this.#isHeard = true;
+    this.#us = timeUs;
+    this.#atMs = performance.now();
+  }
+
+  /** Takes the stamp of a present state: while nothing better is known it is at least so late. */
+  atLeast(timeUs: number): void {
+    if (this.#isHeard || timeUs <= (this.nowUs() ?? -Infinity)) return;
+    this.#us = timeUs;
+    this.#atMs = performance.now();
+  }
+
+  /** Whether `nowUs` is Home Assistant's time: a state can have a stamp of a clock that ran ahead. */
+  get isHeard(): boolean {
+    return this.#isHeard;
   }
 
   /** Microseconds since 1970, or undefined while nothing has been heard. */
   nowUs(): number | undefined {
-    if (this.#newestUs === undefined) return undefined;
-    return this.#newestUs + Math.round((performance.now() - this.#heardMs) * 1000);
+    if (this.#us === undefined) return undefined;
+    return this.#us + Math.round((performance.now() - this.#atMs) * 1000);
   }
 }

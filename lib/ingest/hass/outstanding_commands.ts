@@ -1,28 +1,43 @@
 /** Commands that were sent over a connection and are not answered yet. */
 
+/** Home Assistant answered a command with an error. */
+export class CommandFailed extends Error {
+  override readonly name = "CommandFailed";
+  constructor(readonly code: string, message: string) {
+    super(message);
+  }
+}
+
 export interface CommandAnswer {
   readonly result: unknown;
   /** The message's own text. */
   readonly text: string;
+  /** Texts of the events that were waited for. */
+  readonly events: readonly string[];
 }
 
 interface Waiting {
   readonly resolve: (answer: CommandAnswer) => void;
   readonly reject: (error: Error) => void;
   readonly timer: ReturnType<typeof setTimeout>;
+  /** How many events of its own belong to the answer. */
+  readonly count: number;
   readonly sentMs: number;
 }
 
 export class OutstandingCommands {
   readonly #waiting = new Map<number, Waiting>();
+  /** Events of commands that have them: not Home Assistant's own, and nobody's once there are enough. */
+  readonly #events = new Map<number, string[]>();
   #lastId = 0;
   /** When a deadline passed first since anything was heard. */
   #lateMs = Infinity;
 
-  /** Waits for the answer to the command that is sent now, under the id given. */
+  /** Waits for the answer to the command that is sent now, under the id given, and `count` events of its own. */
   add(
     type: string,
     deadlineMs: number,
+    count = 0,
   ): { readonly id: number; readonly answer: Promise<CommandAnswer> } {
     const { promise, resolve, reject } = Promise.withResolvers<CommandAnswer>();
     const id = ++this.#lastId;
@@ -31,17 +46,39 @@ export class OutstandingCommands {
       this.#lateMs = Math.min(this.#lateMs, performance.now());
       reject(new Error(`no answer to ${type} within ${deadlineMs / 1000} s`));
     }, deadlineMs);
-    this.#waiting.set(id, { resolve, reject, timer, sentMs: performance.now() });
+    if (count > 0) this.#events.set(id, []);
+    this.#waiting.set(id, { resolve, reject, timer, count, sentMs: performance.now() });
     return { id, answer: promise };
   }
 
-  /** Lets `answer` settle what waits under that id, if anything does. */
-  settle(id: number, answer: (waiting: Pick<Waiting, "resolve" | "reject">) => void): void {
+  /** Home Assistant has answered. */
+  succeeded(id: number, answer: Omit<CommandAnswer, "events">): void {
+    if (this.#waiting.get(id)?.count === 0) this.#take(id)?.resolve({ ...answer, events: [] });
+  }
+
+  /** Home Assistant has refused. */
+  failed(id: number, { code, message } = { code: "unknown_error", message: "" }): void {
+    this.#take(id)?.reject(new CommandFailed(code, `Home Assistant answered ${code}: ${message}`));
+  }
+
+  /** Takes an event of a command's own; false where it is none. */
+  event(id: number, text: string): boolean {
+    const events = this.#events.get(id);
+    if (!events) return false;
+    const count = this.#waiting.get(id)?.count;
+    if (count === undefined) return true;
+    events.push(text);
+    if (events.length === count) {
+      this.#take(id)?.resolve({ result: undefined, text, events: events.splice(0) });
+    }
+    return true;
+  }
+
+  #take(id: number): Waiting | undefined {
     const waiting = this.#waiting.get(id);
-    if (!waiting) return;
     this.#waiting.delete(id);
-    clearTimeout(waiting.timer);
-    answer(waiting);
+    clearTimeout(waiting?.timer);
+    return waiting;
   }
 
   /** Fails all of them. */

@@ -3,15 +3,18 @@ import { z } from "zod";
 import { elementTexts, memberText } from "../../json_text.ts";
 import { parseTimeUs } from "../../time.ts";
 import type { Connection } from "./connection.ts";
+import { stateHead } from "./protocol.ts";
 
 export interface PresentState {
   readonly entityId: string;
   /** The state's own text. */
   readonly text: string;
+  readonly state: string;
   readonly friendlyName: string | undefined;
   /** As Home Assistant wrote it. */
   readonly lastUpdated: string;
   readonly lastUpdatedUs: number;
+  readonly lastChangedUs: number;
   readonly unit?: string;
   readonly deviceClass?: string;
   readonly stateClass?: string;
@@ -22,18 +25,7 @@ export interface PresentState {
 /** How long an answer is kept for others who need it: it can have 20 MB. */
 const KEPT_MS = 5_000;
 
-const text = z.string().optional().catch(undefined);
-const stateHead = z.object({
-  entity_id: z.string(),
-  last_updated: z.string(),
-  attributes: z.object({
-    friendly_name: text,
-    unit_of_measurement: text,
-    device_class: text,
-    state_class: text,
-    restored: z.unknown().optional(),
-  }).catch({}),
-});
+const presentState = stateHead.extend({ entity_id: z.string(), last_updated: z.string() });
 
 interface StatesRequest {
   readonly sentMs: number;
@@ -96,7 +88,7 @@ async function ask(connection: Connection): Promise<readonly PresentState[]> {
 export function readStates(result: unknown, text: string): PresentState[] {
   const texts = elementTexts(text);
   return (Array.isArray(result) ? result : []).flatMap((state: unknown, index) => {
-    const head = stateHead.safeParse(state);
+    const head = presentState.safeParse(state);
     const text = texts[index];
     if (!head.success || text === undefined) return [];
     const { entity_id: entityId, last_updated: lastUpdated, attributes } = head.data;
@@ -105,13 +97,15 @@ export function readStates(result: unknown, text: string): PresentState[] {
     return [{
       entityId,
       text,
-      friendlyName: attributes.friendly_name,
+      state: head.data.state ?? "",
+      friendlyName: attributes?.friendly_name,
       lastUpdated,
       lastUpdatedUs,
-      unit: attributes.unit_of_measurement,
-      deviceClass: attributes.device_class,
-      stateClass: attributes.state_class,
-      isRestored: Boolean(attributes.restored),
+      lastChangedUs: parseTimeUs(head.data.last_changed ?? "") ?? lastUpdatedUs,
+      unit: attributes?.unit_of_measurement,
+      deviceClass: attributes?.device_class,
+      stateClass: attributes?.state_class,
+      isRestored: Boolean(attributes?.restored),
     }];
   });
 }

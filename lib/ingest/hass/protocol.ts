@@ -6,10 +6,23 @@ import { z } from "zod";
 import { elementTexts } from "../../json_text.ts";
 import { describeError } from "../../retry.ts";
 
-const entityState = z.looseObject({
-  last_updated: z.string().optional().catch(undefined),
-  attributes: z.looseObject({ friendly_name: z.unknown().optional() }).optional().catch(undefined),
-}).nullish().catch(undefined);
+const text = z.string().optional().catch(undefined);
+
+/** As much of a state as ingest needs. */
+export const stateHead = z.looseObject({
+  state: text,
+  last_changed: text,
+  last_updated: text,
+  attributes: z.looseObject({
+    friendly_name: text,
+    device_class: text,
+    unit_of_measurement: text,
+    state_class: text,
+    restored: z.unknown().optional(),
+  }).optional().catch(undefined),
+});
+export type StateHead = z.infer<typeof stateHead>;
+const entityState = stateHead.nullish().catch(undefined);
 
 /** As much of an event as capture needs; what it means is enrich's business. */
 const eventHead = z.object({

@@ -1,58 +1,77 @@
 /**
- * Fills gaps from Home Assistant's recorder, and what the first start's import notes as missing:
- * page by page from new to old, one request at a time, never in the way of live events. A page's
- * rows and its place are committed together, so that a restart goes on there.
+ * Fills gaps, and the first start's import, from Home Assistant's recorder: compares the present
+ * states with what was seen, waits until the recorder has written down what came before, and reads
+ * it once to its end, never in the way of live events.
  */
 import { getLogger } from "../../log.ts";
 import { describeError, sleep } from "../../retry.ts";
 import { isBroken } from "../../sqlite.ts";
 import type { Connection } from "../hass/connection.ts";
-import { type PresentState, presentStates, unseenStateText } from "../hass/present_states.ts";
+import { Comparison, type ComparisonOptions } from "./comparison.ts";
 import { FillingProgress, type FillingStatus } from "./filling_progress.ts";
-import { beginFirstImport, type FirstImportOptions } from "./first_import.ts";
 import { Gaps } from "./gaps.ts";
-import { HistoryReader } from "./history_reader.ts";
-
-/** The end of what is missing without one: whatever Home Assistant's clock says, it is before. */
-const FAR_US = 365 * 86_400_000_000;
+import { HistoryReader, MOST_WAITING } from "./history_reader.ts";
+import { behindBarrier, isRecording } from "./recorder_barrier.ts";
 
 const log = getLogger("ingest", "filling");
 
-/** When is looked, in milliseconds since the subscription: the recorder commits late. */
-const LOOKS_MS = [0, 15_000, 90_000] as const;
-const POLL_MS = 1_000;
-/** Present states of one commit; live events come between. */
-const STEP = 100;
-const SAY_INTERVAL_MS = 10_000;
+/** How long is waited for what, in milliseconds; injected so that tests need not wait. */
+export interface FillingTimes {
+  /** How often Home Assistant is asked whether it has started, or what changed is looked at. */
+  readonly pollMs: number;
+  /** A barrier without an answer after so long is tried again, ever further apart. */
+  readonly barrierDeadlineMs: number;
+  readonly barrierMaxWaitMs: number;
+}
 
-export interface FillingOptions extends FirstImportOptions {
-  /** The outbox's line of an event about the entity. */
-  readonly line: (
-    text: string,
-    entity: { readonly entityId: string; readonly friendlyName?: string },
-    via: "history" | "snapshot",
-  ) => string;
-  readonly looksMs?: readonly number[];
-  readonly pollMs?: number;
+export const FILLING_TIMES: FillingTimes = {
+  pollMs: 1_000,
+  barrierDeadlineMs: 30_000,
+  barrierMaxWaitMs: 3_600_000,
+};
+const SAY_INTERVAL_MS = 10_000;
+/** While nothing is missing the recorder is asked each so many polls, once a minute, whether it records. */
+const RECORDER_POLLS = 12;
+
+export interface FillingOptions extends Omit<ComparisonOptions, "gaps"> {
+  /** The id that an entity has now, where it was renamed. */
+  readonly renamedTo: (entityId: string) => string | undefined;
+  readonly times?: FillingTimes;
+}
+
+/** A connection that has subscribed, and the release of Home Assistant behind it. */
+export interface Subscriber {
+  readonly connection: Connection;
+  readonly haVersion: string;
 }
 
 export class Filling {
   readonly #options: FillingOptions;
+  readonly #times: FillingTimes;
+  readonly #comparison: Comparison;
   readonly #history: HistoryReader;
   readonly #progress: FillingProgress;
   readonly gaps: Gaps;
 
   constructor(options: FillingOptions) {
-    const { outbox, clock, line } = options;
+    const { outbox, clock, line, renamedTo } = options;
     this.#options = options;
+    this.#times = options.times ?? FILLING_TIMES;
     this.gaps = new Gaps(outbox);
+    this.#comparison = new Comparison({ ...options, gaps: this.gaps });
     this.#history = new HistoryReader({
       outbox,
-      clock,
       gaps: this.gaps,
+      renamedTo,
+      nowUs: () => this.#comparison.nowUs(),
       line: (text, entity) => line(text, entity, "history"),
     });
-    this.#progress = new FillingProgress(outbox.missing, clock, () => this.rows);
+    this.#progress = new FillingProgress({
+      missing: outbox.missing,
+      isOpen: () => outbox.chain.opened !== undefined,
+      nowUs: () => clock.nowUs(),
+      rows: () => this.rows,
+    });
   }
 
   /** States that were filled in since the program's start. */
@@ -68,36 +87,40 @@ export class Filling {
   openGap(reason: string): void {
     const { outbox } = this.#options;
     outbox.openGap();
-    const seenUs = outbox.missing.newestSeenUs();
-    if (seenUs !== undefined) this.gaps.begin(reason, seenUs);
+    const fromUs = outbox.chain.opened?.fromUs ?? outbox.chain.seen.heard()?.us;
+    if (fromUs !== undefined) this.gaps.begin(reason, fromUs);
   }
 
-  /** Before subscribing: see `beginFirstImport`. */
-  prepare(connection: Connection): Promise<boolean> {
-    return beginFirstImport(connection, this.#options);
+  /** Before subscribing: see Comparison. */
+  prepare(): void {
+    this.#comparison.prepare();
   }
 
   /**
-   * Fills whatever is missing over this connection, which has subscribed, until it ends, which aborts
-   * the signal. Throws where SQLite fails, but for a full file.
+   * Fills whatever is missing until the connection ends, which aborts the signal. Throws where SQLite
+   * fails, but for a full file.
    */
-  async run(connection: Connection, ended: AbortSignal): Promise<void> {
-    const { outbox, pollMs = POLL_MS } = this.#options;
+  async run(subscriber: Subscriber, ended: AbortSignal): Promise<void> {
+    const { outbox } = this.#options;
+    const { pollMs } = this.#times;
     while (!ended.aborted) {
       try {
-        this.#progress.state = "waiting";
-        await this.#untilRunning(connection, ended);
-        // on a full disk it could not be noted before
-        if (!await this.prepare(connection)) throw new Error(outbox.size.reason);
-        const unseen = await this.#compare(connection);
-        await this.#fill(connection, unseen, ended);
-        this.#progress.state = "idle";
+        this.#progress.wait();
+        await this.#untilRunning(subscriber.connection, ended);
+        await this.#comparison.run(subscriber.connection, ended);
+        await this.#fill(subscriber, ended);
+        this.#progress.rest();
         // events that were refused while the outbox was full leave a gap too
-        while (!ended.aborted && outbox.missing.extent().entities === 0) {
+        for (let polls = 0; !ended.aborted && !this.#isMissing(); polls++) {
+          // that it has stopped is to be known before something is missed
+          if (polls % RECORDER_POLLS === 0) {
+            this.#progress.isRecording = await isRecording(subscriber.connection);
+          }
           await sleep(5 * pollMs, ended);
         }
-        if (!ended.aborted && !this.gaps.open) {
-          this.gaps.begin("the outbox was full", outbox.missing.newestSeenUs() ?? 0);
+        const { opened } = outbox.chain;
+        if (!ended.aborted && opened && !this.gaps.isOpen(opened.fromUs)) {
+          this.gaps.begin("the outbox was full", opened.fromUs);
         }
       } catch (error) {
         if (isBroken(error)) throw error;
@@ -106,42 +129,12 @@ export class Filling {
         await sleep(10 * pollMs, ended);
       }
     }
-    this.#progress.state = "idle";
+    this.#progress.rest();
   }
 
-  async #fill(
-    connection: Connection,
-    unseen: readonly PresentState[],
-    ended: AbortSignal,
-  ): Promise<void> {
-    const { outbox, looksMs = LOOKS_MS } = this.#options;
-    const startedMs = performance.now();
-    const lastMs = looksMs.at(-1) ?? 0;
-    const before = this.rows;
-    let found = 0;
-    // a pass that found something is followed by another one
-    for (let look = 0; look < looksMs.length || found > 0; look++) {
-      if (outbox.missing.extent().entities === 0) break;
-      const waitMs = (looksMs[look] ?? lastMs) -
-        (look < looksMs.length ? performance.now() - startedMs : 0);
-      this.#progress.state = "waiting";
-      await sleep(Math.max(0, waitMs), ended);
-      found = await this.#look(connection, ended);
-      if (ended.aborted) return;
-      if (look === 1) await this.#spoolUnseen(unseen, ended);
-    }
-    await this.#spoolUnseen(unseen, ended);
-    if (ended.aborted) return;
-    const { unproven } = outbox.missing.close();
-    if (unproven > 0) {
-      log.warn("The recorder does not know all that {entities} entities missed {interval}", {
-        entities: unproven,
-        interval: this.gaps.interval(),
-      });
-    }
-    this.gaps.unfilled("not in the recorder", unproven);
-    this.gaps.end();
-    if (this.rows > before) log.info("Filled in {rows} states", { rows: this.rows - before });
+  #isMissing(): boolean {
+    const { chain, missing } = this.#options.outbox;
+    return chain.opened !== undefined || missing.lastId() > 0;
   }
 
   /** History is there only once Home Assistant has started everything. */
@@ -150,47 +143,67 @@ export class Filling {
       const config = await connection.command("get_config");
       const isObject = typeof config === "object" && config !== null;
       if (!isObject || !("state" in config) || config.state === "RUNNING") return;
-      await sleep(this.#options.pollMs ?? POLL_MS, ended);
+      await sleep(this.#times.pollMs, ended);
     }
   }
 
-  /**
-   * Compares the present states with what was seen. Returns those that nobody heard: the
-   * recorder may know them, and what they replaced.
-   */
-  async #compare(connection: Connection): Promise<PresentState[]> {
-    const { outbox, clock, registered } = this.#options;
-    const states = await presentStates(connection);
-    for (const { lastUpdatedUs } of states) clock.hear(lastUpdatedUs);
-    clock.hear(outbox.missing.newestSeenUs() ?? -Infinity);
-    outbox.flush();
-    const unseen = states.filter(({ entityId, lastUpdatedUs }) =>
-      lastUpdatedUs > (outbox.missing.seenUs(entityId) ?? -Infinity)
-    );
-    const { open } = this.gaps;
-    const compared = outbox.append([], () => {
-      for (const { entityId, lastUpdatedUs } of states) {
-        outbox.missing.unchanged(entityId, lastUpdatedUs);
+  /** Until nothing is missing any more, or capture stops again. */
+  async #fill(subscriber: Subscriber, ended: AbortSignal): Promise<void> {
+    const { chain, missing } = this.#options.outbox;
+    const { pollMs, barrierMaxWaitMs } = this.#times;
+    let waitMs = pollMs;
+    while (!ended.aborted && !chain.opened && missing.lastId() > 0) {
+      const lastId = missing.lastId();
+      const obstacle = await this.#obstacle(subscriber);
+      if (ended.aborted) return;
+      if (obstacle === undefined) {
+        await this.#read(subscriber.connection, lastId, ended);
+        waitMs = pollMs;
+        continue;
       }
-      const known = new Set([...states.map(({ entityId }) => entityId), ...registered()]);
-      if (open) outbox.missing.openUnseen(known, open.fromUs);
-    });
-    if (!compared) throw new Error(outbox.size.reason);
-    this.gaps.resumed(clock.nowUs() ?? 0, outbox.missing.extent().entities);
-    return unseen;
+      if (this.status.waitingFor !== obstacle) {
+        log.info("What {entities} entities missed waits: {reason}", {
+          entities: this.status.entities,
+          reason: obstacle,
+        });
+      }
+      this.#progress.wait(obstacle);
+      await this.#pause(waitMs, ended);
+      waitMs = Math.min(barrierMaxWaitMs, 2 * waitMs);
+    }
   }
 
-  /** Reads all that is missing once, from new to old. Returns how many rows that filled in. */
-  async #look(connection: Connection, ended: AbortSignal): Promise<number> {
+  /** What keeps the recorder from being asked; undefined where it has seen to all that it heard. */
+  async #obstacle({ connection, haVersion }: Subscriber): Promise<string | undefined> {
     const { outbox, clock } = this.#options;
-    outbox.missing.beginLook((clock.nowUs() ?? 0) + FAR_US);
-    this.#progress.beginReading();
+    this.#progress.isRecording = await isRecording(connection);
+    return await behindBarrier(connection, {
+      haVersion,
+      clock,
+      deadlineMs: this.#times.barrierDeadlineMs,
+      witnesses: outbox.chain.witnesses,
+    });
+  }
+
+  /** Waits so long; less where capture stops or something is heard that was waited for. */
+  async #pause(ms: number, ended: AbortSignal): Promise<void> {
+    const { chain } = this.#options.outbox;
+    const untilMs = performance.now() + ms;
+    const hadWitness = chain.witnesses.size > 0;
+    while (!ended.aborted && !chain.opened && performance.now() < untilMs) {
+      if (!hadWitness && chain.witnesses.size > 0) return;
+      await sleep(this.#times.pollMs, ended);
+    }
+  }
+
+  /** Reads all that is missing, up to that number, to its end. */
+  async #read(connection: Connection, lastId: number, ended: AbortSignal): Promise<void> {
+    const { outbox } = this.#options;
+    const before = this.rows;
+    this.#progress.read();
     let saidMs = performance.now();
-    while (!ended.aborted) {
-      const missing = outbox.missing.next(this.#history.maxEntities);
-      if (missing.length === 0) break;
-      await outbox.room(ended);
-      if (!await this.#history.readPage(connection, missing, ended)) break;
+    do {
+      await outbox.room(ended, MOST_WAITING);
       if (performance.now() - saidMs < SAY_INTERVAL_MS) continue;
       saidMs = performance.now();
       const { entities, rows, secondsLeft } = this.status;
@@ -199,25 +212,8 @@ export class Filling {
         entities,
         left: secondsLeft === undefined ? "?" : Math.round(secondsLeft),
       });
-    }
-    if (!ended.aborted) outbox.missing.endLook();
-    return this.#progress.rowsRead;
-  }
-
-  /** Spools the present states that history did not bring either. */
-  async #spoolUnseen(unseen: readonly PresentState[], ended: AbortSignal): Promise<void> {
-    const { outbox, line } = this.#options;
-    for (let at = 0; at < unseen.length && !ended.aborted; at += STEP) {
-      await outbox.appendWithRoom(() => {
-        outbox.flush();
-        const left = unseen.slice(at, at + STEP).filter(({ entityId, lastUpdatedUs }) =>
-          lastUpdatedUs > (outbox.missing.seenUs(entityId) ?? -Infinity)
-        );
-        return {
-          lines: left.map((state) => line(unseenStateText(state), state, "snapshot")),
-          also: () => left.forEach((stamp) => outbox.missing.heard(stamp)),
-        };
-      }, ended);
-    }
+    } while (await this.#history.readPage(connection, lastId, ended));
+    this.gaps.settle(outbox.missing.byGap());
+    if (this.rows > before) log.info("Filled in {rows} states", { rows: this.rows - before });
   }
 }

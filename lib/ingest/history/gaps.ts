@@ -1,16 +1,22 @@
 /** Gaps, the times in which capture did not hear: since when, why, and what became of what was missed. Kept in the outbox's file. */
 import { z } from "zod";
+import { getLogger } from "../../log.ts";
 import { formatTimeUs } from "../../time.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 
 /** Release 0.1.0 called them so, and reads them. */
 const META_KEY = "interruptions";
-/** So many of the last ones are kept. */
+/** So many of the last ones are kept, and all that are not filled yet. */
 const KEPT = 50;
+
+/** A person has chosen what the recorder leaves out, and what has another id now. */
+const BY_CHOICE = ["not recorded", "renamed"];
+
+const log = getLogger("ingest", "filling");
 
 const gapSchema = z.object({
   reason: z.string(),
-  /** Home Assistant's time of the last state that was captured, in microseconds since 1970. */
+  /** Up to this stamp of Home Assistant's everything was captured, in microseconds since 1970. */
   fromUs: z.number(),
   /** When capture went on. */
   toUs: z.number().optional(),
@@ -25,7 +31,7 @@ type Gap = z.infer<typeof gapSchema>;
 export class Gaps {
   readonly #outbox: Outbox;
   /** The newest first. */
-  readonly #list: Gap[];
+  #list: Gap[];
   #count = 0;
   readonly #unfilled = new Map<string, number>();
 
@@ -48,66 +54,75 @@ export class Gaps {
     return this.#unfilled;
   }
 
-  /** The one that is not filled yet. */
-  get open(): Gap | undefined {
-    return this.#list.find(({ state }) => state === "open");
+  get #open(): Gap[] {
+    return this.#list.filter(({ state }) => state === "open");
   }
 
-  /** Capture has stopped. One that is not filled yet goes on. */
+  /** Whether there is one that began then and is not filled yet. */
+  isOpen(fromUs: number): boolean {
+    return this.#open.some((gap) => gap.fromUs === fromUs);
+  }
+
+  /** Capture has stopped. One in which it did not go on meanwhile goes on. */
   begin(reason: string, fromUs: number): void {
     this.#count++;
-    if (this.open) this.open.toUs = undefined;
+    const same = this.#open.find((gap) => gap.toUs === undefined || gap.fromUs === fromUs);
+    if (same) same.toUs = undefined;
     else {
       this.#list.unshift({ reason, fromUs, entities: 0, rows: 0, unfilled: {}, state: "open" });
-      this.#list.length = Math.min(KEPT, this.#list.length);
+      this.#list = this.#list.filter(({ state }, i) => i < KEPT || state === "open");
     }
     this.#save();
   }
 
-  /** Capture goes on. */
-  resumed(atUs: number, entities: number): void {
-    if (!this.open) return;
-    // in a quiet house the newest stamp heard can be older than the last one seen
-    this.open.toUs = Math.max(atUs, this.open.fromUs);
-    this.open.entities = entities;
-    this.#save();
+  /** Capture goes on, and what is missing is known: `entities` by the begin of their gap. */
+  resumed(atUs: number, entities: ReadonlyMap<number, number>): void {
+    for (const gap of this.#open) {
+      if (gap.toUs !== undefined) continue;
+      // in a quiet house the newest stamp heard can be older than the last one seen
+      gap.toUs = Math.max(atUs, gap.fromUs);
+      gap.entities = entities.get(gap.fromUs) ?? 0;
+    }
+    this.settle(entities);
   }
 
   /** Of so many entities states may be missing for good. */
-  unfilled(reason: string, entities: number): void {
-    if (entities === 0) return;
+  unfilled(reason: string, entities: number, fromUs: number): void {
     this.#unfilled.set(reason, (this.#unfilled.get(reason) ?? 0) + entities);
-    if (this.open) this.open.unfilled[reason] = (this.open.unfilled[reason] ?? 0) + entities;
+    const gap = this.#open.find((one) => one.fromUs === fromUs);
+    if (gap) gap.unfilled[reason] = (gap.unfilled[reason] ?? 0) + entities;
     this.#save();
+    const interval = gap ? intervalOf(gap) : `since ${formatTimeUs(fromUs)}`;
+    log[BY_CHOICE.includes(reason) ? "info" : "warn"](
+      "What {entities} entities missed {interval} cannot all be filled in: {reason}",
+      { entities, interval, reason },
+    );
   }
 
   /** So many states were filled in. */
-  filled(rows: number): void {
-    if (!this.open || rows === 0) return;
-    this.open.rows += rows;
+  filled(rows: number, fromUs: number): void {
+    const gap = this.#open.find((one) => one.fromUs === fromUs);
+    if (!gap || rows === 0) return;
+    gap.rows += rows;
     this.#save();
   }
 
-  /** What could be filled is filled. */
-  end(): void {
-    if (!this.open) return;
-    this.open.state = "filled";
+  /** Of these, by their begin, states are missing still; all others are filled. */
+  settle(missing: ReadonlyMap<number, number>): void {
+    for (const gap of this.#open) {
+      if (gap.toUs !== undefined && !missing.has(gap.fromUs)) gap.state = "filled";
+    }
     this.#save();
-  }
-
-  /** The interval of the one that is not filled yet, for the log, by Home Assistant's time. */
-  interval(): string {
-    if (!this.open) return "at the first start";
-    const { fromUs, toUs } = this.open;
-    return `from ${formatTimeUs(fromUs)} to ${toUs === undefined ? "now" : formatTimeUs(toUs)}`;
   }
 
   /** For the status: what is missing of each, by Home Assistant's time. */
-  report() {
+  report(missing: ReadonlyMap<number, number> = new Map()) {
     return this.#list.map(({ fromUs, toUs, ...rest }) => ({
       from: formatTimeUs(fromUs),
       to: toUs === undefined ? undefined : formatTimeUs(toUs),
       ...rest,
+      /** Entities of which states are still to be filled in. */
+      missing: rest.state === "open" ? missing.get(fromUs) ?? 0 : 0,
       not_recoverable: "events that are no states",
     }));
   }
@@ -116,4 +131,8 @@ export class Gaps {
     // while the file is full this waits in memory for the next change
     this.#outbox.append([], () => this.#outbox.setMeta(META_KEY, JSON.stringify(this.#list)));
   }
+}
+
+function intervalOf({ fromUs, toUs }: Gap): string {
+  return `from ${formatTimeUs(fromUs)} to ${toUs === undefined ? "now" : formatTimeUs(toUs)}`;
 }

@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { elementTexts, members, memberText } from "../../json_text.ts";
 import { formatTimeUs } from "../../time.ts";
+import type { KnownState } from "../outbox/seen_states.ts";
 
 const rowSchema = z.object({
   s: z.string().nullable(),
@@ -18,28 +19,10 @@ const rowSchema = z.object({
   lc: z.number().optional(),
 });
 
-export interface HistoryRow {
-  /** Null where the entity was removed. */
-  readonly state: string | null;
+export interface HistoryRow extends KnownState {
   /** The attributes' own text. */
   readonly attributes: string;
-  readonly deviceClass?: string;
-  readonly unit?: string;
-  readonly friendlyName?: string;
-  readonly lastUpdatedUs: number;
-  readonly lastChangedUs: number;
 }
-
-/** A row that waits for the one before it, as it is kept in the outbox's file. */
-export const heldRowSchema: z.ZodType<HistoryRow> = z.object({
-  state: z.string().nullable(),
-  attributes: z.string(),
-  deviceClass: z.string().optional(),
-  unit: z.string().optional(),
-  friendlyName: z.string().optional(),
-  lastUpdatedUs: z.number(),
-  lastChangedUs: z.number(),
-});
 
 /**
  * Microseconds since 1970 of the recorder's seconds, exactly as Python's
@@ -88,13 +71,13 @@ function readRow(text: string): HistoryRow | undefined {
 }
 
 /**
- * The text of the state_changed that the row stands for. `previous` is the row before it: of the
- * state that was replaced history tells its text, since when it held, and what it measured.
+ * The text of the state_changed that the row stands for. `previous` is the one before it: of the
+ * state that was replaced it tells its text, since when it held, and what it measured.
  */
 export function stateChangedText(
   entityId: string,
   row: HistoryRow,
-  previous: HistoryRow | undefined,
+  previous: KnownState | undefined,
 ): string {
   const id = JSON.stringify(entityId);
   const at = formatTimeUs(row.lastUpdatedUs);

@@ -1,79 +1,101 @@
 /**
- * One page of history, pure: what of its rows is missing, and how far it brings each entity. Pages go
- * from new to old. The oldest row of a page waits (`held`) for the row before it, in the next
- * page, to say which state it replaced.
+ * One page of history, pure: what of its rows is missing, and how far it brings each entity. Pages
+ * go from old to new; the last row of one is what the first row of the next replaced.
  */
-import type { Missing, MissingProgress, StateStamp } from "../outbox/missing_states.ts";
-import { heldRowSchema, type HistoryRow, stateChangedText } from "./history.ts";
+import type { Missing, MissingProgress } from "../outbox/missing_states.ts";
+import type { KnownState } from "../outbox/seen_states.ts";
+import { type HistoryRow, stateChangedText } from "./history.ts";
 
-export interface Filled {
-  readonly stamp: StateStamp;
+export interface FilledState {
+  readonly entityId: string;
+  readonly lastUpdatedUs: number;
   /** A removal's is that of the state before it. */
   readonly friendlyName: string | undefined;
   /** The event's text. */
   readonly text: string;
 }
 
+/** What is missing of an entity and was read to its end. */
+export interface Ended {
+  readonly missing: Missing;
+  readonly lastState: KnownState | undefined;
+  /** Why not all of it could be filled in, where the recorder shows that. */
+  readonly lack: Lack | undefined;
+}
+
+/** The recorder has none of the entity's rows; or it lost some between others. */
+export type Lack = "not recorded" | "lost by the recorder";
+
 export interface Page {
   /** The oldest first. */
-  readonly events: readonly Filled[];
+  readonly events: readonly FilledState[];
   readonly progress: readonly MissingProgress[];
+  readonly ended: readonly Ended[];
 }
 
-/**
- * What the rows from `startUs` on fill in. Only rows strictly between the bounds are missing; the
- * row at the lower bound is known, and proves that nothing older is gone.
- */
-export function pageOf(
-  asked: readonly Missing[],
-  rows: ReadonlyMap<string, readonly HistoryRow[]>,
-  startUs: number,
-): Page {
-  const events: Filled[] = [];
-  const progress = asked.map((wanted) => {
-    const found = rows.get(wanted.entityId) ?? [];
-    const { events: filled, ...left } = fill(wanted, found, startUs);
-    events.push(...filled);
-    return left;
-  });
-  events.sort((a, b) => a.stamp.lastUpdatedUs - b.stamp.lastUpdatedUs);
-  return { events, progress };
+/** The rows of an answer, and where the page ends, Infinity for the last one; the answer may have rows of that time, too. */
+export interface ReadRows {
+  readonly rows: ReadonlyMap<string, readonly HistoryRow[]>;
+  readonly endUs: number;
 }
 
-function fill(
-  wanted: Missing,
-  rows: readonly HistoryRow[],
-  startUs: number,
-): MissingProgress & { readonly events: readonly Filled[] } {
-  const { entityId, fromUs, cursorUs, toUs = Infinity } = wanted;
-  const endUs = Math.min(cursorUs, toUs);
-  const missing = rows.filter(({ lastUpdatedUs: us }) =>
-    us > fromUs && us >= startUs && us < endUs
-  );
-  const base = rows.find(({ lastUpdatedUs }) => lastUpdatedUs === fromUs);
-  const held = wanted.held === undefined ? [] : [heldRowSchema.parse(JSON.parse(wanted.held))];
-  const chain = [...base ? [base] : [], ...missing, ...held];
-  const events = chain.slice(1).map((row, i) => filledBy(entityId, row, chain[i]));
-  const isDone = startUs <= fromUs;
-  const [oldest] = chain;
-  const waits = oldest !== undefined && oldest !== base;
-  // nothing is known of what came before: the row is stored without
-  if (waits && isDone) events.unshift(filledBy(entityId, oldest, undefined));
-  const newestUs = missing.at(-1)?.lastUpdatedUs;
-  return {
-    id: wanted.id,
-    cursorUs: startUs,
-    newestUs: wanted.newestUs ?? newestUs,
-    held: waits && !isDone ? JSON.stringify(oldest) : undefined,
-    proof: wanted.proof || (base ? 1 : isDone && waits ? 2 : 0),
-    events,
-  };
+export function pageOf(asked: readonly Missing[], { rows, endUs }: ReadRows): Page {
+  const events: FilledState[] = [];
+  const progress: MissingProgress[] = [];
+  const ended: Ended[] = [];
+  for (const missing of asked) {
+    const read = readOf(missing, rows.get(missing.entityId) ?? [], endUs);
+    events.push(...read.events);
+    const { lastState, isProven } = read;
+    if (endUs < Infinity && endUs <= lastWantedUs(missing)) {
+      progress.push({ id: missing.id, readUs: endUs, lastState, isProven });
+    } else {
+      const hasUpper = rows.get(missing.entityId)?.some(({ lastUpdatedUs }) =>
+        lastUpdatedUs === missing.toUs
+      );
+      const lack = isProven ? undefined : hasUpper ? "lost by the recorder" : "not recorded";
+      ended.push({ missing, lastState, lack });
+    }
+  }
+  events.sort((a, b) => a.lastUpdatedUs - b.lastUpdatedUs);
+  return { events, progress, ended };
 }
 
-function filledBy(entityId: string, row: HistoryRow, previous: HistoryRow | undefined): Filled {
-  return {
-    stamp: { entityId, lastUpdatedUs: row.lastUpdatedUs },
-    friendlyName: row.friendlyName ?? (row.state === null ? previous?.friendlyName : undefined),
-    text: stateChangedText(entityId, row, previous),
-  };
+/** The stamp of the last row that says something of it, that of the state which ends it. */
+export function lastWantedUs({ fromUs, toUs = Infinity }: Missing): number {
+  return toUs > fromUs ? toUs : Infinity;
+}
+
+/** Where a clock went back rows are in no order, and say nothing of what they replaced. */
+function isUnordered({ startUs, fromUs }: Missing): boolean {
+  return startUs < fromUs;
+}
+
+function isWanted({ fromUs, toUs = Infinity, startUs }: Missing, us: number): boolean {
+  if (startUs >= fromUs) return us > fromUs && us < toUs;
+  return us > startUs && us !== fromUs && (us < toUs || (toUs <= fromUs && us > fromUs));
+}
+
+function readOf(missing: Missing, rows: readonly HistoryRow[], endUs: number) {
+  const { entityId, fromUs, readUs, proofUs } = missing;
+  let { lastState, isProven } = missing;
+  const events: FilledState[] = [];
+  for (const row of rows) {
+    const us = row.lastUpdatedUs;
+    isProven ||= us === proofUs;
+    if (us < readUs || us >= endUs) continue;
+    if (isWanted(missing, us)) {
+      const previous = isUnordered(missing) ? undefined : lastState;
+      events.push({
+        entityId,
+        lastUpdatedUs: us,
+        friendlyName: row.friendlyName ??
+          (row.state === null ? lastState?.friendlyName : undefined),
+        text: stateChangedText(entityId, row, previous),
+      });
+    } else if (us !== fromUs) continue;
+    const { attributes: _, ...known } = row;
+    lastState = known;
+  }
+  return { events, lastState, isProven };
 }

@@ -1,12 +1,5 @@
 /** The outbox's line: an event's very text, with the names that hold now. */
 import type { Envelope, RegistryNames } from "../../contract.ts";
-import type { StateStamp } from "./missing_states.ts";
-
-/** A line to be spooled, and what it says of an entity's state. */
-export interface Spooled {
-  readonly line: string;
-  readonly stamp?: StateStamp;
-}
 
 /**
  * One line of `POST /events`. `event` is the event's text and stays byte for byte as it is; what

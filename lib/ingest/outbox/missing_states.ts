@@ -1,189 +1,153 @@
 /**
- * What has been seen of each entity, and what is missing: table `seen` has the newest last_updated
- * spooled, table `gap` the bounds between which states of one entity are still to be filled in.
- * Both stand in the outbox's file and change in the transaction of the event. All stamps are Home
- * Assistant's own, in microseconds since 1970, never this machine's clock.
+ * What is missing: stretches of the chains of entities' states, each between two that are known. They
+ * stand in the outbox's file. Stamps are Home Assistant's own, in microseconds since 1970.
  */
 import type { DatabaseSync } from "node:sqlite";
 import { Statements } from "../../sqlite.ts";
+import { makeGapTable } from "./gap_table.ts";
+import { type KnownState, knownStateSchema } from "./seen_states.ts";
 
-/**
- * What is missing is filled in from its newer end to its older one, in looks. `cursor_us`: all from here on has
- * been read in this look, null between looks. `held`: the oldest row read, which waits for the row
- * before it to say what it replaced. `newest_us`: the newest row found in this look.
- * `proof`: 1 the row at from_us was found, so nothing is missing; 2 older rows are gone. `looked`: 1
- * once a look has come to its end.
- */
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS seen (
-    entity_id TEXT PRIMARY KEY, last_updated_us INTEGER NOT NULL) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS gap (
-    id INTEGER PRIMARY KEY,
-    entity_id TEXT NOT NULL,
-    from_us INTEGER NOT NULL,
-    to_us INTEGER,
-    cursor_us INTEGER,
-    newest_us INTEGER,
-    held TEXT,
-    proof INTEGER NOT NULL DEFAULT 0,
-    looked INTEGER NOT NULL DEFAULT 0);
-  CREATE INDEX IF NOT EXISTS gap_cursor ON gap (cursor_us);
-`;
-
-/** A state that was heard: its entity, its last_updated and that of the state before it. */
-export interface StateStamp {
-  readonly entityId: string;
-  readonly lastUpdatedUs: number;
-  readonly previousUs?: number;
+/** The stretch to be noted: see Missing. */
+export interface Stretch
+  extends Pick<Missing, "entityId" | "fromUs" | "toUs" | "beginUs" | "lastState" | "proofUs"> {
+  /** Whether `start` says later where reading begins; else at `fromUs`. */
+  readonly startsLater: boolean;
 }
 
-/** What is missing of one entity in one gap: its states between two that are known. */
+/** What is missing of one entity: the states between two that are known. */
 export interface Missing {
   readonly id: number;
   readonly entityId: string;
-  /** The newest state that is known; what is missing is later. */
   readonly fromUs: number;
-  /** The first state that is known again; undefined while none has come. */
+  /** Undefined where the entity was gone when capture went on. */
   readonly toUs: number | undefined;
-  readonly cursorUs: number;
-  readonly newestUs: number | undefined;
-  readonly held: string | undefined;
-  readonly proof: number;
+  /** The begin of the gap that it belongs to. */
+  readonly beginUs: number;
+  readonly startUs: number;
+  readonly readUs: number;
+  readonly lastState: KnownState | undefined;
+  readonly proofUs: number | undefined;
+  readonly isProven: boolean;
 }
 
 /** Where a page leaves what is missing of an entity. */
-export interface MissingProgress {
-  readonly id: number;
-  readonly cursorUs: number;
-  readonly newestUs: number | undefined;
-  readonly held: string | undefined;
-  readonly proof: number;
-}
+export type MissingProgress = Pick<Missing, "id" | "readUs" | "lastState" | "isProven">;
 
 export class MissingStates {
   readonly #db: DatabaseSync;
   readonly #statements: Statements;
-  /** Entities of which a part without an end is missing; kept here so that an event of any other costs nothing. */
-  #endless = new Set<string>();
+  /** SQLite would give a number again once the newest ones are removed. */
+  #newestId = 0;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
-    db.exec(SCHEMA);
+    makeGapTable(db);
     this.#statements = new Statements(db);
-    this.reload();
   }
 
-  /** Reads again what is kept in memory, after a transaction was rolled back. */
-  reload(): void {
-    this.#endless = new Set(
-      this.#statements.get("SELECT entity_id FROM gap WHERE to_us IS NULL").all()
-        .map(({ entity_id }) => String(entity_id)),
-    );
-  }
-
-  /** Within the transaction of a state: it is the newest of its entity, and ends what is missing of it. */
-  heard({ entityId, lastUpdatedUs, previousUs }: StateStamp): void {
-    this.#see(entityId, lastUpdatedUs);
-    if (!this.#endless.has(entityId)) return;
-    if (previousUs !== undefined) {
-      // the state that it replaces is the last one known: nothing is missing
-      this.#statements.get("DELETE FROM gap WHERE entity_id = ? AND to_us IS NULL AND from_us = ?")
-        .run(entityId, previousUs);
+  /**
+   * Within a transaction: notes it as missing, or, where that has no end yet, the end of what is missing
+   * of the entity. Either way it gets a new number, for no barrier stands behind it yet.
+   */
+  add({ entityId, fromUs, toUs, beginUs, lastState, proofUs, startsLater }: Stretch): void {
+    const end = [toUs ?? null, proofUs ?? null, proofUs === undefined ? 1 : 0];
+    const open = this.#statements.get("SELECT id FROM gap WHERE entity_id = ? AND to_us IS NULL")
+      .all(entityId);
+    // several where another entity that was gone, too, was renamed to this one; where the clock went
+    // back before this end it is to be read from there
+    for (const { id } of open) {
+      this.#statements.get(
+        "UPDATE gap SET id = ?1, to_us = ?2, proof_us = ?3, proof = ?4, " +
+          "start_us = iif(?5, NULL, start_us), read_us = iif(?5, NULL, read_us) WHERE id = ?6",
+      ).run(this.#nextId(), ...end, Number(startsLater), Number(id));
     }
-    this.#statements.get("UPDATE gap SET to_us = ? WHERE entity_id = ? AND to_us IS NULL")
-      .run(lastUpdatedUs, entityId);
-    this.#endless.delete(entityId);
-  }
-
-  /** Within the transaction of rows from history. */
-  filled(stamps: Iterable<StateStamp>, progress: Iterable<MissingProgress>): void {
-    for (const { entityId, lastUpdatedUs } of stamps) this.#see(entityId, lastUpdatedUs);
-    const write = this.#statements.get(
-      "UPDATE gap SET cursor_us = ?, newest_us = ?, held = ?, proof = ? WHERE id = ?",
-    );
-    for (const { id, cursorUs, newestUs, held, proof } of progress) {
-      write.run(cursorUs, newestUs ?? null, held ?? null, proof, id);
-    }
-  }
-
-  #see(entityId: string, lastUpdatedUs: number): void {
+    if (open.length > 0) return;
+    const startUs = startsLater ? null : fromUs;
     this.#statements.get(
-      "INSERT INTO seen (entity_id, last_updated_us) VALUES (?, ?) ON CONFLICT DO UPDATE " +
-        "SET last_updated_us = max(last_updated_us, excluded.last_updated_us)",
-    ).run(entityId, lastUpdatedUs);
+      "INSERT INTO gap (id, to_us, proof_us, proof, entity_id, from_us, begin_us, start_us, read_us, last_state) " +
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    ).run(this.#nextId(), ...end, entityId, fromUs, beginUs, startUs, startUs, textOf(lastState));
   }
 
-  /** Capture has stopped: from now on something may be missing of every entity. */
-  open(): void {
-    this.#db.exec(
-      "INSERT INTO gap (entity_id, from_us) SELECT entity_id, last_updated_us FROM seen " +
-        "WHERE entity_id NOT IN (SELECT entity_id FROM gap WHERE to_us IS NULL)",
-    );
-    this.reload();
+  #nextId(): number {
+    return this.#newestId = Math.max(this.#newestId, this.lastId()) + 1;
   }
 
-  /** Of entities that were never seen everything is missing, from that time on. */
-  openUnseen(entityIds: Iterable<string>, fromUs: number): void {
-    const add = this.#statements.get(
-      "INSERT INTO gap (entity_id, from_us, proof) SELECT ?1, ?2, 1 " +
-        "WHERE NOT EXISTS (SELECT 1 FROM gap WHERE entity_id = ?1) " +
-        "AND NOT EXISTS (SELECT 1 FROM seen WHERE entity_id = ?1)",
-    );
-    for (const entityId of entityIds) {
-      if (add.run(entityId, fromUs).changes) this.#endless.add(entityId);
+  /**
+   * Within a transaction: reading of what has no start yet begins where its gap does, at the earliest
+   * behind what is known; there where it ends before the gap's begin, after a step back of Home
+   * Assistant's clock too small to be noticed. It begins at `backUs` where that clock went back: of all
+   * where `isAll`, else of what says so itself, at that time of the clock. All up to the gap's begin was
+   * heard, so what is missing of all is before the step back, behind that, or after the step. What
+   * nobody had seen misses nothing where its state, or the one before it, is older than the gap.
+   */
+  start(
+    nowUs: number,
+    { backUs, isAll }: { readonly backUs: number; readonly isAll: boolean },
+  ): void {
+    if (!isAll) {
+      this.#db.exec(
+        "DELETE FROM gap WHERE start_us IS NULL AND last_state IS NULL AND from_us = begin_us " +
+          "AND (to_us <= from_us OR proof_us <= from_us)",
+      );
     }
-  }
-
-  /** Of all these entities everything is missing from that time on, whatever was seen: their history is wanted. */
-  openAll(entityIds: Iterable<string>, fromUs: number): void {
-    const add = this.#statements.get(
-      "INSERT INTO gap (entity_id, from_us, proof) VALUES (?, ?, 1)",
-    );
-    for (const entityId of entityIds) add.run(entityId, fromUs);
-    this.reload();
-  }
-
-  /** The newest state of an entity that was spooled. */
-  seenUs(entityId: string): number | undefined {
-    const row = this.#statements.get("SELECT last_updated_us AS us FROM seen WHERE entity_id = ?")
-      .get(entityId);
-    return row === undefined ? undefined : Number(row.us);
-  }
-
-  /** The newest state that was spooled of any entity: when capture was last known to work. */
-  newestSeenUs(): number | undefined {
-    const us = this.#statements.get("SELECT max(last_updated_us) AS us FROM seen").get()?.us;
-    return us === null || us === undefined ? undefined : Number(us);
-  }
-
-  /** The entity's present state is the last one known: nothing is missing. */
-  unchanged(entityId: string, lastUpdatedUs: number): void {
     this.#statements.get(
-      "DELETE FROM gap WHERE entity_id = ? AND to_us IS NULL AND from_us = ? AND cursor_us IS NULL",
-    ).run(entityId, lastUpdatedUs);
-    const endless = this.#statements.get("SELECT 1 FROM gap WHERE entity_id = ? AND to_us IS NULL");
-    if (!endless.get(entityId)) this.#endless.delete(entityId);
+      "UPDATE gap SET from_us = iif(?1, max(from_us, begin_us), from_us), " +
+        "start_us = iif(?1 OR from_us > ?2 OR to_us <= from_us, min(?3, begin_us), " +
+        "iif(to_us <= begin_us, from_us, max(begin_us, from_us))) " +
+        "WHERE start_us IS NULL",
+    ).run(Number(isAll), nowUs, backUs);
+    this.#db.exec("UPDATE gap SET read_us = start_us WHERE read_us IS NULL");
   }
 
-  /** Begins a look at all that none is under way in. `endUs`: the end of what has none. */
-  beginLook(endUs: number): void {
-    this.#statements.get("UPDATE gap SET cursor_us = ifnull(to_us, ?) WHERE cursor_us IS NULL")
-      .run(endUs);
+  /**
+   * Within a transaction: of what has no start yet all is wanted from that time on; but where a
+   * state was heard meanwhile, and no clock went back, only what comes after it.
+   */
+  startImport(beginUs: number): void {
+    this.#statements.get(
+      "UPDATE gap SET start_us = iif(from_us = begin_us OR to_us <= from_us, ?1, max(from_us, ?1)), " +
+        "from_us = iif(from_us = begin_us, ?1, from_us) WHERE start_us IS NULL",
+    ).run(beginUs);
+    this.#db.exec("UPDATE gap SET read_us = start_us WHERE read_us IS NULL");
   }
 
-  /** What is to be read next: that with the newest unread part, in this look. */
-  next(limit: number): Missing[] {
-    return this.#read(
-      "WHERE cursor_us > from_us ORDER BY cursor_us DESC, id LIMIT ?",
+  /**
+   * Within a transaction: the entity has another id now. Some releases of Home Assistant move its rows
+   * there, some do not, so what is missing is also asked for under the new one, where it proves nothing.
+   */
+  renamed(oldId: string, newId: string): void {
+    const newestId = Math.max(this.#newestId, this.lastId());
+    const copied = "from_us, to_us, begin_us, start_us, read_us, last_state";
+    const begin = (row: string) => `max(${row}.from_us, ${row}.begin_us)`;
+    const { changes } = this.#statements.get(
+      `INSERT INTO gap (id, entity_id, proof, ${copied}) ` +
+        `SELECT ?1 + row_number() OVER (), ?2, 1, ${copied} FROM gap ` +
+        // what is missing of the new id from before that in the same gap has these rows anyway
+        "WHERE entity_id = ?3 AND start_us IS NOT NULL AND NOT EXISTS (SELECT 1 FROM gap AS own " +
+        `WHERE own.entity_id = ?2 AND own.begin_us = gap.begin_us AND ${begin("own")} <= ${
+          begin("gap")
+        })`,
+    ).run(newestId, newId, oldId);
+    this.#newestId = newestId + Number(changes);
+  }
+
+  /** The number of the newest one: what a barrier stands behind. */
+  lastId(): number {
+    return Number(this.#statements.get("SELECT max(id) AS id FROM gap").get()?.id ?? 0);
+  }
+
+  /** What is to be read next, up to that number: the newest gap's oldest unread part. */
+  next(limit: number, lastId: number): Missing[] {
+    const found = this.#read(
+      "WHERE read_us IS NOT NULL AND id <= ? ORDER BY begin_us DESC, read_us LIMIT ?",
+      lastId,
       limit,
     );
+    return found.filter(({ beginUs }) => beginUs === found[0]?.beginUs);
   }
 
-  all(): Missing[] {
-    return this.#read("ORDER BY id");
-  }
-
-  /** The same as it is now; an event may have ended or removed some meanwhile. */
+  /** The same as it is now; an event may have ended some meanwhile. */
   again(missing: readonly Missing[]): Missing[] {
     return missing.flatMap(({ id }) => this.#read("WHERE id = ?", id));
   }
@@ -195,35 +159,38 @@ export class MissingStates {
       entityId: String(row.entity_id),
       fromUs: Number(row.from_us),
       toUs: optional(row.to_us),
-      cursorUs: Number(row.cursor_us),
-      newestUs: optional(row.newest_us),
-      held: row.held === null ? undefined : String(row.held),
-      proof: Number(row.proof),
+      beginUs: Number(row.begin_us),
+      startUs: Number(row.start_us),
+      readUs: Number(row.read_us),
+      lastState: typeof row.last_state === "string"
+        ? knownStateSchema.parse(JSON.parse(row.last_state))
+        : undefined,
+      proofUs: optional(row.proof_us),
+      isProven: row.proof === 1,
     }));
   }
 
-  /** Ends a look: what it found is known, the next one looks behind it. */
-  endLook(): void {
-    this.#db.exec(
-      "UPDATE gap SET from_us = ifnull(newest_us, from_us), " +
-        "cursor_us = NULL, newest_us = NULL, held = NULL, looked = 1 WHERE cursor_us <= from_us",
+  /** Within the transaction of rows from history. */
+  filled(progress: Iterable<MissingProgress>): void {
+    const write = this.#statements.get(
+      "UPDATE gap SET read_us = ?, last_state = ?, proof = ? WHERE id = ?",
     );
+    for (const { id, readUs, lastState, isProven } of progress) {
+      write.run(readUs, textOf(lastState), Number(isProven), id);
+    }
   }
 
-  /** Gives one up. */
+  /** Within a transaction: nothing more of it can be filled in. */
   remove(id: number): void {
     this.#statements.get("DELETE FROM gap WHERE id = ?").run(id);
   }
 
-  /** Removes all that was looked at to its end. Returns how many entities may lack older states. */
-  close(): { readonly entities: number; readonly unproven: number } {
-    const row = this.#statements.get(
-      "SELECT count(*) AS entities, count(*) FILTER (WHERE proof != 1) AS unproven FROM gap " +
-        "WHERE cursor_us IS NULL AND looked = 1",
-    ).get();
-    this.#db.exec("DELETE FROM gap WHERE cursor_us IS NULL AND looked = 1");
-    this.reload();
-    return { entities: Number(row?.entities), unproven: Number(row?.unproven) };
+  /** Of how many entities states of each gap are missing, by its begin. */
+  byGap(): ReadonlyMap<number, number> {
+    const rows = this.#statements.get(
+      "SELECT begin_us, count(DISTINCT entity_id) AS n FROM gap GROUP BY begin_us",
+    ).all();
+    return new Map(rows.map(({ begin_us, n }) => [Number(begin_us), Number(n)]));
   }
 
   /** Of how many entities states are missing, and how many microseconds up to now are not read yet. */
@@ -233,8 +200,13 @@ export class MissingStates {
   } {
     const row = this.#statements.get(
       "SELECT count(DISTINCT entity_id) AS entities, " +
-        "sum(max(0, min(ifnull(cursor_us, from_us), ?) - from_us)) AS unread FROM gap",
+        // a whole number that JavaScript cannot hold would be an error
+        "total(max(0, min(ifnull(to_us, ?1), ?1) - ifnull(read_us, begin_us))) AS unread FROM gap",
     ).get(nowUs);
-    return { entities: Number(row?.entities), unreadUs: Number(row?.unread ?? 0) };
+    return { entities: Number(row?.entities), unreadUs: Number(row?.unread) };
   }
+}
+
+function textOf(state: KnownState | undefined): string | null {
+  return state ? JSON.stringify(state) : null;
 }

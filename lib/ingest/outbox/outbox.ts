@@ -6,9 +6,9 @@ import type { DatabaseSync } from "node:sqlite";
 import { sleep } from "../../retry.ts";
 import { isFull, openDatabase, Statements } from "../../sqlite.ts";
 import { DeadLetters } from "./dead_letters.ts";
-import type { Spooled } from "./envelope.ts";
 import { type Changes, Ledger, type OutboxCounters } from "./ledger.ts";
 import { MissingStates } from "./missing_states.ts";
+import { type Spooled, StateChain } from "./state_chain.ts";
 import { OutboxSize } from "./outbox_size.ts";
 import { Owed } from "./owed.ts";
 import { type Settlement, Settling } from "./settlement.ts";
@@ -46,6 +46,7 @@ export class Outbox implements Disposable {
   readonly waiting: WaitingEvents;
   readonly size: OutboxSize;
   readonly missing: MissingStates;
+  readonly chain: StateChain;
   readonly deadLetters: DeadLetters;
   readonly owed: Owed;
   #buffer: Spooled[] = [];
@@ -68,6 +69,7 @@ export class Outbox implements Disposable {
     this.#statements = new Statements(this.#db);
     this.#ledger = new Ledger(this.#db);
     this.missing = new MissingStates(this.#db);
+    this.chain = new StateChain(this.#db, this.missing);
     this.deadLetters = new DeadLetters(this.#db, this.#transact.bind(this));
     this.waiting = new WaitingEvents(this.#db);
     this.size = new OutboxSize(this.#db, options, () => this.deadLetters.bytes);
@@ -101,9 +103,8 @@ export class Outbox implements Disposable {
 
   /** Commits as many of them as there is room for. */
   #commit(events: readonly Spooled[]): void {
-    const committed = this.append(events.map(({ line }) => line), () => {
-      for (const { stamp } of events) if (stamp) this.missing.heard(stamp);
-    });
+    const lines = events.map(({ line }) => line);
+    const committed = this.append(lines, () => this.chain.heard(events));
     if (committed) return;
     const { size, owed } = this;
     if (events.length === 1 || size.stuck || size.stillFull()) return owed.refuse(events.length);
@@ -236,7 +237,7 @@ export class Outbox implements Disposable {
       });
     } catch (error) {
       // what is kept in memory goes back too
-      this.missing.reload();
+      this.chain.reload();
       this.deadLetters.bytes = bytes;
       throw error;
     }

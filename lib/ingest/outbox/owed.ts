@@ -4,7 +4,7 @@
  */
 import { isFull } from "../../sqlite.ts";
 import type { Changes, Transact } from "./ledger.ts";
-import type { MissingStates } from "./missing_states.ts";
+import type { StateChain } from "./state_chain.ts";
 import type { OutboxSize } from "./outbox_size.ts";
 
 /** How soon a disk that takes nothing is tried again. */
@@ -12,7 +12,7 @@ const RETRY_MS = 1_000;
 
 /** The parts of the file that this is written to. */
 interface OwedParts {
-  readonly missing: MissingStates;
+  readonly chain: StateChain;
   readonly size: OutboxSize;
 }
 
@@ -56,14 +56,14 @@ export class Owed {
       // a count has room where rows have none
       this.#transact(() => ({}));
       if (!this.#gap) return;
-      this.#transact(() => (this.#file.missing.open(), {}));
+      this.#transact(() => (this.#file.chain.open(), {}));
       this.#gap = false;
     });
   }
 
   /** Within the transaction of events: what was missed before them is missing. */
   beforeEvents(): void {
-    if (this.#gap) this.#file.missing.open();
+    if (this.#gap) this.#file.chain.open();
   }
 
   /** Events were committed. */

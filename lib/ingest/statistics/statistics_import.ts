@@ -7,7 +7,7 @@
 import type { RegistryNames } from "../../contract.ts";
 import { getLogger } from "../../log.ts";
 import { backoffMs, describeError, sleep } from "../../retry.ts";
-import { CommandFailed } from "../hass/connection.ts";
+import { CommandFailed } from "../hass/outstanding_commands.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { type ImportRequest, sinceMs } from "./statistics_request.ts";
 import {

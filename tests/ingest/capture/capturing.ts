@@ -15,6 +15,9 @@ export const TIMES: CaptureTimes = {
   backoffMaxMs: 20,
 };
 
+/** Gaps are filled without much waiting. */
+export const FILLING = { pollMs: 5, barrierDeadlineMs: 300, barrierMaxWaitMs: 200 };
+
 export interface Capturing {
   readonly outbox: Outbox;
   readonly capture: Capture;
@@ -36,7 +39,7 @@ export async function capturing(
     importDays: 0,
     snapshotMinutes: 0,
     times: TIMES,
-    looksMs: [],
+    fillingTimes: FILLING,
     ...options,
   });
   const stop = new AbortController();

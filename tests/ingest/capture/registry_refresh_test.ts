@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { RegistryRefresh } from "../../../lib/ingest/capture/registry_refresh.ts";
-import type { Connection } from "../../../lib/ingest/hass/connection.ts";
+import { Connection } from "../../../lib/ingest/hass/connection.ts";
 import { HassClock } from "../../../lib/ingest/hass/hass_clock.ts";
+import { webSocketUrl } from "../../../lib/ingest/hass/protocol.ts";
 import { presentStates } from "../../../lib/ingest/hass/present_states.ts";
-import type { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
+import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
+import { FullDisk } from "../../outbox_model/full_disk.ts";
 import { SimulatedHomeAssistant } from "../../simulator/home_assistant.ts";
 import { HOUSE } from "../../simulator/sample_house.ts";
 import { ListingHomeAssistant } from "../../stand_ins/listing_home_assistant.ts";
@@ -295,4 +297,43 @@ Deno.test("However often the registries are read, the connection's end is waited
     refresh.schedule(connection, 0);
     assert.equal(await refresh.fetch(connection), false);
   });
+});
+
+Deno.test("A rename that a full disk takes no note of is noted once there is room", async () => {
+  using folder = new TemporaryFolder();
+  await using hass = new SimulatedHomeAssistant({ house: HOUSE }).start();
+  using disk = new FullDisk();
+  using outbox = new Outbox({
+    path: folder.file("outbox.sqlite"),
+    maxBytes: 200_000_000,
+    onFailure: assert.ifError,
+  });
+  const { connection } = await Connection.open({
+    url: webSocketUrl(hass.url),
+    token: hass.token,
+    signal: new AbortController().signal,
+    handlers: { onEvent: () => {}, onMalformed: () => {} },
+  });
+  const refresh = new RegistryRefresh(outbox, new HassClock(), (event) => `{"event":${event}}`);
+  hass.setState("sensor.living_room_temperature", "1");
+  assert.equal(await refresh.fetch(connection), true);
+  outbox.append([], () =>
+    outbox.missing.add({
+      entityId: "sensor.living_room_temperature",
+      fromUs: 1,
+      toUs: 9,
+      beginUs: 1,
+      lastState: undefined,
+      proofUs: undefined,
+      startsLater: false,
+    }));
+  hass.registry.updateEntity("sensor.living_room_temperature", { entity_id: "sensor.new" });
+  disk.fill();
+  await refresh.fetch(connection);
+  disk.free();
+  await refresh.fetch(connection);
+  assert.equal(refresh.renamedTo("sensor.living_room_temperature"), "sensor.new");
+  const missing = outbox.missing.next(9, 9).map(({ entityId }) => entityId);
+  assert.deepEqual(missing.sort(), ["sensor.living_room_temperature", "sensor.new"]);
+  connection.close("tested");
 });

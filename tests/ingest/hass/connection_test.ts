@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
+import { Connection } from "../../../lib/ingest/hass/connection.ts";
 import {
-  Connection,
   CONNECTION_TIMES,
   type ConnectionTimes,
-} from "../../../lib/ingest/hass/connection.ts";
+} from "../../../lib/ingest/hass/connection_times.ts";
 import { webSocketUrl } from "../../../lib/ingest/hass/protocol.ts";
 import { SimulatedHomeAssistant } from "../../simulator/home_assistant.ts";
 import { SlowLink } from "../../stand_ins/slow_link.ts";

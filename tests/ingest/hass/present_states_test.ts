@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { Connection, CONNECTION_TIMES } from "../../../lib/ingest/hass/connection.ts";
+import { Connection } from "../../../lib/ingest/hass/connection.ts";
+import { CONNECTION_TIMES } from "../../../lib/ingest/hass/connection_times.ts";
 import { presentStates, readStates } from "../../../lib/ingest/hass/present_states.ts";
 import { webSocketUrl } from "../../../lib/ingest/hass/protocol.ts";
 import { SimulatedHomeAssistant } from "../../simulator/home_assistant.ts";
@@ -92,9 +93,11 @@ Deno.test("A state that cannot be read costs no other", () => {
   assert.deepEqual(read, [{
     entityId: "sensor.good",
     text: JSON.stringify(states[4]),
+    state: "1",
     friendlyName: undefined,
     lastUpdated: good.last_updated,
     lastUpdatedUs: 1782422405162552,
+    lastChangedUs: 1782422405162552,
     unit: undefined,
     deviceClass: "power",
     stateClass: undefined,

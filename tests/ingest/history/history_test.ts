@@ -2,14 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { eventSchema, stateChangedSchema } from "../../../lib/contract.ts";
 import { elementTexts, members, memberText } from "../../../lib/json_text.ts";
-import type { Missing } from "../../../lib/ingest/outbox/missing_states.ts";
-import {
-  type HistoryRow,
-  historyUs,
-  readHistory,
-  stateChangedText,
-} from "../../../lib/ingest/history/history.ts";
-import { type Filled, pageOf } from "../../../lib/ingest/history/history_page.ts";
+import { historyUs, readHistory, stateChangedText } from "../../../lib/ingest/history/history.ts";
 import { parseTimeUs } from "../../../lib/time.ts";
 import { recordedFrames } from "../../recorded.ts";
 
@@ -84,72 +77,6 @@ Deno.test("readHistory counts a row that it cannot read, and loses no other", ()
   assert.equal(malformed, 1);
   assert.equal(rows.get("a.b")?.length, 1);
   assert.deepEqual(rows.get("c.d"), []);
-});
-
-const HOUR_US = 3_600_000_000;
-
-function row(us: number): HistoryRow {
-  return { state: `${us}`, attributes: "{}", lastUpdatedUs: us, lastChangedUs: us };
-}
-
-/** Reads a gap in pages that end at the given times, from new to old. */
-function readInPages(gap: Missing, rows: readonly HistoryRow[], cuts: readonly number[]) {
-  const events: Filled[] = [];
-  let now = gap;
-  for (const startUs of [...cuts].sort((a, b) => b - a)) {
-    const within = rows.filter(({ lastUpdatedUs }) =>
-      lastUpdatedUs >= startUs && lastUpdatedUs < now.cursorUs
-    );
-    const page = pageOf([now], new Map([[gap.entityId, within]]), startUs);
-    events.push(...page.events);
-    const [left] = page.progress;
-    assert.ok(left);
-    now = { ...now, ...left };
-  }
-  return { events: events.sort((a, b) => a.stamp.lastUpdatedUs - b.stamp.lastUpdatedUs), gap: now };
-}
-
-Deno.test("pageOf fills the same, whatever pages the rows come in", () => {
-  const stamps = fc.uniqueArray(fc.integer({ min: 0, max: HOUR_US }), { maxLength: 20 });
-  fc.assert(
-    fc.property(
-      stamps,
-      stamps,
-      fc.boolean(),
-      fc.boolean(),
-      (others, cuts, isBounded, hasBounds) => {
-        const fromUs = HOUR_US / 4;
-        const atBounds = hasBounds ? [fromUs, HOUR_US / 2] : [];
-        const times = [...new Set([...others, ...atBounds])];
-        const gap: Missing = {
-          id: 1,
-          entityId: "sensor.a",
-          fromUs,
-          toUs: isBounded ? HOUR_US / 2 : undefined,
-          cursorUs: HOUR_US + 1,
-          newestUs: undefined,
-          held: undefined,
-          proof: 0,
-        };
-        const rows = times.sort((a, b) => a - b).map(row);
-        const missing = rows.filter(({ lastUpdatedUs: us }) =>
-          us > fromUs && us < (gap.toUs ?? Infinity)
-        );
-        const base = rows.find(({ lastUpdatedUs }) => lastUpdatedUs === fromUs);
-        const { events, gap: left } = readInPages(gap, rows, [
-          ...cuts.filter((us) => us > fromUs),
-          fromUs,
-        ]);
-        assert.deepEqual(
-          events.map(({ text }) => text),
-          missing.map((one, i) => stateChangedText("sensor.a", one, missing[i - 1] ?? base)),
-        );
-        assert.equal(left.newestUs, missing.at(-1)?.lastUpdatedUs);
-        assert.equal(left.held, undefined);
-        assert.equal(left.proof, base ? 1 : missing.length > 0 ? 2 : 0);
-      },
-    ),
-  );
 });
 
 Deno.test("A recorded answer is read by its members, each with its own text", () => {

@@ -5,6 +5,7 @@ import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { FakeEnrich } from "../../stand_ins/fake_enrich.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { startIngest } from "../../whole_programs.ts";
+import { knownAt } from "./stretches.ts";
 
 const LINE = `{"event":{"event_type":"x","data":{"text":"${"y".repeat(1_000)}"},"origin":"LOCAL",` +
   `"time_fired":"2026-06-25T21:20:05+00:00"}}`;
@@ -27,7 +28,7 @@ function damagedWhereEntitiesStand(path: string): void {
   const outbox = new Outbox({ path, maxBytes: 50_000_000, onFailure: assert.ifError });
   outbox.append([], () => {
     for (let n = 0; n < 3_000; n++) {
-      outbox.missing.heard({ entityId: `sensor.number_${n}`, lastUpdatedUs: n + 1 });
+      outbox.chain.seen.see(`sensor.number_${n}`, knownAt(n + 1));
     }
   });
   outbox[Symbol.dispose]();

@@ -3,11 +3,13 @@ import { DatabaseSync } from "node:sqlite";
 import type { OutboxCounters } from "../../../lib/ingest/outbox/ledger.ts";
 import { openOutbox } from "../../../lib/ingest/outbox/open_outbox.ts";
 import { envelopeLine } from "../../../lib/ingest/outbox/envelope.ts";
+import type { Spooled, StateStamp } from "../../../lib/ingest/outbox/state_chain.ts";
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { CollectedLog } from "../../collected_log.ts";
 import { FullDisk } from "../../outbox_model/full_disk.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { until } from "../../until.ts";
+import { allMissing, boundsOf, heardState, spooled } from "./stretches.ts";
 
 const MAX_BYTES = 50_000_000;
 const ALL = { maxEvents: 1_000_000, maxBytes: 1e12 };
@@ -271,21 +273,25 @@ Deno.test("Outbox does not call the disk full where OUTBOX_MAX_MB was lowered be
     commitIntervalMs: 1e6,
     onFailure: assert.ifError,
   };
+  const entities = Array.from({ length: 6_000 }, (_, i) => `sensor.of_a_large_house_${i}`);
   {
     using large = new Outbox(options);
-    const entities = Array.from({ length: 6_000 }, (_, i) => `sensor.of_a_large_house_${i}`);
     large.append(
       entities.map(() => "x".repeat(3_000)),
-      () => entities.forEach((entityId) => large.missing.heard({ entityId, lastUpdatedUs: 1 })),
+      () => large.chain.heard(spooled(...entities.map((entityId) => heardState(entityId, 1)))),
     );
   }
   using outbox = new Outbox({ ...options, maxBytes: 10_000_000 });
   outbox.openGap();
+  assert.equal(openedUs(outbox), 1, "that takes no room");
+  const gone = () => outbox.append([], () => outbox.chain.gone(entities));
+  assert.equal(gone(), false);
   assert.ok(outbox.size.stuck, "there is no room for what is missing");
   assert.equal(outbox.size.reason, "the outbox has reached OUTBOX_MAX_MB");
+  assert.equal(outbox.missing.extent().entities, 0, "half of it is not noted");
   const done = outbox.waiting.peek({ maxEvents: 3_000, maxBytes: 1e9 }).map(({ seq }) => seq);
   outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
-  outbox.openGap();
+  assert.ok(gone());
   assert.equal(outbox.missing.extent().entities, 6_000);
 });
 
@@ -308,43 +314,84 @@ Deno.test("Outbox drops no dead letter for an event that has no room without it 
   assertEquation(outbox.counters());
 });
 
-Deno.test("Outbox notes a gap that opens while it is full, and one that grows while events are refused", () => {
-  using folder = new TemporaryFolder();
-  using outbox = open(folder.file("outbox.sqlite"), 8_000_000);
-  const stamp = { entityId: "sensor.a", lastUpdatedUs: 1_000 };
-  outbox.add({ line: "a", stamp });
+/** An outbox of 8 MB that has heard sensor.a at 1,000 µs and is full since. */
+function fullOutbox(path: string): Outbox {
+  const outbox = open(path, 8_000_000);
+  outbox.add(...withLine("a", heardState("sensor.a", 1_000)));
   outbox.flush();
   while (!outbox.size.full) {
     outbox.add({ line: "x".repeat(10_000) });
     outbox.flush();
   }
+  return outbox;
+}
+
+function openedUs({ chain }: Outbox): number | undefined {
+  return chain.opened?.fromUs;
+}
+
+function withLine(line: string, stamp: StateStamp): [Spooled] {
+  return [{ line, stamp, firedUs: stamp.known.lastUpdatedUs }];
+}
+
+Deno.test("Outbox notes a gap that opens while it is full, and one that grows while events are refused", () => {
+  using folder = new TemporaryFolder();
+  const path = folder.file("outbox.sqlite");
+  {
+    using outbox = fullOutbox(path);
+    outbox.openGap();
+    assert.equal(openedUs(outbox), 1_000);
+    // it proves to be none; but from now on events are refused again
+    assert.ok(outbox.append([], () => outbox.chain.compared(1_500)));
+    assert.equal(openedUs(outbox), undefined);
+    outbox.add(...withLine("y".repeat(400_000), heardState("sensor.a", 2_000, 1_000)));
+    outbox.flush();
+    assert.equal(openedUs(outbox), undefined, "there was no room to note it");
+    outbox.settle(done(outbox.waiting.peek(ALL)));
+    outbox.add(...withLine("z", heardState("sensor.a", 3_000, 2_000)));
+    outbox.flush();
+    assert.equal(openedUs(outbox), 1_000, "up to there everything was heard");
+    assert.deepEqual(boundsOf(outbox.missing), [["sensor.a", 1_000, 3_000]]);
+  }
+  using outbox = open(path);
+  assert.equal(openedUs(outbox), 1_000, "and stays so");
+  assert.deepEqual(allMissing(outbox.missing).map(({ proofUs }) => proofUs), [2_000]);
+});
+
+Deno.test("Outbox whose transaction is undone knows in memory what the file has", () => {
+  using folder = new TemporaryFolder();
+  using outbox = open(folder.file("outbox.sqlite"));
+  outbox.add(...withLine("a", heardState("sensor.a", 1_000)));
   outbox.openGap();
-  assert.deepEqual(outbox.missing.all().map(({ fromUs, toUs }) => [fromUs, toUs]), [[
-    1_000,
-    undefined,
-  ]]);
-  // it proves to be none; but from now on events are refused again
-  outbox.missing.unchanged("sensor.a", 1_000);
-  assert.equal(outbox.missing.extent().entities, 0);
-  outbox.add({
-    line: "y".repeat(400_000),
-    stamp: { ...stamp, lastUpdatedUs: 2_000, previousUs: 1_000 },
-  });
-  outbox.flush();
-  outbox.settle(done(outbox.waiting.peek(ALL)));
-  outbox.add({ line: "z", stamp: { ...stamp, lastUpdatedUs: 3_000, previousUs: 2_000 } });
-  outbox.flush();
-  assert.deepEqual(outbox.missing.all().map(({ fromUs, toUs }) => [fromUs, toUs]), [[
-    1_000,
-    3_000,
-  ]]);
+  const before = outbox.chain.opened;
+  const fault = new Error("no fault of the file");
+  const undone = (work: () => void) =>
+    assert.throws(
+      () =>
+        outbox.append(["b"], () => {
+          work();
+          throw fault;
+        }),
+      fault,
+    );
+  undone(() => outbox.chain.compared(2_000));
+  assert.deepEqual(outbox.chain.opened, before, "the gap is open still");
+  undone(() => outbox.chain.openImport(5_000, 1));
+  assert.deepEqual(outbox.chain.opened, before);
+  undone(() => outbox.chain.heard(spooled(heardState("sensor.a", 2_000, 1_500))));
+  assert.deepEqual(boundsOf(outbox.missing), []);
+  assert.ok(outbox.chain.isUnseen("sensor.a", 2_000), "nobody has it");
+  assert.ok(outbox.append([], () => outbox.chain.compared(2_000)));
+  undone(() => outbox.chain.open());
+  assert.equal(openedUs(outbox), undefined);
+  assertEquation(outbox.counters());
 });
 
 Deno.test("Outbox writes down by itself what a full disk made it refuse, once there is room, and what is missing", async () => {
   using folder = new TemporaryFolder();
   using disk = new FullDisk();
   using outbox = open(folder.file("outbox.sqlite"));
-  outbox.append(["a"], () => outbox.missing.heard({ entityId: "sensor.a", lastUpdatedUs: 1_000 }));
+  outbox.append(["a"], () => outbox.chain.heard(spooled(heardState("sensor.a", 1_000))));
   disk.fill();
   for (const line of ["b", "c"]) {
     outbox.add({ line });
@@ -357,7 +404,7 @@ Deno.test("Outbox writes down by itself what a full disk made it refuse, once th
   assertEquation(outbox.counters());
   disk.free();
   await until(() => outbox.counters().dropped.get("outbox_full") === 2, "they are counted");
-  await until(() => outbox.missing.extent().entities === 1, "the gap is noted");
+  await until(() => openedUs(outbox) === 1_000, "the gap is noted");
   assert.equal(outbox.owed.refused, 0);
   assert.equal(outbox.size.full, false);
   assertEquation(outbox.counters());

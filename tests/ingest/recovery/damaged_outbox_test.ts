@@ -5,6 +5,7 @@ import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { DamagedOutbox } from "../../../lib/ingest/recovery/damaged_outbox.ts";
 import { copyRelease, outboxContents } from "../../release_files.ts";
 import { TemporaryFolder } from "../../temporary.ts";
+import { knownAt } from "../outbox/stretches.ts";
 
 const PAGE_BYTES = 4_096;
 
@@ -69,7 +70,11 @@ Deno.test("Of a sound file everything is read, once, and nothing that has left i
           using outbox = opened(path);
           assert.ok(outbox.append(events.map(({ bytes }, i) => lineOf(i, bytes))));
           outbox.setMeta("a", "b".repeat(10_000));
-          outbox.missing.open();
+          outbox.append([], () => {
+            outbox.chain.seen.see("a.b", knownAt(5));
+            outbox.chain.openImport(9, 1);
+            outbox.chain.gone(["a.b"]);
+          });
           const seqs = (wanted: string) =>
             events.flatMap(({ fate }, i) => fate === wanted ? [i + 1] : []);
           const problems = [...seqs("refused"), ...seqs("discarded")]

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CommandFailed } from "../../../lib/ingest/hass/connection.ts";
+import { CommandFailed } from "../../../lib/ingest/hass/outstanding_commands.ts";
 import { importStatistics } from "../../../lib/ingest/statistics/import_command.ts";
 import type { HassCommands } from "../../../lib/ingest/statistics/statistics_import.ts";
 import { IMPORT_PATH } from "../../../lib/ingest/statistics/statistics_request.ts";

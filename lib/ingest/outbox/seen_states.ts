@@ -1,0 +1,124 @@
+/**
+ * The end of each entity's chain of states: the last one that was spooled, as Home Assistant stamped
+ * it; and up to when anything was heard. Both stand in the outbox's file, change in the transaction
+ * of the event, and know Home Assistant's own stamps alone, in microseconds since 1970.
+ */
+import type { DatabaseSync } from "node:sqlite";
+import { z } from "zod";
+import { Statements } from "../../sqlite.ts";
+
+/**
+ * `seen` is as release 0.1.0 knows it. What else is known of that state is in `seen_state`, for 0.1.0
+ * writes `seen` without naming columns, and holds as long as both have the same stamp. Its state is
+ * NULL where the entity is gone.
+ */
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS seen (
+    entity_id TEXT PRIMARY KEY, last_updated_us INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS seen_state (
+    entity_id TEXT PRIMARY KEY, last_updated_us INTEGER NOT NULL, state TEXT) WITHOUT ROWID;
+`;
+const HEARD = "heard";
+
+/** What is known of a state: as much as the one that replaces it says of it. */
+export const knownStateSchema = z.object({
+  /** Null where the entity was removed. */
+  state: z.string().nullable(),
+  lastUpdatedUs: z.number(),
+  lastChangedUs: z.number(),
+  deviceClass: z.string().optional(),
+  unit: z.string().optional(),
+  friendlyName: z.string().optional(),
+});
+export type KnownState = z.infer<typeof knownStateSchema>;
+
+/** The last state of an entity that was spooled. */
+export interface SeenState {
+  readonly lastUpdatedUs: number;
+  /** Undefined where only the stamp is known, as release 0.1.0 leaves it. */
+  readonly known: KnownState | undefined;
+  readonly isGone: boolean;
+}
+
+/** The last event that was heard. */
+const heardSchema = z.object({
+  us: z.number(),
+  /** When that was by this machine's clock, milliseconds since 1970; it only measures how long ago. */
+  atMs: z.number(),
+});
+export type Heard = z.infer<typeof heardSchema>;
+
+export class SeenStates {
+  readonly #statements: Statements;
+  /** The last event, and when that was by the monotonic clock, in milliseconds; it may have been undone. */
+  #lastHeard: { readonly us: number; readonly monotonicMs: number } | undefined;
+
+  constructor(db: DatabaseSync) {
+    db.exec(SCHEMA);
+    this.#statements = new Statements(db);
+  }
+
+  last(entityId: string): SeenState | undefined {
+    const row = this.#statements.get(
+      "SELECT seen.last_updated_us AS us, state, seen_state.entity_id IS NOT NULL AS is_known " +
+        "FROM seen LEFT JOIN seen_state USING (entity_id, last_updated_us) WHERE entity_id = ?",
+    ).get(entityId);
+    if (row === undefined) return undefined;
+    const known = typeof row.state === "string"
+      ? knownStateSchema.parse(JSON.parse(row.state))
+      : undefined;
+    return {
+      lastUpdatedUs: Number(row.us),
+      known,
+      isGone: row.is_known === 1 && known === undefined,
+    };
+  }
+
+  /** Within a transaction: this is the entity's last state. It may be older than the one before, where a clock went back. */
+  see(entityId: string, known: KnownState): void {
+    this.#statements.get("INSERT OR REPLACE INTO seen (entity_id, last_updated_us) VALUES (?, ?)")
+      .run(entityId, known.lastUpdatedUs);
+    this.#statements.get(
+      "INSERT OR REPLACE INTO seen_state (entity_id, last_updated_us, state) VALUES (?, ?, ?)",
+    ).run(entityId, known.lastUpdatedUs, known.state === null ? null : JSON.stringify(known));
+  }
+
+  /** Within a transaction: the entity is gone, since its last state or a removal at that time. */
+  gone(entityId: string, lastUpdatedUs = this.last(entityId)?.lastUpdatedUs): void {
+    if (lastUpdatedUs === undefined) return;
+    this.see(entityId, { state: null, lastUpdatedUs, lastChangedUs: lastUpdatedUs });
+  }
+
+  /** Every entity that was seen and is not known to be gone. */
+  entityIds(): string[] {
+    return this.#statements.get(
+      "SELECT entity_id FROM seen LEFT JOIN seen_state USING (entity_id, last_updated_us) " +
+        "WHERE seen_state.entity_id IS NULL OR state IS NOT NULL",
+    ).all().map(({ entity_id }) => String(entity_id));
+  }
+
+  /** Within a transaction: all of Home Assistant's events up to this one were heard. */
+  hear(us: number): void {
+    this.#lastHeard = { us, monotonicMs: performance.now() };
+    this.#statements.get("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)")
+      .run(HEARD, JSON.stringify({ us, atMs: Date.now() }));
+  }
+
+  /** The last event that was heard; undefined where none ever was. */
+  heard(): Heard | undefined {
+    const kept = this.#statements.get("SELECT value FROM meta WHERE key = ?").get(HEARD)?.value;
+    if (kept !== undefined) return heardSchema.parse(JSON.parse(String(kept)));
+    // release 0.1.0 did not write it
+    const newest = this.#statements.get("SELECT max(last_updated_us) AS us FROM seen").get()?.us;
+    return newest === null || newest === undefined
+      ? undefined
+      : { us: Number(newest), atMs: Date.now() };
+  }
+
+  /** How long ago that was, in microseconds. */
+  sinceUs({ us, atMs }: Heard): number {
+    const last = this.#lastHeard;
+    const sinceMs = last?.us === us ? performance.now() - last.monotonicMs : Date.now() - atMs;
+    return Math.round(sinceMs * 1000);
+  }
+}
