@@ -4,8 +4,8 @@ import { DatabaseSync } from "node:sqlite";
 import { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
 import { HOUSE } from "../simulator/sample_house.ts";
 import { TemporaryFolder } from "../temporary.ts";
-import { until } from "../until.ts";
 import { bakedPermissions, PERMISSIONS } from "./parts/compiled.ts";
+import { untilFilled } from "./parts/filling.ts";
 import { equationOf } from "./parts/metrics_text.ts";
 import { prepared } from "./parts/prepared.ts";
 import { Process, run } from "./parts/process.ts";
@@ -51,7 +51,7 @@ realTest(
 realTest(
   "Compiled ingest and enrich carry a simulated house into the local store, across kills, and end at once",
   async () => {
-    await using hass = new SimulatedHomeAssistant({ house: HOUSE }).start();
+    await using hass = new SimulatedHomeAssistant({ version: "2026.11.0", house: HOUSE }).start();
     using folder = new TemporaryFolder();
     const compiledDir = prepared("COMPILED_DIR");
     await using enrich = await startEnrich({ DATA_DIR: folder.path }, { compiledDir });
@@ -83,10 +83,7 @@ realTest(
     await enrich.startAgain();
     await ingest.untilReady();
     fire();
-    await until(async () => {
-      const { received, ends, text } = equationOf(await ingest.metrics());
-      return received === ends && text.endsWith("waiting 0");
-    }, "all is delivered");
+    await untilFilled(ingest);
     const { text } = equationOf(await ingest.metrics());
     for (const program of [ingest, enrich]) {
       const page = await (await fetch(program.url)).text();

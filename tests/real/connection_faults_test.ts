@@ -8,7 +8,7 @@ import { clientTexts } from "./parts/frames.ts";
 import { differences, historyRows, NO_DIFFERENCES, summary } from "./parts/history.ts";
 import { HassSocket } from "./parts/hass_socket.ts";
 import { HomeAssistant, newestVersion } from "./parts/home_assistant.ts";
-import { Influxd } from "./parts/influxd.ts";
+import { Influxd, type StoredPoint } from "./parts/influxd.ts";
 import { total } from "./parts/metrics_text.ts";
 import { DATABASE, indexByEntity, Pipeline, stateKey } from "./parts/pipeline.ts";
 import { startEnrich, startIngest } from "./parts/programs.ts";
@@ -272,10 +272,18 @@ async function wrongClock(): Promise<void> {
   await hass.fireEvent("burst_stop");
   const status = await untilFilled(ingest);
   assert.ok(status.gaps.some((gap) => gap.rows > 0), "rows were filled");
-  const { points } = await pipeline.settle();
-  const rows = await historyRows(hass, fromUs);
   // regular snapshots stand at full minutes
-  const states = points.filter(({ timeNs }) => timeNs % 60_000_000_000n !== 0n);
+  const isState = ({ timeNs }: StoredPoint) => timeNs % 60_000_000_000n !== 0n;
+  const points = await until(
+    async () => {
+      const { points } = await pipeline.settle();
+      return !points.every(isState) && points;
+    },
+    "a regular snapshot is stored",
+    { limitMs: 180_000, everyMs: 2_000 },
+  );
+  const rows = await historyRows(hass, fromUs);
+  const states = points.filter(isState);
   assert.deepEqual(summary(differences(rows, states, reader.events, fromUs)), NO_DIFFERENCES);
   const nowNs = BigInt(Date.now()) * 1_000_000n;
   const wrong = points.filter(({ timeNs }) => timeNs > nowNs || timeNs < nowNs - HOUR_NS / 2n);

@@ -137,7 +137,7 @@ Deno.test("The page shows a wrong Home Assistant token, and what to do", async (
 Deno.test("The page shows a gap that is being filled, and how far it is", async () => {
   using folder = new TemporaryFolder();
   await using influx = await FakeInfluxDb.start({ version: 1 });
-  await using hass = new SimulatedHomeAssistant({ house: HOUSE }).start();
+  await using hass = new SimulatedHomeAssistant({ house: HOUSE, version: "2026.11.0" }).start();
   await using enrich = await startEnrich({
     DATA_DIR: folder.path,
     INFLUXDB_URL: influx.url,
@@ -169,7 +169,54 @@ Deno.test("The page shows a gap that is being filled, and how far it is", async 
   });
   influx.delayMs = 0;
   await using page = await chromium.open(`${ingest.url}/`);
-  await page.shows("#filling", /12,\d\d\d states filled in so far/);
+  await page.shows("#gaps td:last-child", /^12,\d\d\d states$/);
+  assertClean(page);
+});
+
+Deno.test("The page shows what filling waits for, and then of how many entities what is lacking", async () => {
+  using folder = new TemporaryFolder();
+  await using influx = await FakeInfluxDb.start({ version: 1 });
+  await using hass = new SimulatedHomeAssistant({ house: HOUSE, version: "2026.11.0" }).start();
+  await using enrich = await startEnrich({
+    DATA_DIR: folder.path,
+    INFLUXDB_URL: influx.url,
+    INFLUXDB_DATABASE: "home",
+  });
+  const start = () =>
+    startIngest({
+      HASS_URL: hass.url,
+      HASS_TOKEN: hass.token,
+      DATA_DIR: folder.path,
+      ENRICHMENT_SERVICE_URL: enrich.url,
+      BACKFILL_DAYS: "0",
+    });
+  {
+    await using ingest = await start();
+    hass.setState("sensor.lost", "1");
+    await until(async () => (await eventsOf(ingest)).delivered > 20, "states are captured");
+  }
+  hass.disableHistory();
+  hass.recorder.recording = false;
+  hass.setState("sensor.lost", "2");
+  await using ingest = await start();
+  await using chromium = await Chromium.start();
+  await inEachView(chromium, `${ingest.url}/`, "ingest-filling-waits", async (page) => {
+    await page.shows("#verdict.note h2", /Home Assistant's recorder records nothing$/);
+    await page.shows(
+      "#filling .detail",
+      /^0 states filled in so far; what \d+ entit(?:y|ies) missed has waited for \d+ s: Home Assistant's history integration is off$/,
+    );
+    await page.shows(
+      "#gaps",
+      /ingest was stopped.*0 states so far, and \d+ entit(?:y|ies) still to be read$/,
+    );
+  });
+  hass.recorder.recording = true;
+  hass.disableHistory(false);
+  await using page = await chromium.open(`${ingest.url}/`);
+  await page.shows("#gaps td:last-child", /states; of \d+ entit(?:y|ies) not all: not recorded$/);
+  await page.shows("#verdict.well h2", "All is well: events are captured and delivered");
+  await page.page.locator("#filling").waitFor({ state: "hidden" });
   assertClean(page);
 });
 

@@ -4,15 +4,13 @@ import type { Program } from "./programs.ts";
 import { total } from "./metrics_text.ts";
 import { until } from "../../until.ts";
 
-/** The last look at the recorder comes 90 s after subscribing. */
 const FILLED_LIMIT_MS = 240_000;
-const EVERY_MS = 250;
-/** So many answers in a row must say that nothing is to do: a gap is known only after get_states. */
-const SAMPLES = 8;
+const EVERY_MS = 100;
 
 const statusSchema = z.looseObject({
   filling: z.looseObject({
     state: z.enum(["idle", "waiting", "reading"]),
+    waiting_for: z.string().nullish(),
     entities: z.number(),
     rows: z.number(),
   }),
@@ -33,27 +31,36 @@ export async function fillingOf(ingest: Program): Promise<FillingStatus> {
   return statusSchema.parse(await ingest.status());
 }
 
-/** Waits until ingest captures, all gaps are filled and nothing is queued; returns what it says then. */
+/**
+ * Waits until ingest captures, no gap is open, nothing is missing and nothing is queued; returns what
+ * it says then. A socket that was cut just now must have been noticed.
+ */
 export async function untilFilled(
   ingest: Program,
   limitMs = FILLED_LIMIT_MS,
 ): Promise<FillingStatus> {
-  let samples = 0;
   return await until(
     async () => {
       const metrics = await ingest.metrics();
       const status = await fillingOf(ingest);
-      if (!metrics.has("ingest_gap_entities")) throw new Error("There is no ingest_gap_entities");
-      const filled = total(metrics, "ingest_capturing") === 1 &&
-        total(metrics, "ingest_gap_entities") === 0 &&
+      const { state, entities } = status.filling;
+      return total(metrics, "ingest_capturing") === 1 &&
         total(metrics, "ingest_events_queued") === 0 &&
-        status.gaps.every(({ state }) => state === "filled");
-      samples = filled ? samples + 1 : 0;
-      return samples >= SAMPLES && status;
+        state === "idle" && entities === 0 &&
+        status.gaps.every(({ state }) => state === "filled") && status;
     },
     "all gaps are filled",
     { limitMs, everyMs: EVERY_MS },
   );
+}
+
+/** Of how many entities states may be missing for good, by reason, over all gaps. */
+export function unfilledOf({ gaps }: FillingStatus): Record<string, number> {
+  const unfilled: Record<string, number> = {};
+  for (const [reason, entities] of gaps.flatMap((gap) => Object.entries(gap.unfilled))) {
+    unfilled[reason] = (unfilled[reason] ?? 0) + entities;
+  }
+  return unfilled;
 }
 
 /** One line for people. */

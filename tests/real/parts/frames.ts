@@ -21,3 +21,51 @@ export function clientTexts(piece: Uint8Array): string[] {
   }
   return texts;
 }
+
+/** All that a WebSocket client says over one connection, from its request on. */
+export class ClientStream {
+  #bytes = new Uint8Array();
+  #isUpgraded = false;
+
+  /** The texts that are whole now that this piece has come. Throws on a frame that is not a whole message. */
+  texts(piece: Uint8Array): string[] {
+    const bytes = new Uint8Array(this.#bytes.length + piece.length);
+    bytes.set(this.#bytes);
+    bytes.set(piece, this.#bytes.length);
+    this.#bytes = bytes;
+    if (!this.#isUpgraded) {
+      const end = new TextDecoder("latin1").decode(this.#bytes).indexOf("\r\n\r\n");
+      if (end < 0) return [];
+      this.#isUpgraded = true;
+      this.#bytes = this.#bytes.slice(end + 4);
+    }
+    const texts: string[] = [];
+    for (let size; (size = this.#frameSize()) !== undefined;) {
+      const opcode = (this.#bytes[0] ?? 0) & 0x0f;
+      const maskAt = size.payloadAt - 4;
+      const mask = this.#bytes.slice(maskAt, size.payloadAt);
+      const payload = this.#bytes.slice(size.payloadAt, size.end);
+      this.#bytes = this.#bytes.slice(size.end);
+      if (opcode === 0) throw new Error("Cannot read a message in several frames");
+      if (opcode !== 1) continue;
+      texts.push(new TextDecoder().decode(payload.map((byte, i) => byte ^ (mask[i % 4] ?? 0))));
+    }
+    return texts;
+  }
+
+  /** Where the payload of the first frame begins and ends; undefined while it is not whole. */
+  #frameSize(): { readonly payloadAt: number; readonly end: number } | undefined {
+    const view = new DataView(this.#bytes.buffer);
+    if (view.byteLength < 2) return undefined;
+    const short = view.getUint8(1) & 0x7f;
+    const payloadAt = 2 + (short === 126 ? 2 : short === 127 ? 8 : 0) + 4;
+    if (view.byteLength < payloadAt) return undefined;
+    const size = short === 126
+      ? view.getUint16(2)
+      : short === 127
+      ? Number(view.getBigUint64(2))
+      : short;
+    const end = payloadAt + size;
+    return view.byteLength < end ? undefined : { payloadAt, end };
+  }
+}

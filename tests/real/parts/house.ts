@@ -184,7 +184,15 @@ export class House {
       const friendlyName = String(state.attributes.friendly_name);
       const text = JSON.stringify(state);
       this.lines.push(envelopeLine(
-        textOf({ entityId, text, friendlyName, lastUpdated, lastUpdatedUs: NaN }),
+        textOf({
+          entityId,
+          text,
+          state: state.state,
+          friendlyName,
+          lastUpdated,
+          lastUpdatedUs: NaN,
+          lastChangedUs: NaN,
+        }),
         {
           registry: this.#registry.namesOf({ entityId, friendlyName }),
           source: undefined,

@@ -94,6 +94,10 @@ export class Program implements AsyncDisposable {
     }
   }
 
+  get running(): boolean {
+    return this.#process.running;
+  }
+
   /** What its log says so far, since its last start. */
   get output(): string {
     return this.#process.output;

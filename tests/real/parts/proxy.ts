@@ -12,10 +12,12 @@ export class Proxy implements AsyncDisposable {
   losesAnswers = false;
   /** How many answers were swallowed. */
   lostAnswers = 0;
+  /** While true, each new connection is closed at once. */
+  #refuses = false;
   /** How many connections were made to it. */
   connections = 0;
-  /** Told every piece that a client sends, before it passes. */
-  onRequest: (piece: Uint8Array) => void = () => {};
+  /** Told every piece that a client sends, before it passes, and which connection that is. */
+  onRequest: (piece: Uint8Array, connection: number) => void = () => {};
   readonly url: string;
   readonly #listener: Deno.TcpListener;
   readonly #target: Deno.ConnectOptions;
@@ -50,6 +52,16 @@ export class Proxy implements AsyncDisposable {
     for (const connection of this.#connections) this.#dropped.add(connection);
   }
 
+  /** Closes the present connections, and each new one, until `allow`. */
+  cut(): void {
+    this.#refuses = true;
+    for (const connection of this.#connections) close(connection);
+  }
+
+  allow(): void {
+    this.#refuses = false;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.release();
     this.#ended.abort();
@@ -65,12 +77,13 @@ export class Proxy implements AsyncDisposable {
   }
 
   async #carry(client: Deno.TcpConn): Promise<void> {
-    this.connections++;
+    const number = this.connections++;
+    if (this.#refuses) return close(client);
     const server = await Deno.connect(this.#target);
     this.#connections.add(client).add(server);
     await Promise.allSettled([
       this.#pass(client, server, async (piece) => {
-        this.onRequest(piece);
+        this.onRequest(piece, number);
         if (this.losesRequests) {
           this.lostRequests++;
           throw new Error("The request is lost");

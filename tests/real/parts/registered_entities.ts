@@ -51,6 +51,9 @@ export function manySensorsYaml(count: number): string {
     "        event: start",
     "      - platform: event",
     `        event_type: ${MANY_SENSORS}`,
+    // after the event: since 2026 what is fired while one is dispatched waits, and above 10,000 is lost
+    "    action:",
+    "      - delay: {milliseconds: 1}",
     "    sensor:",
     ...Array.from(
       { length: count },
