@@ -310,7 +310,7 @@ export class GapHistory implements AsyncDisposable {
         await delay(action.ms);
         break;
       case "complete": {
-        // that a clock went forward is known to whoever hears something since
+        // that a clock went forward is known once something was heard since
         const sign = this.#isUp ? this.#hass.fire("other", { n: ++this.#n }).text : undefined;
         await this.#untilComplete(500).catch(() => {});
         const isHeard = sign && this.#delivered.some((line) => line.includes(sign));
@@ -334,7 +334,7 @@ export class GapHistory implements AsyncDisposable {
   #purge(states: number): void {
     const kept = this.#hass.fired.at(-states - 1);
     // a recorder that is held purges nothing either;
-    // it takes its oldest row for the begin of time: whoever has none is no example
+    // it takes its oldest row for the begin of time: one without any is no example
     if (!kept || this.#isHeld || this.#wentBackFired < Infinity) return;
     this.#isPurged = true;
     this.#hass.recorder.purge(kept.timeFiredUs / 1e6);

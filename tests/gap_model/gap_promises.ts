@@ -33,7 +33,7 @@ export interface Happened {
   readonly renamed: readonly number[];
 }
 
-/** A state, or a removal, by whoever tells of it. */
+/** A state, or a removal, as it was told by one side. */
 interface Told {
   readonly id: string;
   readonly us: number;
@@ -186,8 +186,10 @@ export function assertPromises(happened: Happened): void {
   );
   const isLost = (told: Told | undefined) =>
     told !== undefined && !deliveredBy.has(keyOf(told)) && !rowBy.has(keyOf(told));
-  const noticed = delivered.filter(({ via, id, oldUs }) => {
-    if (via !== "live" || oldUs === undefined) return false;
+  const noticed = delivered.filter((told) => {
+    const { via, id, oldUs } = told;
+    // of a renamed entity it is said that it was renamed
+    if (via !== "live" || oldUs === undefined || isRenamed(told)) return false;
     const old = firedBy.get(keyOf({ id, us: oldUs }));
     return old !== undefined && isLost(old) &&
       old.index >= (importDays > 0 ? happened.comparedFired : firstFired);
