@@ -58,7 +58,7 @@ export class MissingStates {
     for (const { id } of open) {
       this.#statements.get(
         "UPDATE gap SET id = ?1, to_us = ?2, proof_us = ?3, proof = ?4, " +
-          "start_us = iif(?5, NULL, start_us), read_us = iif(?5, NULL, read_us) WHERE id = ?6",
+          "start_us = iif(?5, NULL, start_us) WHERE id = ?6",
       ).run(this.#nextId(), ...end, Number(startsLater), Number(id));
     }
     if (open.length > 0) return;
@@ -97,7 +97,7 @@ export class MissingStates {
         "iif(to_us <= begin_us, from_us, max(begin_us, from_us))) " +
         "WHERE start_us IS NULL",
     ).run(Number(isAll), nowUs, backUs);
-    this.#db.exec("UPDATE gap SET read_us = start_us WHERE read_us IS NULL");
+    this.#db.exec("UPDATE gap SET read_us = start_us WHERE read_us IS NULL OR start_us < from_us");
   }
 
   /**
