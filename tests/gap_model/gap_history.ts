@@ -72,6 +72,7 @@ export class GapHistory implements AsyncDisposable {
   readonly #restartsFired: number[] = [];
   #isHeld = false;
   #isPurged = false;
+  #isOff = false;
   #forwardSinceComplete = true;
   readonly #renamed: number[] = [];
   #firstFired = Infinity;
@@ -286,7 +287,8 @@ export class GapHistory implements AsyncDisposable {
         break;
       case "history off":
       case "history on":
-        this.#hass.disableHistory(action.kind === "history off");
+        this.#isOff = action.kind === "history off";
+        this.#hass.disableHistory(this.#isOff);
         break;
       case "slow":
         this.#hass.slowLink(300_000);
@@ -342,12 +344,13 @@ export class GapHistory implements AsyncDisposable {
 
   /**
    * Forward as often as may be, and back once: what happens in a time that is there twice has no
-   * order. Nor has what happens while nobody listens to a clock that goes forward and back.
+   * order. Nor has what happens while nobody listens to a clock that goes forward and back. While
+   * history is off nobody can be asked for the time.
    */
   #turnClock(seconds: number): void {
     if (seconds === -YEARS && !this.#ahead || this.#wentBackFired < Infinity) return;
     if (seconds < 0) {
-      if (this.#isPurged || this.#forwardSinceComplete) return;
+      if (this.#isPurged || this.#forwardSinceComplete || this.#isOff) return;
       this.#wentBackFired = this.#hass.fired.length;
       this.#ahead = false;
     } else this.#forwardSinceComplete = true;
