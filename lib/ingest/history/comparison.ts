@@ -6,6 +6,7 @@ import type { HassClock } from "../hass/hass_clock.ts";
 import { type PresentState, presentStates, unseenStateText } from "../hass/present_states.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import type { Gaps } from "./gaps.ts";
+import { MOST_WAITING } from "./history_reader.ts";
 import { hassTime } from "./recorder_barrier.ts";
 
 /** What the file keeps of the first start: for how many days history was imported. */
@@ -124,23 +125,27 @@ export class Comparison {
   ): Promise<void> {
     const { outbox, line } = this.#options;
     const { chain } = outbox;
-    await outbox.appendWithRoom(() => {
-      outbox.flush();
-      const unseen = states.filter(({ entityId, lastUpdatedUs }) =>
-        chain.isUnseen(entityId, lastUpdatedUs)
-      );
-      return {
-        lines: unseen.map((state) => line(unseenStateText(state), state, "snapshot")),
-        also: () => {
-          assertCurrent();
-          for (const one of unseen) {
-            const { entityId, state, lastUpdatedUs, lastChangedUs } = one;
-            const { deviceClass, unit, friendlyName } = one;
-            const measured = { deviceClass, unit, friendlyName };
-            chain.shown(entityId, { state, lastUpdatedUs, lastChangedUs, ...measured });
-          }
-        },
-      };
-    }, ended);
+    await outbox.appendWithRoom(
+      () => {
+        outbox.flush();
+        const unseen = states.filter(({ entityId, lastUpdatedUs }) =>
+          chain.isUnseen(entityId, lastUpdatedUs)
+        );
+        return {
+          lines: unseen.map((state) => line(unseenStateText(state), state, "snapshot")),
+          also: () => {
+            assertCurrent();
+            for (const one of unseen) {
+              const { entityId, state, lastUpdatedUs, lastChangedUs } = one;
+              const { deviceClass, unit, friendlyName } = one;
+              const measured = { deviceClass, unit, friendlyName };
+              chain.shown(entityId, { state, lastUpdatedUs, lastChangedUs, ...measured });
+            }
+          },
+        };
+      },
+      ended,
+      MOST_WAITING,
+    );
   }
 }
