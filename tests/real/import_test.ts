@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { describeGaps, fillingOf } from "./parts/filling.ts";
+import { describeGaps, fillingOf, untilFilled } from "./parts/filling.ts";
 import { HomeAssistant, type HomeAssistantVersion, newestVersion } from "./parts/home_assistant.ts";
 import { LatencyWatch, quantile } from "./parts/latency.ts";
 import { equationOf, total } from "./parts/metrics_text.ts";
@@ -135,17 +135,7 @@ async function importHistory(version: HomeAssistantVersion): Promise<void> {
     "ingest captures again",
   );
   const backMs = nowMs();
-  await until(
-    async () => {
-      const series = await influxd.query(
-        `SELECT "value" FROM "sensor" WHERE time <= ${timeUs(startUs, ENTITIES, 0) * 1000n}`,
-        DATABASE,
-      );
-      return series.flatMap(({ values }) => values).length >= ENTITIES;
-    },
-    "the oldest state of every entity is stored, which comes last",
-    { limitMs: LIMIT_MS, everyMs: 500 },
-  );
+  await untilFilled(ingest, LIMIT_MS);
   const seconds = (performance.now() - startedMs) / 1000;
   await hass.fireEvent("burst_stop");
   await watch.stop();

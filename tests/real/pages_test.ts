@@ -214,7 +214,10 @@ Deno.test("The page shows what filling waits for, and then of how many entities 
   hass.recorder.recording = true;
   hass.disableHistory(false);
   await using page = await chromium.open(`${ingest.url}/`);
-  await page.shows("#gaps td:last-child", /states; of \d+ entit(?:y|ies) not all: not recorded$/);
+  await page.shows(
+    "#gaps td:last-child",
+    /states; of \d+ entit(?:y|ies) not all: lost by the recorder$/,
+  );
   await page.shows("#verdict.well h2", "All is well: events are captured and delivered");
   await page.page.locator("#filling").waitFor({ state: "hidden" });
   assertClean(page);
