@@ -66,7 +66,9 @@ export class ExchangedHouse implements AsyncDisposable {
   /** With the newest programs, which have stored what the house was when they came. */
   static async start(): Promise<ExchangedHouse> {
     await using resources = new AsyncDisposableStack();
-    const hass = resources.use(new SimulatedHomeAssistant({ house: HOUSE }).start());
+    const hass = resources.use(
+      new SimulatedHomeAssistant({ version: "2026.11.0", house: HOUSE }).start(),
+    );
     const enrich = resources.use(await startEnrich({}));
     const relay = resources.use(new Relay(enrich.url));
     const ingest = resources.use(
@@ -182,7 +184,7 @@ export class ExchangedHouse implements AsyncDisposable {
     return {
       waiting: count("outbox"),
       deadLetters: count("dead_letter"),
-      gaps: count("gap"),
+      gaps: count("meta WHERE key = 'gap_opened'"),
       registries: count("meta WHERE key = 'registry'"),
       cursors: count("meta WHERE key LIKE 'statistics %'"),
     };
