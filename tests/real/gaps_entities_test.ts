@@ -70,9 +70,9 @@ async function renamed(version: HomeAssistantVersion): Promise<void> {
       .map(({ fields }) => fields.state ?? fields.value);
   assert.deepEqual(statesOf(gone), [0, 1, 2, "removed"]);
   assert.deepEqual(statesOf("input_number.b").slice(-3), [2, 3, 4]);
-  // names are those of when it is filled in, not those of before the gap
-  const areas = points.filter(({ measurement, tags }) =>
-    measurement === "input_number" && tags.entity_id === "input_number.b"
+  // names are those of when it is filled in, not those of before the gap, as a live event's may be
+  const areas = points.filter(({ measurement, tags, fields }) =>
+    measurement === "input_number" && tags.entity_id === "input_number.b" && fields.value !== 4
   ).map(({ tags }) => tags.area);
   assert.deepEqual(new Set(areas), new Set(["Hall"]), "filled states have the present names");
   measured(

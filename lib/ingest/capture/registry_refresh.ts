@@ -94,8 +94,8 @@ export class RegistryRefresh {
       this.#ended = ended;
       connection.closed.then(() => {
         ended.abort();
-        this.#read.resolve();
         if (this.#connection !== connection) return;
+        this.#read.resolve();
         clearTimeout(this.#timer);
         this.#latestMs = Infinity;
       });
