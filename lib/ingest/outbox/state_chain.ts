@@ -170,7 +170,9 @@ export class StateChain {
 
   /** Entities that were seen, but have no present state, nor one that was heard since. */
   goneSince(present: ReadonlySet<string>): string[] {
-    return this.seen.entityIds().filter((id) => !present.has(id) && !this.#heardSince.has(id));
+    // one whose event was undone, in a transaction that failed, was not heard
+    const wasHeard = (id: string) => this.#heardSince.get(id) === this.seen.last(id)?.lastUpdatedUs;
+    return this.seen.entityIds().filter((id) => !present.has(id) && !wasHeard(id));
   }
 
   #add(
