@@ -95,6 +95,7 @@ export function ingestMetrics(
     () => capture.connections,
   );
   const { filling } = capture;
+  let status = filling.status;
   metrics.counter(
     "gaps_total",
     "Gaps: how often capture has stopped hearing.",
@@ -103,17 +104,21 @@ export function ingestMetrics(
   metrics.gauge(
     "gap_entities",
     "Entities of which states are missing, and still to be filled in.",
-    () => filling.status.entities,
+    () => {
+      // in a large house it looks at thousands of rows: once a scrape
+      status = filling.status;
+      return status.entities;
+    },
   );
   metrics.gauge(
     "gap_waiting_entities",
     "Of these, the entities for whose states the recorder cannot be asked yet; the status says why.",
-    () => filling.status.waitingEntities,
+    () => status.waitingEntities,
   );
   metrics.gauge(
     "recorder_recording",
     "0 where Home Assistant last said that its recorder records nothing.",
-    () => filling.status.isRecording ? 1 : 0,
+    () => status.isRecording ? 1 : 0,
   );
   metrics.counter(
     "gap_rows_filled_total",

@@ -10,7 +10,6 @@ import type { Secret } from "../../settings/secret.ts";
 import { isBroken } from "../../sqlite.ts";
 import { parseTimeUs } from "../../time.ts";
 import { Filling, type FillingTimes, type Subscriber } from "../history/filling.ts";
-import { stampOf } from "./state_stamp.ts";
 import { Connection, TokenRefused } from "../hass/connection.ts";
 import { envelopeLine } from "../outbox/envelope.ts";
 import { HassClock } from "../hass/hass_clock.ts";
@@ -20,6 +19,7 @@ import type { PresentState } from "../hass/present_states.ts";
 import { CAPTURE_TIMES, type CaptureTimes, reconnectWaitMs } from "./capture_times.ts";
 import { RegistryRefresh } from "./registry_refresh.ts";
 import { takeSnapshots } from "./state_snapshots.ts";
+import { stampOf } from "./state_stamp.ts";
 import { askForCoalescing, type Subscribed, Subscription } from "./subscription.ts";
 import { TokenRefusals } from "./token_refusals.ts";
 

@@ -335,5 +335,8 @@ Deno.test("A rename that a full disk takes no note of is noted once there is roo
   assert.equal(refresh.renamedTo("sensor.living_room_temperature"), "sensor.new");
   const missing = outbox.missing.next(9, 9).map(({ entityId }) => entityId);
   assert.deepEqual(missing.sort(), ["sensor.living_room_temperature", "sensor.new"]);
+  hass.registry.updateEntity("sensor.new", { entity_id: "sensor.living_room_temperature" });
+  await refresh.fetch(connection);
+  assert.equal(refresh.renamedTo("sensor.living_room_temperature"), undefined, "it is back");
   connection.close("tested");
 });
