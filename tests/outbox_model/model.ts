@@ -128,7 +128,10 @@ export class Model {
     this.stretches = this.stretches.filter((
       { fromUs, toUs = Infinity, beginUs, proofUs = Infinity, startUs },
     ) => startUs !== undefined || fromUs !== beginUs || (toUs > fromUs && proofUs > fromUs));
-    for (const one of this.stretches) one.startUs ??= Math.max(one.beginUs, one.fromUs);
+    // a step back of the clock of a second would not be noticed
+    for (const one of this.stretches) {
+      one.startUs ??= Math.max(one.beginUs - 1_000_000, one.fromUs);
+    }
   }
 
   /** One was read to its end. */

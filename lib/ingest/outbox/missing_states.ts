@@ -75,15 +75,19 @@ export class MissingStates {
 
   /**
    * Within a transaction: reading of what has no start yet begins where its gap does, at the earliest
-   * behind what is known; there where it ends before the gap's begin, after a step back of Home
-   * Assistant's clock too small to be noticed. It begins at `backUs` where that clock went back: of all
+   * behind what is known; and by `earlyUs` earlier, for a step back of Home Assistant's clock may be too
+   * small to be noticed. It begins at `backUs` where that clock went back: of all
    * where `isAll`, else of what says so itself, at that time of the clock. All up to the gap's begin was
    * heard, so what is missing of all is before the step back, behind that, or after the step. What
    * nobody had seen misses nothing where its state, or the one before it, is older than the gap.
    */
   start(
     nowUs: number,
-    { backUs, isAll }: { readonly backUs: number; readonly isAll: boolean },
+    { backUs, earlyUs, isAll }: {
+      readonly backUs: number;
+      readonly earlyUs: number;
+      readonly isAll: boolean;
+    },
   ): void {
     if (!isAll) {
       this.#db.exec(
@@ -94,9 +98,8 @@ export class MissingStates {
     this.#statements.get(
       "UPDATE gap SET from_us = iif(?1, max(from_us, begin_us), from_us), " +
         "start_us = iif(?1 OR from_us > ?2 OR to_us <= from_us, min(?3, begin_us), " +
-        "iif(to_us <= begin_us, from_us, max(begin_us, from_us))) " +
-        "WHERE start_us IS NULL",
-    ).run(Number(isAll), nowUs, backUs);
+        "max(begin_us - ?4, from_us)) WHERE start_us IS NULL",
+    ).run(Number(isAll), nowUs, backUs, earlyUs);
     this.#db.exec("UPDATE gap SET read_us = start_us WHERE read_us IS NULL OR start_us < from_us");
   }
 

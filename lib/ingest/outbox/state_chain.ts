@@ -209,9 +209,10 @@ export class StateChain {
     if (importDays !== undefined) return this.#missing.startImport(nowUs - importDays * DAY_US);
     const sinceUs = this.seen.sinceUs({ us: fromUs, atMs });
     const wentBackUs = atMs === 0 ? 0 : fromUs + sinceUs - nowUs;
-    const isBack = wentBackUs > LATE_US + sinceUs * PACE;
+    const earlyUs = LATE_US + (atMs === 0 ? 0 : Math.max(0, Math.round(sinceUs * PACE)));
+    const isBack = wentBackUs > earlyUs;
     const isAll = isBack || fromUs > nowUs;
     const backUs = isBack ? fromUs - wentBackUs : isAll ? nowUs - DAY_US : fromUs;
-    this.#missing.start(nowUs, { isAll, backUs: backUs - SLACK_US });
+    this.#missing.start(nowUs, { isAll, earlyUs, backUs: backUs - SLACK_US });
   }
 }

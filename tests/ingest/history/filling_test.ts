@@ -311,27 +311,35 @@ Deno.test("A clock that only goes slower than this machine's has not gone back: 
   });
 });
 
-Deno.test("A clock that goes back by less than is noticed hides no state from before the gap's begin", async () => {
-  await using hass = simulated();
-  using folder = new TemporaryFolder();
-  await capturing(hass, folder, async (capture, outbox) => {
-    await connected(capture);
-    change(hass, 7);
+for (
+  const [end, pauseMs] of [["before the gap's begin", 0], [
+    "behind the gap's begin",
+    1_000,
+  ]] as const
+) {
+  Deno.test(`A clock that goes back by less than is noticed hides no state where the last one is ${end}`, async () => {
+    await using hass = simulated();
+    using folder = new TemporaryFolder();
+    await capturing(hass, folder, async (capture, outbox) => {
+      await connected(capture);
+      change(hass, 7);
+      await sleep(1_000);
+      hass.setState("sensor.s1", "last");
+      await spooled(hass, outbox);
+    });
+    hass.clock.offsetSeconds = -0.5;
+    hass.setState("sensor.s0", "first");
+    await sleep(pauseMs);
+    hass.setState("sensor.s0", "second");
     await sleep(1_000);
-    hass.setState("sensor.s1", "last");
-    await spooled(hass, outbox);
+    await capturing(hass, folder, async (capture, outbox) => {
+      await connected(capture);
+      await complete(capture);
+      assertComplete(hass, outbox);
+      assert.deepEqual([...capture.filling.gaps.unfilledByReason], []);
+    });
   });
-  hass.clock.offsetSeconds = -0.5;
-  hass.setState("sensor.s0", "first");
-  hass.setState("sensor.s0", "second");
-  await sleep(1_000);
-  await capturing(hass, folder, async (capture, outbox) => {
-    await connected(capture);
-    await complete(capture);
-    assertComplete(hass, outbox);
-    assert.deepEqual([...capture.filling.gaps.unfilledByReason], []);
-  });
-});
+}
 
 Deno.test("A clock that goes back once all is compared keeps nothing from being read", async () => {
   await using hass = simulated();

@@ -53,7 +53,7 @@ Deno.test("MissingStates ends no other entity's", () => {
   assert.deepEqual(boundsOf(of), [["b.b", 100, undefined], ["a.a", 100, 500]]);
 });
 
-Deno.test("What has no start yet is not read, and then from its gap's begin, behind what is known", () => {
+Deno.test("What has no start yet is not read, and then from a little before its gap's begin, behind what is known", () => {
   const later = { startsLater: true, beginUs: 300 };
   const of = missingStates(
     { ...later, entityId: "old.one" },
@@ -65,29 +65,29 @@ Deno.test("What has no start yet is not read, and then from its gap's begin, beh
   );
   assert.deepEqual(of.next(9, Infinity), []);
   assert.equal(of.extent().entities, 6, "but it counts");
-  of.start(1_000, { isAll: false, backUs: 50 });
+  of.start(1_000, { isAll: false, backUs: 50, earlyUs: 70 });
   const starts = Object.fromEntries(
     allMissing(of).map(({ entityId, startUs, readUs }) => [entityId, [startUs, readUs]]),
   );
   assert.deepEqual(starts, {
-    "old.one": [300, 300],
+    "old.one": [230, 230],
     "new.one": [350, 350],
     // their stamps say by themselves that a clock went back
     "ahead.one": [50, 50],
     "back.one": [50, 50],
-    "gone.one": [300, 300],
+    "gone.one": [230, 230],
     // its clock went back a little, unnoticed
-    "before.one": [100, 100],
+    "before.one": [230, 230],
   });
   // what has a start keeps it
   of.filled([{ id: 1, readUs: 450, lastState: undefined, isProven: false }]);
-  of.start(1_000, { isAll: true, backUs: 7 });
-  assert.deepEqual(allMissing(of).map(({ readUs }) => readUs), [450, 350, 50, 50, 300, 100]);
+  of.start(1_000, { isAll: true, backUs: 7, earlyUs: 70 });
+  assert.deepEqual(allMissing(of).map(({ readUs }) => readUs), [450, 350, 50, 50, 230, 230]);
 });
 
 Deno.test("Where a clock went back all that has no start yet is read from there", () => {
   const of = missingStates({ startsLater: true, beginUs: 300 }, {});
-  of.start(1_000, { isAll: true, backUs: 50 });
+  of.start(1_000, { isAll: true, backUs: 50, earlyUs: 70 });
   assert.deepEqual(allMissing(of).map(({ startUs }) => startUs), [50, 100]);
 });
 

@@ -143,15 +143,16 @@ Deno.test("What a gap has left out stands between what was seen and the first st
     "unseen.one": 43,
     "removed.one": 45,
   }, NOW_US);
+  // a second before the gap they were known: reading begins behind what is known
   assert.deepEqual(stretchesOf(all), [
-    ["live.one", 10, 50, 15, 40],
+    ["live.one", 10, 50, 10, 40],
     // it may have had states before, and the recorder has them
     ["new.one", 15, 52, 15, undefined],
     ["removed.one", 15, 53, 15, 45],
     // the recorder has its own row too, which proves that nothing is lost
-    ["shown.one", 11, 43, 15, 42],
+    ["shown.one", 11, 43, 11, 42],
     ["unseen.one", 15, 44, 15, 43],
-    ["gone.one", 14, undefined, 15, undefined],
+    ["gone.one", 14, undefined, 14, undefined],
   ]);
   assert.equal(chain.seen.last("shown.one")?.known?.state, "42");
   assert.equal(chain.seen.last("live.one")?.lastUpdatedUs, 50);
@@ -202,9 +203,9 @@ Deno.test("A second gap before the first is read has stretches of its own, with 
       startUs,
     ]),
     [
-      ["a.a", 10, 51, 11, 11],
+      ["a.a", 10, 51, 11, 10],
       ["a.a", 70, 91, 70, 70],
-      ["b.b", 11, 81, 70, 70],
+      ["b.b", 11, 81, 70, 11],
     ],
   );
 });
