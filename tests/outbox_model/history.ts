@@ -431,11 +431,12 @@ export class History implements Disposable {
     unseen: ReadonlySet<string>,
   ): void {
     for (const [entityId, { lastUpdatedUs }] of present) {
-      const seenUs = this.#model.seen.get(entityId)?.us ?? -Infinity;
-      const isNewer = lastUpdatedUs > seenUs;
+      const seen = this.#model.seen.get(entityId) ?? { us: -Infinity, isGone: false };
+      // one that was taken for gone since its last state has that state: it is there
+      const isUnseen = lastUpdatedUs > seen.us || (seen.isGone && lastUpdatedUs === seen.us);
       // where events were refused there will be a gap, and all is compared again
-      if (isNewer && this.#model.gapIsDue) continue;
-      assert.equal(unseen.has(entityId), isNewer, `${entityId} is unseen`);
+      if (isUnseen && this.#model.gapIsDue) continue;
+      assert.equal(unseen.has(entityId), isUnseen, `${entityId} is unseen`);
     }
   }
 
@@ -458,10 +459,7 @@ export class History implements Disposable {
         for (const { missing: { id, entityId, toUs }, lastState } of page.ended) {
           missing.remove(id);
           if (toUs !== undefined) continue;
-          chain.seen.gone(
-            entityId,
-            lastState?.state === null ? lastState.lastUpdatedUs : undefined,
-          );
+          chain.seen.gone(entityId, lastState?.lastUpdatedUs);
         }
       });
       if (!isTaken) return;
@@ -473,8 +471,7 @@ export class History implements Disposable {
         this.#model.end(entityId, fromUs);
         const us = lastState?.lastUpdatedUs ?? this.#model.seen.get(entityId)?.us;
         if (toUs === undefined && us !== undefined) {
-          const seenUs = lastState?.state === null ? us : this.#model.seen.get(entityId)?.us ?? us;
-          this.#model.seen.set(entityId, { us: seenUs, isGone: true });
+          this.#model.seen.set(entityId, { us, isGone: true });
         }
       }
     }

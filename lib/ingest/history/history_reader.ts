@@ -171,7 +171,7 @@ export class HistoryReader {
     missing.remove(id);
     // one that was seen since is there: another one that was gone was renamed to it
     if (toUs !== undefined || (chain.seen.last(entityId)?.lastUpdatedUs ?? 0) > fromUs) return;
-    chain.seen.gone(entityId, lastState?.state === null ? lastState.lastUpdatedUs : undefined);
+    chain.seen.gone(entityId, lastState?.lastUpdatedUs);
   }
 
   /**

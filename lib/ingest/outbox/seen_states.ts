@@ -83,7 +83,7 @@ export class SeenStates {
     ).run(entityId, known.lastUpdatedUs, known.state === null ? null : JSON.stringify(known));
   }
 
-  /** Within a transaction: the entity is gone, since its last state or a removal at that time. */
+  /** Within a transaction: the entity is gone, since that time, its removal or the last state that is known of it. */
   gone(entityId: string, lastUpdatedUs = this.last(entityId)?.lastUpdatedUs): void {
     if (lastUpdatedUs === undefined) return;
     this.see(entityId, { state: null, lastUpdatedUs, lastChangedUs: lastUpdatedUs });

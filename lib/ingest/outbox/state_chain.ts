@@ -148,9 +148,11 @@ export class StateChain {
 
   /** Whether nobody has heard this present state, nor one after it. */
   isUnseen(entityId: string, lastUpdatedUs: number): boolean {
-    const seenUs = this.seen.last(entityId)?.lastUpdatedUs;
-    return seenUs !== lastUpdatedUs &&
-      (seenUs === undefined || this.#heardSince.get(entityId) !== seenUs);
+    const last = this.seen.last(entityId);
+    if (!last) return true;
+    // one whose removal the recorder does not show is gone since its last state, which may have come since
+    const isSame = last.lastUpdatedUs === lastUpdatedUs && !last.isGone;
+    return !isSame && this.#heardSince.get(entityId) !== last.lastUpdatedUs;
   }
 
   /** Within the transaction in which it is spooled: this unseen present state ends what is missing of its entity. */

@@ -341,6 +341,35 @@ for (
   });
 }
 
+Deno.test("What was missed of an entity that a restart left out comes once, though it is back in a later gap", async () => {
+  await using hass = simulated();
+  using folder = new TemporaryFolder();
+  await capturing(hass, folder, async (capture, outbox) => {
+    await connected(capture);
+    change(hass, 7);
+    await spooled(hass, outbox);
+  });
+  hass.setState("sensor.s0", "missed");
+  // as a restart without it, the recorder has no row of its removal
+  hass.recorder.hold();
+  hass.removeState("sensor.s0");
+  hass.recorder.loseQueued();
+  hass.recorder.release();
+  await capturing(hass, folder, async (capture) => {
+    await connected(capture);
+    await complete(capture);
+  });
+  hass.setState("sensor.s0", "back");
+  await capturing(hass, folder, async (capture, outbox) => {
+    await connected(capture);
+    await complete(capture);
+    const filled = captured(outbox).filter(({ entityId, via }) =>
+      entityId === "sensor.s0" && via === "history"
+    );
+    assert.equal(filled.length, 2, "missed, and back");
+  });
+});
+
 Deno.test("A clock that goes back once all is compared keeps nothing from being read", async () => {
   await using hass = simulated();
   using folder = new TemporaryFolder();

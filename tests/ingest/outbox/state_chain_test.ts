@@ -178,6 +178,7 @@ Deno.test("An entity that comes back ends what was missing of it, and one that i
   for (const { id } of allMissing(missing)) missing.remove(id);
   chain.seen.gone("b.b");
   assert.deepEqual(chain.goneSince(new Set(["a.a"])), [], "it is not asked for again");
+  assert.equal(chain.isUnseen("b.b", 10), true, "but present after all it is there again");
   chain.heard(spooled(heardState("b.b", 60)));
   assert.deepEqual(boundsOf(missing), []);
   chain.heard(spooled(heardRemoval("b.b", 70, 60)));
