@@ -258,8 +258,8 @@ Deno.test("The status of both programs is in snake case, and Home Assistant's ve
   await running(async (house) => {
     await settled(house);
     const [ingest, enrich] = [await statusOf(house.ingest), await statusOf(house.enrich)];
-    assert.equal(ingest.home_assistant.ha_version, "2025.4.4");
-    assert.equal(ingest.home_assistant.haVersion, "2025.4.4");
+    assert.equal(ingest.home_assistant.ha_version, "2026.11.0");
+    assert.equal(ingest.home_assistant.haVersion, "2026.11.0");
     const keys = [...keysOf(ingest), ...keysOf(enrich)];
     assert.ok(keys.length > 50, `only ${keys.length} keys`);
     assert.deepEqual(keys.filter((key) => /[A-Z]/.test(key)), ["haVersion"]);

@@ -40,8 +40,7 @@ async function opened(test: (opened: Opened) => Promise<void>) {
   const stored = storedPoints(folder.file("store.sqlite"));
   assert.ok(stored.size > 100, `only ${stored.size} points`);
   const clock = new SetClock(before.missingSinceUs / 1_000 + 1);
-  const version = "2026.11.0";
-  await using hass = new SilentHomeAssistant({ version, house: HOUSE, now: clock.seconds }).start();
+  await using hass = new SilentHomeAssistant({ house: HOUSE, now: clock.seconds }).start();
   const missed = missedStates(hass, clock, before);
   await hass.stop();
   {

@@ -51,7 +51,7 @@ Deno.test("Health, the page and a metric say that Home Assistant's recorder reco
   for (const recording of [true, false]) {
     using folder = new TemporaryFolder();
     await using enrich = new FakeEnrich();
-    await using hass = new SimulatedHomeAssistant({ version: "2026.11.0" }).start();
+    await using hass = new SimulatedHomeAssistant().start();
     hass.setState("sensor.a", "1");
     hass.recorder.recording = recording;
     await using ingest = await startIngest({
@@ -104,7 +104,7 @@ async function askedLater<T>(ms: number, ask: () => Promise<T>): Promise<T> {
 Deno.test("Ingest's health and page say after ten minutes that what was missed cannot be filled in yet, and why", async () => {
   using folder = new TemporaryFolder();
   await using enrich = new FakeEnrich();
-  await using hass = new SimulatedHomeAssistant({ version: "2026.11.0" }).start();
+  await using hass = new SimulatedHomeAssistant().start();
   hass.setState("sensor.a", "1");
   hass.disableHistory();
   await using ingest = await startIngest({

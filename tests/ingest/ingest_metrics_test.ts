@@ -9,7 +9,7 @@ Deno.test("Metrics and status say of how many entities states wait for the recor
   for (const isOff of [true, false]) {
     using folder = new TemporaryFolder();
     await using enrich = new FakeEnrich();
-    await using hass = new SimulatedHomeAssistant({ version: "2026.11.0" }).start();
+    await using hass = new SimulatedHomeAssistant().start();
     const entities = 3;
     for (let i = 0; i < entities; i++) hass.setState(`sensor.s${i}`, String(i));
     hass.disableHistory(isOff);

@@ -51,7 +51,7 @@ realTest(
 realTest(
   "Compiled ingest and enrich carry a simulated house into the local store, across kills, and end at once",
   async () => {
-    await using hass = new SimulatedHomeAssistant({ version: "2026.11.0", house: HOUSE }).start();
+    await using hass = new SimulatedHomeAssistant({ house: HOUSE }).start();
     using folder = new TemporaryFolder();
     const compiledDir = prepared("COMPILED_DIR");
     await using enrich = await startEnrich({ DATA_DIR: folder.path }, { compiledDir });

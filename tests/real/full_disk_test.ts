@@ -26,7 +26,7 @@ async function onSmallDisk(
   answering: Answering,
   env: Environment = {},
 ) {
-  const hass = resources.use(new SimulatedHomeAssistant({ version: "2026.11.0" }).start());
+  const hass = resources.use(new SimulatedHomeAssistant().start());
   const enrich = resources.use(new FakeEnrich(answering));
   const disk = resources.use(await SmallDisk.mount(48));
   const ingest = resources.use(

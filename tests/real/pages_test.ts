@@ -137,7 +137,7 @@ Deno.test("The page shows a wrong Home Assistant token, and what to do", async (
 Deno.test("The page shows a gap that is being filled, and how far it is", async () => {
   using folder = new TemporaryFolder();
   await using influx = await FakeInfluxDb.start({ version: 1 });
-  await using hass = new SimulatedHomeAssistant({ house: HOUSE, version: "2026.11.0" }).start();
+  await using hass = new SimulatedHomeAssistant({ house: HOUSE }).start();
   await using enrich = await startEnrich({
     DATA_DIR: folder.path,
     INFLUXDB_URL: influx.url,
@@ -176,7 +176,7 @@ Deno.test("The page shows a gap that is being filled, and how far it is", async 
 Deno.test("The page shows what filling waits for, and then of how many entities what is lacking", async () => {
   using folder = new TemporaryFolder();
   await using influx = await FakeInfluxDb.start({ version: 1 });
-  await using hass = new SimulatedHomeAssistant({ house: HOUSE, version: "2026.11.0" }).start();
+  await using hass = new SimulatedHomeAssistant({ house: HOUSE }).start();
   await using enrich = await startEnrich({
     DATA_DIR: folder.path,
     INFLUXDB_URL: influx.url,

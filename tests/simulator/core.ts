@@ -50,7 +50,7 @@ export abstract class HomeAssistantCore {
   #started = false;
 
   constructor(options: CoreOptions) {
-    this.version = options.version ?? "2025.4.4";
+    this.version = options.version ?? "2026.11.0";
     this.clock = new Clock(this.version, options.now);
     this.states = new StateMachine(this.version);
     this.registries = new Registries(this.version);

@@ -96,7 +96,7 @@ Deno.test("A snapshot that was due while ingest was away is made up for, once, o
   using folder = new TemporaryFolder();
   const path = folder.file("outbox.sqlite");
   const clock = new SetClock(Date.parse("2026-01-01T22:00:00Z"));
-  await using hass = new RefusingHomeAssistant({ version: "2026.11.0", now: clock.seconds })
+  await using hass = new RefusingHomeAssistant({ now: clock.seconds })
     .start();
   hass.setState("sensor.old", "1");
   hass.setState("sensor.changes", "1");

@@ -167,7 +167,7 @@ Deno.test("ingest check says what holds, line by line, and ends with 0 where all
     "ok    ingest can listen on 127.0.0.1:0",
     "ok    localhost is 127.0.0.1",
     `ok    ${env.HASS_URL} answers`,
-    "ok    It is Home Assistant 2025.4.4",
+    "ok    It is Home Assistant 2026.11.0",
     "ok    HASS_TOKEN is good",
     "ok    It has started",
     "ok    All events may be captured",

@@ -73,7 +73,7 @@ export async function capturing<T>(
 }
 
 export function simulated(options: SimulationOptions = {}): SimulatedHomeAssistant {
-  return new SimulatedHomeAssistant({ version: "2026.11.0", ...options }).start();
+  return new SimulatedHomeAssistant(options).start();
 }
 
 export const connected = (capture: Capture, times = 1) =>

@@ -24,7 +24,7 @@ interface Compared {
 /** An outbox of 8 MB, beside a Home Assistant that it hears of only when told to. */
 async function comparing(test: (setup: Compared) => Promise<void>): Promise<void> {
   using folder = new TemporaryFolder();
-  await using hass = new SimulatedHomeAssistant({ version: "2026.11.0" }).start();
+  await using hass = new SimulatedHomeAssistant().start();
   using outbox = new Outbox({
     path: folder.file("outbox.sqlite"),
     maxBytes: 8_000_000,

@@ -65,7 +65,7 @@ Deno.test("Missing states wait for the recorder since they could first not be re
 });
 
 Deno.test("That the recorder has stopped, and that it records again, is known though nothing is missing", async () => {
-  await using hass = new SimulatedHomeAssistant({ version: "2026.11.0" }).start();
+  await using hass = new SimulatedHomeAssistant().start();
   using folder = new TemporaryFolder();
   using outbox = outboxIn(folder);
   const capture = new Capture({

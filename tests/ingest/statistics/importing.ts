@@ -113,7 +113,8 @@ export async function importing(
 ): Promise<void> {
   using folder = new TemporaryFolder();
   await using enrich = new FakeEnrich();
-  await using hass = new SimulatedHomeAssistant().start();
+  // a core of 2026 lists one more, without rows, and a test says which page is held back
+  await using hass = new SimulatedHomeAssistant({ version: "2025.4.4" }).start();
   hass.statistics.import(HOUSE, hours(100, (i) => ({ mean: 20 + i / 8, min: 19, max: 40 })));
   hass.statistics.import(SOLAR, hours(100, (i) => ({ state: i, sum: 100 + i })));
   const connection = await connect(hass);

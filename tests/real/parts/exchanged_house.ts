@@ -67,7 +67,7 @@ export class ExchangedHouse implements AsyncDisposable {
   static async start(): Promise<ExchangedHouse> {
     await using resources = new AsyncDisposableStack();
     const hass = resources.use(
-      new SimulatedHomeAssistant({ version: "2026.11.0", house: HOUSE }).start(),
+      new SimulatedHomeAssistant({ house: HOUSE }).start(),
     );
     const enrich = resources.use(await startEnrich({}));
     const relay = resources.use(new Relay(enrich.url));
