@@ -81,7 +81,6 @@ function flowStatus({ outbox, capture, delivery, statistics, settings }: IngestP
       part: filling.part === undefined ? undefined : Number(filling.part.toFixed(3)),
       entities: filling.entities,
       rows: filling.rows,
-      rows_per_second: rounded(filling.rowsPerSecond),
       seconds_left: rounded(filling.secondsLeft),
     },
     gaps: gaps.report(outbox.missing.byGap()),

@@ -17,7 +17,6 @@ export interface FillingStatus {
   readonly rows: number;
   /** The part of what is missing that is read, 0 … 1. */
   readonly part: number | undefined;
-  readonly rowsPerSecond: number | undefined;
   readonly secondsLeft: number | undefined;
 }
 
@@ -34,7 +33,6 @@ interface FillingSource {
 export class FillingProgress {
   readonly #source: FillingSource;
   #startedMs = 0;
-  #startedRows = 0;
   #totalUs = 0;
   #state: FillingStatus["state"] = "idle";
   /** Stands until the recorder can be asked: a lost connection does not end it. */
@@ -58,22 +56,19 @@ export class FillingProgress {
     if (this.#source.missing.lastId() === 0) this.#obstacle = undefined;
   }
 
-  /** Reading begins: rates and the time left are counted from here. */
+  /** Reading begins: the time left is counted from here. */
   read(): void {
     this.#state = "reading";
     this.#obstacle = undefined;
     this.#startedMs = performance.now();
-    this.#startedRows = this.#source.rows();
     this.#totalUs = this.#source.missing.extent(this.#source.nowUs()).unreadUs;
   }
 
   get status(): FillingStatus {
-    const rows = this.#source.rows();
     const { entities, unreadUs } = this.#source.missing.extent(this.#source.nowUs());
     const seconds = (performance.now() - this.#startedMs) / 1000;
     const readUs = this.#totalUs - unreadUs;
     const isReading = this.#state === "reading";
-    const isSteady = isReading && seconds > 1;
     return {
       // a gap that is open is not known to be empty
       state: this.#source.isOpen() && this.#state === "idle" ? "waiting" : this.#state,
@@ -82,10 +77,9 @@ export class FillingProgress {
       entities,
       waitingEntities: this.#obstacle ? entities : 0,
       isRecording: this.isRecording,
-      rows,
+      rows: this.#source.rows(),
       part: isReading && this.#totalUs > 0 ? Math.max(0, readUs / this.#totalUs) : undefined,
-      rowsPerSecond: isSteady ? (rows - this.#startedRows) / seconds : undefined,
-      secondsLeft: isSteady && readUs > 0 ? seconds * unreadUs / readUs : undefined,
+      secondsLeft: isReading && seconds > 1 && readUs > 0 ? seconds * unreadUs / readUs : undefined,
     };
   }
 }
