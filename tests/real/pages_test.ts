@@ -134,7 +134,14 @@ Deno.test("The page shows a wrong Home Assistant token, and what to do", async (
   }, { hassToken: "wrong" });
 });
 
-Deno.test("The page shows a gap that is being filled, and how far it is", async () => {
+/** A gap: what ingest has captured, what happens while it is off, and where it is on again. */
+async function missed(
+  { captured = () => {}, happens }: {
+    readonly captured?: (hass: SimulatedHomeAssistant) => void;
+    readonly happens: (hass: SimulatedHomeAssistant, influx: FakeInfluxDb) => unknown;
+  },
+  test: (setup: Omit<Setup, "enrich">) => Promise<void>,
+): Promise<void> {
   using folder = new TemporaryFolder();
   await using influx = await FakeInfluxDb.start({ version: 1 });
   await using hass = new SimulatedHomeAssistant({ house: HOUSE }).start();
@@ -153,74 +160,69 @@ Deno.test("The page shows a gap that is being filled, and how far it is", async 
     });
   {
     await using ingest = await start();
+    captured(hass);
     await until(async () => (await eventsOf(ingest)).delivered > 20, "states are captured");
   }
-  await hass.burst({ n: 12_000, entities: 20, paced: true });
-  // so that more waits than the filler lets wait, and it can be watched
-  influx.delayMs = 1_500;
+  await happens(hass, influx);
   await using ingest = await start();
   await using chromium = await Chromium.start();
-  await inEachView(chromium, `${ingest.url}/`, "ingest-filling", async (page) => {
-    await page.shows("#verdict.well h2", /what was missed is being filled in/);
-    await page.shows("#filling", /\d %: reading the history of \d+ entities, [\d,]+ states filled/);
-    const part = await page.page.locator("#filling progress").getAttribute("value");
-    assert.ok(Number(part) > 0 && Number(part) < 1, `${part} is done`);
-    await page.shows("#gaps", /ingest was stopped.*states so far/);
+  await test({ hass, influx, ingest, chromium });
+}
+
+Deno.test("The page shows a gap that is being filled, and how far it is", async () => {
+  const happens = async (hass: SimulatedHomeAssistant, influx: FakeInfluxDb) => {
+    await hass.burst({ n: 12_000, entities: 20, paced: true });
+    // so that more waits than the filler lets wait, and it can be watched
+    influx.delayMs = 1_500;
+  };
+  await missed({ happens }, async ({ influx, ingest, chromium }) => {
+    await inEachView(chromium, `${ingest.url}/`, "ingest-filling", async (page) => {
+      await page.shows("#verdict.well h2", /what was missed is being filled in/);
+      await page.shows(
+        "#filling",
+        /\d %: reading the history of \d+ entities, [\d,]+ states filled/,
+      );
+      const part = await page.page.locator("#filling progress").getAttribute("value");
+      assert.ok(Number(part) > 0 && Number(part) < 1, `${part} is done`);
+      await page.shows("#gaps", /ingest was stopped.*states so far/);
+    });
+    influx.delayMs = 0;
+    await using page = await chromium.open(`${ingest.url}/`);
+    await page.shows("#gaps td:last-child", /^12,\d\d\d states$/);
+    assertClean(page);
   });
-  influx.delayMs = 0;
-  await using page = await chromium.open(`${ingest.url}/`);
-  await page.shows("#gaps td:last-child", /^12,\d\d\d states$/);
-  assertClean(page);
 });
 
 Deno.test("The page shows what filling waits for, and then of how many entities what is lacking", async () => {
-  using folder = new TemporaryFolder();
-  await using influx = await FakeInfluxDb.start({ version: 1 });
-  await using hass = new SimulatedHomeAssistant({ house: HOUSE }).start();
-  await using enrich = await startEnrich({
-    DATA_DIR: folder.path,
-    INFLUXDB_URL: influx.url,
-    INFLUXDB_DATABASE: "home",
-  });
-  const start = () =>
-    startIngest({
-      HASS_URL: hass.url,
-      HASS_TOKEN: hass.token,
-      DATA_DIR: folder.path,
-      ENRICHMENT_SERVICE_URL: enrich.url,
-      BACKFILL_DAYS: "0",
+  const captured = (hass: SimulatedHomeAssistant) => hass.setState("sensor.lost", "1");
+  const happens = (hass: SimulatedHomeAssistant) => {
+    hass.disableHistory();
+    hass.recorder.recording = false;
+    hass.setState("sensor.lost", "2");
+  };
+  await missed({ captured, happens }, async ({ hass, ingest, chromium }) => {
+    await inEachView(chromium, `${ingest.url}/`, "ingest-filling-waits", async (page) => {
+      await page.shows("#verdict.note h2", /Home Assistant's recorder records nothing$/);
+      await page.shows(
+        "#filling .detail",
+        /^0 states filled in so far; what \d+ entit(?:y|ies) missed has waited for \d+ s: Home Assistant's history integration is off$/,
+      );
+      await page.shows(
+        "#gaps",
+        /ingest was stopped.*0 states so far, and \d+ entit(?:y|ies) still to be read$/,
+      );
     });
-  {
-    await using ingest = await start();
-    hass.setState("sensor.lost", "1");
-    await until(async () => (await eventsOf(ingest)).delivered > 20, "states are captured");
-  }
-  hass.disableHistory();
-  hass.recorder.recording = false;
-  hass.setState("sensor.lost", "2");
-  await using ingest = await start();
-  await using chromium = await Chromium.start();
-  await inEachView(chromium, `${ingest.url}/`, "ingest-filling-waits", async (page) => {
-    await page.shows("#verdict.note h2", /Home Assistant's recorder records nothing$/);
+    hass.recorder.recording = true;
+    hass.disableHistory(false);
+    await using page = await chromium.open(`${ingest.url}/`);
     await page.shows(
-      "#filling .detail",
-      /^0 states filled in so far; what \d+ entit(?:y|ies) missed has waited for \d+ s: Home Assistant's history integration is off$/,
+      "#gaps td:last-child",
+      /states; of \d+ entit(?:y|ies) not all: lost by the recorder$/,
     );
-    await page.shows(
-      "#gaps",
-      /ingest was stopped.*0 states so far, and \d+ entit(?:y|ies) still to be read$/,
-    );
+    await page.shows("#verdict.well h2", "All is well: events are captured and delivered");
+    await page.page.locator("#filling").waitFor({ state: "hidden" });
+    assertClean(page);
   });
-  hass.recorder.recording = true;
-  hass.disableHistory(false);
-  await using page = await chromium.open(`${ingest.url}/`);
-  await page.shows(
-    "#gaps td:last-child",
-    /states; of \d+ entit(?:y|ies) not all: lost by the recorder$/,
-  );
-  await page.shows("#verdict.well h2", "All is well: events are captured and delivered");
-  await page.page.locator("#filling").waitFor({ state: "hidden" });
-  assertClean(page);
 });
 
 Deno.test("The page shows what a limit of the store holds, and has it tried again", async () => {
