@@ -181,14 +181,6 @@ async function restarted(version: HomeAssistantVersion): Promise<void> {
     firedMs > beganMs && firedMs < performance.timeOrigin + filledMs
   );
   await watch.stop();
-  // what Home Assistant itself needs, with the test's own machine
-  const _heard = house.reader.events.filter(({ entityId, arrivedMs }) =>
-    entityId?.startsWith("sensor.live_") && arrivedMs > beganMs &&
-    arrivedMs < performance.timeOrigin + filledMs
-  ).map(({ timeFiredUs, arrivedMs }) => {
-    const firedMs = Number(timeFiredUs) / 1000;
-    return { firedMs, latencyMs: arrivedMs - firedMs };
-  });
   assert.ok(meanwhile.length > 0 && rows <= 30, `${meanwhile.length} states, ${rows} requests`);
   const { text } = await house.held();
   measured(
