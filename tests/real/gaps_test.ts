@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
+import { z } from "zod";
 import { fillingOf, unfilledOf, untilFilled } from "./parts/filling.ts";
 import { GapHouse } from "./parts/gap_house.ts";
 import {
@@ -25,6 +26,9 @@ const ENTITIES = 20;
 /** Each of the entities ten times a second. */
 const RATE = ENTITIES * 10;
 /** More than are made before the burst is stopped. */
+/** 6 s of them. */
+const UPGRADED_EVENTS = 600;
+const hassSchema = z.looseObject({ home_assistant: z.looseObject({ ha_version: z.string() }) });
 const ENDLESS = 10_000_000;
 
 async function killAndFill(version: HomeAssistantVersion): Promise<void> {
@@ -138,6 +142,27 @@ async function cutOff(version: HomeAssistantVersion): Promise<void> {
   );
 }
 
+/** Home Assistant is upgraded while it is captured, and ingest is killed while it fills what it missed. */
+async function upgraded(from: HomeAssistantVersion, to: HomeAssistantVersion): Promise<void> {
+  await using house = await GapHouse.start({ version: from });
+  const { pipeline: { hass, ingest }, reader } = house;
+  const burst = { n: ENDLESS, rate: 100, entities: ENTITIES };
+  await hass.startBurst(burst);
+  await reader.untilMore(UPGRADED_EVENTS);
+  await hass.upgrade(to);
+  await hass.startBurst(burst);
+  await house.kill();
+  await reader.untilMore(UPGRADED_EVENTS);
+  await house.resume();
+  await reader.untilMore(UPGRADED_EVENTS);
+  await hass.fireEvent("burst_stop");
+  const { missed, text } = await house.held();
+  assert.ok(missed.length > 0.7 * UPGRADED_EVENTS, `${missed.length} were missed`);
+  const { home_assistant } = hassSchema.parse(await ingest.status());
+  assert.equal(home_assistant.ha_version, to);
+  measured(`Home Assistant ${from} upgraded to ${to}, 100 events/s, and a kill of ingest: ${text}`);
+}
+
 const INTERRUPTIONS = FULL ? 50 : 12;
 const INTERRUPTED_MS = FULL ? 3_600_000 : 150_000;
 const MAX_OFF_MS = FULL ? 20_000 : 4_000;
@@ -197,5 +222,11 @@ realTestsAtOnce("Whatever capture misses is filled in from Home Assistant's reco
   ])),
   [`Home Assistant ${newest}: while its history integration is off a gap waits`]: () =>
     withoutHistory(newest),
+  ...Object.fromEntries(
+    versions.slice(0, -1).slice(-1).map((version) => [
+      `Home Assistant ${version} is upgraded to ${newest}`,
+      () => upgraded(version, newest),
+    ]),
+  ),
   [`Home Assistant ${newest}: ${INTERRUPTIONS} interruptions at random`]: () => interrupted(newest),
 });

@@ -74,6 +74,13 @@ export interface HomeAssistantOptions {
   readonly withoutHistory?: boolean;
 }
 
+/** Installs it where it is not yet; returns its virtual environment. */
+async function installed(version: HomeAssistantVersion): Promise<string> {
+  const { code, stdout, stderr } = await run([`${here}/install.sh`, version]);
+  if (code !== 0) throw new Error(stderr);
+  return stdout.trim();
+}
+
 export interface State {
   readonly state: string;
   readonly attributes?: Readonly<Record<string, unknown>>;
@@ -89,12 +96,17 @@ export class HomeAssistant implements AsyncDisposable {
     readonly token: string,
     /** Its configuration folder, which is removed at the end. */
     readonly dir: string,
-    /** The Python that it runs in. */
-    readonly python: string,
-    private readonly start: () => Process,
+    /** The virtual environment in which it is installed. */
+    private venv: string,
+    private readonly start: (venv: string) => Process,
     process: Process,
   ) {
     this.#process = process;
+  }
+
+  /** The Python that it runs in. */
+  get python(): string {
+    return `${this.venv}/bin/python3`;
   }
 
   /** Installs it where needed, starts it, makes the first user, and returns when it is RUNNING. */
@@ -111,9 +123,7 @@ export class HomeAssistant implements AsyncDisposable {
       withoutHistory = false,
     }: HomeAssistantOptions,
   ): Promise<HomeAssistant> {
-    const installed = await run([`${here}/install.sh`, version]);
-    if (installed.code !== 0) throw new Error(installed.stderr);
-    const venv = installed.stdout.trim();
+    const venv = await installed(version);
     const port = freePort();
     const url = `http://127.0.0.1:${port}`;
     const dir = await Deno.makeTempDir({ prefix: "hass-" });
@@ -133,22 +143,22 @@ export class HomeAssistant implements AsyncDisposable {
     );
     await run(["cp", "-r", `${here}/custom_components`, dir]);
     const wrongClock = clockFile === undefined ? [] : await underWrongClock(clockFile);
-    const start = () =>
-      new Process(`Home Assistant ${version}`, [
+    const start = (venv: string) =>
+      new Process("Home Assistant", [
         ...wrongClock,
         `${venv}/bin/hass`,
         "--skip-pip",
         "-c",
         dir,
       ]);
-    const process = start();
+    const process = start(venv);
     try {
       const token = await onboard(url, () => process.running, START_LIMIT_MS);
       const hass = new HomeAssistant(
         url,
         token,
         dir,
-        `${venv}/bin/python3`,
+        venv,
         start,
         process,
       );
@@ -255,7 +265,7 @@ export class HomeAssistant implements AsyncDisposable {
 
   /** Starts it on the same folder and port; returns when it is RUNNING. */
   async startAgain(): Promise<void> {
-    this.#process = this.start();
+    this.#process = this.start(this.venv);
     await this.#untilRunning();
   }
 
@@ -268,6 +278,14 @@ export class HomeAssistant implements AsyncDisposable {
       throw new Error(`Cannot restart: Home Assistant ended with ${code}`);
     }
     await this.startAgain();
+  }
+
+  /** Stops it, and starts that version on the same folder and port; returns when it is RUNNING. */
+  async upgrade(version: HomeAssistantVersion): Promise<void> {
+    await this.stop();
+    this.venv = await installed(version);
+    await this.startAgain();
+    await keepHttpOptions(this.url, this.token);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
