@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { postEventsTo } from "../../lib/ingest/delivery/post_events.ts";
 import { MAX_BATCH_EVENTS } from "../../lib/contract.ts";
+import { Checkout, OLD_RELEASE } from "./parts/checkout.ts";
 import { Influxd, type Series } from "./parts/influxd.ts";
 import { knownHouse } from "./parts/known_house.ts";
 import { startEnrich } from "./parts/programs.ts";
@@ -237,29 +238,41 @@ function assertRows(actual: readonly Row[], expected: readonly Row[], message: s
   assert.deepEqual(shown(actual), shown(expected), message);
 }
 
-/** An InfluxDB that holds the house, by way of enrich. */
-async function storeHouse(resources: AsyncDisposableStack): Promise<Influxd> {
+/** An InfluxDB that holds the house, by way of enrich; its first half by way of v0.1.0, where asked for. */
+async function storeHouse(
+  resources: AsyncDisposableStack,
+  { isUpgraded = false } = {},
+): Promise<Influxd> {
   const influxd = resources.use(await Influxd.start());
   await influxd.createDatabase(DATABASE);
-  const enrich = resources.use(
-    await startEnrich({ INFLUXDB_URL: influxd.url, INFLUXDB_DATABASE: DATABASE }),
-  );
-  const post = postEventsTo(enrich.url, undefined);
+  const store = async (lines: readonly string[], checkout?: string) => {
+    await using enrich = await startEnrich(
+      { INFLUXDB_URL: influxd.url, INFLUXDB_DATABASE: DATABASE },
+      { checkout },
+    );
+    const post = postEventsTo(enrich.url, undefined);
+    for (let at = 0; at < lines.length; at += MAX_BATCH_EVENTS) {
+      const batch = lines.slice(at, at + MAX_BATCH_EVENTS);
+      const outcome = await post(batch, 30_000, AbortSignal.timeout(60_000));
+      assert.ok(outcome.kind === "answered", JSON.stringify(outcome));
+      assert.equal(outcome.answer.stored, batch.length, JSON.stringify(outcome));
+    }
+  };
   const lines = knownHouse();
-  for (let at = 0; at < lines.length; at += MAX_BATCH_EVENTS) {
-    const batch = lines.slice(at, at + MAX_BATCH_EVENTS);
-    const outcome = await post(batch, 30_000, AbortSignal.timeout(60_000));
-    assert.ok(outcome.kind === "answered", JSON.stringify(outcome));
-    assert.equal(outcome.answer.stored, batch.length, JSON.stringify(outcome));
+  const half = isUpgraded ? Math.floor(lines.length / 2) : 0;
+  if (isUpgraded) {
+    const old = resources.use(await Checkout.of(OLD_RELEASE));
+    await store(lines.slice(0, half), old.path);
   }
+  await store(lines.slice(half));
   return influxd;
 }
 
-realTest("Each InfluxQL query of docs/queries.md says of a known house what is true", async () => {
-  await using resources = new AsyncDisposableStack();
-  const influxd = await storeHouse(resources);
-  const sections = await readSections();
-  assert.deepEqual([...sections.keys()], Object.keys(EXPECTED).map(Number));
+/** Asks all InfluxQL queries of the sections; returns how many there are. */
+async function assertQueries(
+  influxd: Influxd,
+  sections: ReadonlyMap<number, Section>,
+): Promise<number> {
   for (const [number, { influxql }] of sections) {
     assert.equal(influxql.length, EXPECTED[number]?.length, `how many queries ${number} has`);
     for (const [index, query] of influxql.entries()) {
@@ -267,16 +280,29 @@ realTest("Each InfluxQL query of docs/queries.md says of a known house what is t
       assertRows(rows, EXPECTED[number]?.[index] ?? [], `section ${number}: ${query}`);
     }
   }
+  return [...sections.values()].flatMap((section) => section.influxql).length;
+}
+
+realTest("Each InfluxQL query of docs/queries.md says of a known house what is true", async () => {
+  await using resources = new AsyncDisposableStack();
+  const influxd = await storeHouse(resources);
+  const sections = await readSections();
+  assert.deepEqual([...sections.keys()], Object.keys(EXPECTED).map(Number));
+  const asked = await assertQueries(influxd, sections);
   for (const { section, says, influxql, rows } of TRAPS) {
     const text = sections.get(section)?.text ?? "";
     for (const words of says) assert.ok(text.includes(words), `${section} says: ${words}`);
     const series = await influxd.query(`${influxql} tz('Europe/Berlin')`, DATABASE);
     assertRows(rowsOf(series), rows, `trap of section ${section}: ${influxql}`);
   }
-  const queries = [...sections.values()].flatMap((section) => section.influxql);
-  measured(
-    `${queries.length} queries of docs/queries.md are right, ${TRAPS.length} traps are shown`,
-  );
+  measured(`${asked} queries of docs/queries.md are right, ${TRAPS.length} traps are shown`);
+});
+
+realTest("They say the same where v0.1.0 stored the first half of it", async () => {
+  await using resources = new AsyncDisposableStack();
+  const influxd = await storeHouse(resources, { isUpgraded: true });
+  const asked = await assertQueries(influxd, await readSections());
+  measured(`${asked} queries of docs/queries.md are right over an upgrade from v0.1.0`);
 });
 
 Deno.test("Each section of docs/queries.md has a Flux query, marked as not run", async () => {
