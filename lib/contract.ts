@@ -108,6 +108,14 @@ export const statisticsSchema = z.looseObject({
 );
 export type StatisticsHour = z.infer<typeof statisticsSchema>;
 
+/** The events that are of one entity or statistic by their very type. */
+export const ENTITY_EVENT_TYPES: readonly string[] = [
+  "state_changed",
+  "state_snapshot",
+  "entity_info",
+  "statistics",
+];
+
 /** An event as Home Assistant fires it. */
 export const eventSchema = z.looseObject({
   event_type: z.string("must be a text").min(1, "must not be empty"),

@@ -1,7 +1,7 @@
 /** What becomes of an event: a point by SCHEMA, or nothing where a filter or the schema leaves it out. */
 import type { EnrichSettings } from "../settings/program_settings.ts";
 import { type FileOptions, NO_FILE } from "../settings/file_options.ts";
-import type { Envelope } from "../contract.ts";
+import { ENTITY_EVENT_TYPES, type Envelope } from "../contract.ts";
 import {
   type AttributeLists,
   type Listed,
@@ -11,7 +11,7 @@ import {
 import { entityValues } from "./rules/entity_values.ts";
 import { perEntity } from "./rules/per_entity.ts";
 import { entityIdsOf } from "./tidy/event_point.ts";
-import { entityFilter, type EntityRules } from "./rules/filter.ts";
+import { entityFilter, type EntityRules, isGlob } from "./rules/filter.ts";
 import { homeAssistantPoint } from "./homeassistant/home_assistant.ts";
 import type { StorePoint } from "./store.ts";
 import { tidyPoint } from "./tidy/tidy.ts";
@@ -60,8 +60,14 @@ export function schemaOf({ schema, attributes, file }: SchemaSettings): Schema {
     };
   }
   const listedFor = attributeLists(options);
+  const passesType = entityFilter({
+    include: eventTypeRules(options.include),
+    exclude: eventTypeRules(options.exclude),
+  });
+  const isOfOtherType = ({ event: { event_type: type } }: Envelope) =>
+    !ENTITY_EVENT_TYPES.includes(type) && !passesType(type);
   return (envelope, eventText) =>
-    isFiltered(envelope)
+    isFiltered(envelope) || isOfOtherType(envelope)
       ? FILTERED
       : { kind: "point", ...tidyPoint(envelope, eventText, { attributes, listedFor }) };
 }
@@ -70,6 +76,11 @@ function entityRules(
   { domains, entities, entity_globs: entityGlobs }: FileOptions["include"],
 ): EntityRules {
   return { domains, entities, entityGlobs };
+}
+
+/** By the rules of entities: a type stands for an entity's id. */
+function eventTypeRules({ event_types: types }: FileOptions["include"]): EntityRules {
+  return { domains: [], entities: types, entityGlobs: types.filter(isGlob) };
 }
 
 function entityConfigs(options: FileOptions) {

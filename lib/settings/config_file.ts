@@ -114,6 +114,11 @@ export function fileNotes(
   const notes: string[] = [];
   const idle: string[] = ONLY_IN[schema === "tidy" ? "homeassistant" : "tidy"]
     .filter((option) => !isDeepStrictEqual(options[option], NO_FILE[option]));
+  if (schema === "homeassistant") {
+    for (const list of ["include", "exclude"] as const) {
+      if (options[list].event_types.length > 0) idle.push(`event_types in ${list}`);
+    }
+  }
   const inComponent = schema === "tidy" ? "override_measurement" : "attributes";
   for (const kind of COMPONENT_CONFIGS) {
     const some = [...options[kind].values()].some((entity) => entity[inComponent] !== undefined);

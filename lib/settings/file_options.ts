@@ -1,5 +1,6 @@
 /** What CONFIG_FILE may say. Values are taken as Home Assistant's integration takes them (homeassistant/components/influxdb, helpers/config_validation.py). */
 import { z } from "zod";
+import { ENTITY_EVENT_TYPES } from "../contract.ts";
 import { pythonTextOf } from "./python_scalar.ts";
 
 const scalar = [z.string(), z.number(), z.bigint(), z.boolean()] as const;
@@ -55,10 +56,18 @@ function mapOf<T>(key: z.ZodString, value: z.ZodType<T>) {
   );
 }
 
+/** Of SCHEMA=tidy: an event type, or a glob of some. */
+const eventType = text.pipe(z.string().min(1, "must have a name")).refine(
+  (type) => !ENTITY_EVENT_TYPES.includes(type),
+  `must not be a state, a name or a statistic (${ENTITY_EVENT_TYPES.join(", ")}): ` +
+    "domains, entities and entity_globs filter these",
+);
+
 const entityRules = block(z.strictObject({
   domains: listOf(text),
   entities: entityIds,
   entity_globs: listOf(text),
+  event_types: listOf(eventType),
 }, "must be a block"));
 
 /** Of SCHEMA=tidy: what of a state's attributes is stored beside, and left out of, ATTRIBUTES. */

@@ -63,6 +63,69 @@ Deno.test("schemaOf keeps an event that is about no entity, or about one that pa
   assert.equal(enrich({ event_type: "statistics", data: external }).kind, "point");
 });
 
+/** The event types of `tried` that the file keeps. */
+function keptTypes(yaml: string, tried: readonly string[]): string[] {
+  const enrich = enriching(yaml);
+  return tried.filter((event_type) => {
+    const enriched = enrich({ event_type });
+    if (enriched.kind === "point") return true;
+    assert.deepEqual(enriched, { kind: "skipped", reason: "filter" });
+    return false;
+  });
+}
+
+Deno.test("schemaOf filters events by event_types, by the rules that hold for entities", () => {
+  const tried = ["tag_scanned", "telegram_text", "telegram_sent", "call_service", "my_event"];
+  const rows: [string, string[]][] = [
+    ["", tried],
+    // only what to leave out, or only what to keep
+    ["exclude: {event_types: tag_scanned}", tried.slice(1)],
+    [
+      "exclude: {event_types: ['telegram_*', tag_scanned]}",
+      ["call_service", "my_event"],
+    ],
+    ["include: {event_types: [my_event, 'telegram_*']}", [
+      "telegram_text",
+      "telegram_sent",
+      "my_event",
+    ]],
+    // both: the exact name goes first, then what is to be kept
+    [
+      "{include: {event_types: ['telegram_*', tag_scanned]}, exclude: {event_types: telegram_text}}",
+      ["tag_scanned", "telegram_sent"],
+    ],
+    [
+      "{include: {event_types: telegram_text}, exclude: {event_types: 'telegram_*'}}",
+      ["tag_scanned", "telegram_text", "call_service", "my_event"],
+    ],
+    ["{include: {event_types: my_event}, exclude: {event_types: tag_scanned}}", ["my_event"]],
+    // lists of entities say nothing about events of none
+    ["include: {domains: sensor}", tried],
+    ["{include: {domains: sensor}, exclude: {event_types: 't*'}}", ["call_service", "my_event"]],
+  ];
+  for (const [yaml, kept] of rows) assert.deepEqual(keptTypes(yaml, tried), kept, yaml);
+});
+
+Deno.test("schemaOf filters no state, name or statistic by event_types, but an event of an entity by both", () => {
+  const enrich = enriching("{include: {domains: sensor}, exclude: {event_types: '*'}}");
+  const of = (entity_id: string) => [
+    state(entity_id),
+    { event_type: "state_snapshot", data: { entity_id, new_state: stateOf(entity_id, "1") } },
+    { event_type: "entity_info", data: { entity_id } },
+    {
+      event_type: "statistics",
+      data: { statistic_id: entity_id, entity_id, start: FIRED, mean: 1 },
+    },
+  ];
+  for (const event of of("sensor.a")) assert.equal(enrich(event).kind, "point", event.event_type);
+  for (const event of of("light.a")) assert.equal(enrich(event).kind, "skipped", event.event_type);
+  const event = (event_type: string, entity_id: string) => ({ event_type, data: { entity_id } });
+  const some = enriching("{include: {domains: sensor}, exclude: {event_types: noise}}");
+  assert.equal(some(event("x", "sensor.a")).kind, "point");
+  assert.equal(some(event("noise", "sensor.a")).kind, "skipped");
+  assert.equal(some(event("x", "light.a")).kind, "skipped");
+});
+
 Deno.test("schemaOf stores and leaves out the attributes that the file names", () => {
   const enrich = enriching(`
 attributes: {include: ["*_list", next_event], exclude: [brightness]}

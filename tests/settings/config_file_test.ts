@@ -50,6 +50,7 @@ influxdb:
     entity_globs: ["sensor.*_power"]
   exclude:
     entities: [sensor.noise]
+    event_types: [tag_scanned, "telegram_*"]
   component_config:
     sensor.Humidity: {override_measurement: humidity, ignore_attributes: x}
   component_config_glob:
@@ -84,8 +85,14 @@ influxdb:
       domains: ["sensor"],
       entities: ["light.kitchen", "switch.fan"],
       entity_globs: ["sensor.*_power"],
+      event_types: [],
     },
-    exclude: { domains: [], entities: ["sensor.noise"], entity_globs: [] },
+    exclude: {
+      domains: [],
+      entities: ["sensor.noise"],
+      entity_globs: [],
+      event_types: ["tag_scanned", "telegram_*"],
+    },
     attributes: { include: [], exclude: [] },
     component_config: new Map([
       ["sensor.humidity", { override_measurement: "humidity", ignore_attributes: ["x"] }],
@@ -150,6 +157,23 @@ Deno.test("readConfigFile says by name what an option must be, and shows no valu
     "tags: … must have a name before the colon",
     "this must be a block of options",
   ]);
+});
+
+Deno.test("readConfigFile says by what states, names and statistics are filtered", () => {
+  for (const type of ["state_changed", "state_snapshot", "entity_info", "statistics"]) {
+    for (const list of ["include", "exclude"]) {
+      assert.deepEqual(problemsOf(`${list}: {event_types: [tag_scanned, ${type}]}`), [
+        `influxdb.yaml, line 1: ${list}: event_types: 1 must not be a state, a name or a statistic ` +
+        "(state_changed, state_snapshot, entity_info, statistics): domains, entities and " +
+        "entity_globs filter these",
+      ]);
+    }
+  }
+  assert.deepEqual(
+    problemsOf("include: {event_types: [state_reported, 'state_*', statistics_x]}"),
+    [],
+  );
+  assert.match(problemsOf("include: {event_types: ['']}")[0] ?? "", /must have a name/);
 });
 
 Deno.test("readConfigFile names the option that is empty, and the line", () => {
@@ -240,6 +264,12 @@ Deno.test("fileNotes tells what an option does not do here", () => {
     "influxdb.yaml: with SCHEMA=homeassistant these options do nothing: attributes in component_config_domain",
   ]);
   assert.deepEqual(fileNotes(read("exclude: {domains: sun}").file, "tidy", false), []);
+  const events = read("include: {event_types: a}\nexclude: {event_types: b}").file;
+  assert.deepEqual(fileNotes(events, "tidy", false), []);
+  assert.deepEqual(fileNotes(events, "homeassistant", true), [
+    "influxdb.yaml: with SCHEMA=homeassistant these options do nothing: event_types in include, " +
+    "event_types in exclude",
+  ]);
 });
 
 /** A password, wherever it stands: no problem may hold it. */

@@ -1,5 +1,5 @@
 /** Attributes that CONFIG_FILE names one by one or by glob, for all entities and for some. */
-import { globPattern } from "./filter.ts";
+import { globPattern, isGlob } from "./filter.ts";
 
 /** On which of the lists an attribute is, if on any. */
 export type Listed = (name: string) => "include" | "exclude" | undefined;
@@ -16,7 +16,6 @@ export interface AttributeLists {
  */
 export function listedIn({ include, exclude }: AttributeLists): Listed {
   if (include.length + exclude.length === 0) return () => undefined;
-  const isGlob = (text: string) => /[*?[]/.test(text);
   const included = new Set(include);
   const excluded = new Set(exclude);
   const includes = include.filter(isGlob).map(globPattern);

@@ -59,6 +59,11 @@ export function domainOf(entityId: string): string {
   return end === -1 ? entityId : entityId.slice(0, end);
 }
 
+/** Whether a text that may be a name or a glob is one for more than a name. */
+export function isGlob(text: string): boolean {
+  return /[*?[]/.test(text);
+}
+
 /** A set like `[!a-c]`, where a `]` at its beginning stands for itself, or one character. */
 const GLOB_PART = /\[(?:(!)|(?!!))(\][^\]]*|[^\]]+)\]|([^])/gu;
 /** A range, or one character. */

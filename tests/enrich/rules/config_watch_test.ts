@@ -8,13 +8,22 @@ import { until } from "../../until.ts";
 import { type Program, startEnrich } from "../../whole_programs.ts";
 
 /** What enrich says of a state's event. */
-async function answerTo(enrich: Program, entityId: string) {
+function answerTo(enrich: Program, entityId: string) {
   const time_fired = new Date().toISOString();
   const data = { entity_id: entityId, new_state: stateOf(entityId, "1", {}, time_fired) };
+  return answerToEvent(enrich, "state_changed", data, time_fired);
+}
+
+async function answerToEvent(
+  enrich: Program,
+  event_type: string,
+  data: object,
+  time_fired = new Date().toISOString(),
+) {
   const response = await enrich.get("/events", {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ event_type: "state_changed", data, origin: "LOCAL", time_fired }),
+    body: JSON.stringify({ event_type, data, origin: "LOCAL", time_fired }),
   });
   const body = await response.json();
   return body.skipped ?? body.status ?? body.detail;
@@ -62,6 +71,22 @@ Deno.test("Enrich applies its file again when it changes, and keeps the old rule
   assert.equal(metrics.get("enrich_config_applied"), 1);
   assert.deepEqual(await (await enrich.get("/health")).json(), { status: "ready" });
   assert.equal(metrics.get('enrich_events_skipped_total{reason="filter"}'), 3);
+});
+
+Deno.test("Enrich applies event_types again when the file changes, and counts what they leave out", async () => {
+  using folder = new TemporaryFolder();
+  const path = folder.file("influxdb.yaml");
+  Deno.writeTextFileSync(path, "exclude: {event_types: ['telegram_*']}");
+  await using enrich = await startEnrich({ DATA_DIR: folder.path, CONFIG_FILE: path });
+  const chat = () => answerToEvent(enrich, "telegram_text", { text: "hello" });
+  const tag = () => answerToEvent(enrich, "tag_scanned", { tag_id: "key" });
+  assert.deepEqual([await chat(), await tag()], ["filter", "success"]);
+  Deno.writeTextFileSync(path, "exclude: {event_types: tag_scanned}");
+  await until(async () => await chat() === "success", "the new list is applied");
+  assert.equal(await tag(), "filter");
+  const metrics = await enrich.metrics();
+  assert.ok((metrics.get('enrich_events_skipped_total{reason="filter"}') ?? 0) >= 2);
+  assert.equal(await answerTo(enrich, "sensor.a"), "success");
 });
 
 /** Changes the file, and waits until its new rules leave that entity out. */
