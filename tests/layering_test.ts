@@ -45,7 +45,14 @@ const FLOORS: readonly (readonly string[])[] = [
   // the ground
   ["lib/contract.ts", "lib/sqlite.ts"],
   ["lib/data_dir.ts"],
-  ["lib/disk.ts", "lib/json_text.ts", "lib/time.ts", "lib/retry.ts", "lib/log.ts"],
+  [
+    "lib/disk.ts",
+    "lib/json_text.ts",
+    "lib/time.ts",
+    "lib/retry.ts",
+    "lib/log.ts",
+    "lib/certificates.ts",
+  ],
 ];
 const FLOOR_OF = new Map(FLOORS.flatMap((rooms, floor) => rooms.map((room) => [room, floor])));
 

@@ -1,7 +1,8 @@
 /** Whether ingest does its work, and if not, why and what to do about it. */
 import type { HassTokenOrigin, IngestSettings } from "../settings/program_settings.ts";
 import type { HealthReason, Verdict } from "../serve/server.ts";
-import type { Capture, CaptureState } from "./capture/capture.ts";
+import type { Capture } from "./capture/capture.ts";
+import type { CaptureState } from "./capture/capture_state.ts";
 import type { Delivery } from "./delivery/delivery.ts";
 import type { FillingStatus } from "./history/filling_progress.ts";
 import { HISTORY_IS_OFF } from "./history/history_request.ts";
@@ -17,10 +18,6 @@ const NEW_TOKEN: Readonly<Record<HassTokenOrigin, string>> = {
   credential: `${MAKE_TOKEN}, make it the credential HASS_TOKEN and restart ingest`,
   supervisor: "restart this app: at each start the Supervisor gives it a new token",
 };
-const UNBAN =
-  "Home Assistant has banned this machine after failed logins, or a proxy lets nobody " +
-  "in: delete its address from ip_bans.yaml in Home Assistant's configuration folder and restart it";
-
 /** What to do about what filling waits for. */
 const UNTIL_ASKED: Readonly<Record<string, string>> = {
   [HISTORY_IS_OFF]: "add “history:” or “default_config:” to Home Assistant's configuration.yaml " +
@@ -102,7 +99,7 @@ export function captureHealth(
     case "disconnected":
       return {
         reason: `Home Assistant is not connected: ${state.reason}`,
-        action: /status code: 403/.test(state.reason) ? UNBAN : reachable(settings),
+        action: state.action ?? reachable(settings),
       };
   }
 }

@@ -2,7 +2,7 @@
 import { PerMinute } from "../serve/per_minute.ts";
 import { VERSION } from "../program/program.ts";
 import type { PageSource } from "../serve/server.ts";
-import type { CaptureState } from "./capture/capture.ts";
+import type { CaptureState } from "./capture/capture_state.ts";
 import { ingestNotes, type IngestParts, ingestVerdict } from "./ingest_health.ts";
 import { damagedFiles } from "./outbox/damaged_files.ts";
 

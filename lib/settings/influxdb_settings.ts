@@ -3,6 +3,8 @@ import { dirname, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { ConfigFile } from "./config_file.ts";
 import { CONNECTION, type FileOptions } from "./file_options.ts";
+import { MAX_CERTIFICATES_BYTES } from "../certificates.ts";
+import type { RequestHeaders } from "./request_headers.ts";
 import { givenSecret, type Secret } from "./secret.ts";
 import { readTextFile } from "./text_file.ts";
 
@@ -16,6 +18,8 @@ export interface InfluxDbEnvironment {
   readonly username: string | undefined;
   readonly token: Secret | undefined;
   readonly password: Secret | undefined;
+  /** What is sent besides; throws where it cannot be read. */
+  readonly headers: (() => RequestHeaders) | undefined;
 }
 
 export interface InfluxDbSettings extends InfluxDbEnvironment {
@@ -24,9 +28,6 @@ export interface InfluxDbSettings extends InfluxDbEnvironment {
   /** The text of the certificate authority that is trusted besides the system's; throws where it cannot be read. */
   readonly caCert: (() => string) | undefined;
 }
-
-/** Every authority that the world knows takes a quarter of a megabyte. */
-const MAX_CA_BYTES = 10_000_000;
 
 /** The integration's own (homeassistant/components/influxdb/const.py and its two clients). */
 const DEFAULTS = {
@@ -79,9 +80,35 @@ export function influxdbSettings(
       password: password ? givenSecret("INFLUXDB_PASSWORD", password) : undefined,
     }),
     caCert: caCertOf(file, problems),
+    headers: undefined,
   };
   checkCredentials(env, settings, file, problems);
-  return settings;
+  const authorizedBy = version === 1
+    ? settings.username && "INFLUXDB_USERNAME"
+    : settings.token && "INFLUXDB_TOKEN";
+  return { ...settings, headers: headersBeside(authorizedBy, env.headers, problems) };
+}
+
+/** The headers, where none of them is the one that the setting `authorizedBy` is sent in. */
+function headersBeside(
+  authorizedBy: string | undefined,
+  headers: InfluxDbEnvironment["headers"],
+  problems: string[],
+): InfluxDbEnvironment["headers"] {
+  if (!headers || !authorizedBy) return headers;
+  const read = () => {
+    const given = headers();
+    if (!given.has("authorization")) return given;
+    throw new Error(
+      `INFLUXDB_HEADERS holds Authorization, in which ${authorizedBy} is sent: leave one of them out`,
+    );
+  };
+  try {
+    read();
+  } catch (error) {
+    problems.push(error instanceof Error ? error.message : String(error));
+  }
+  return read;
 }
 
 /** Whether both files, beside one and the same environment, name the same connection. */
@@ -131,7 +158,7 @@ function caCertOf(file: ConfigFile | undefined, problems: string[]): (() => stri
   const place = file.placeOf("ssl_ca_cert");
   const read = () => {
     try {
-      return readTextFile(path, MAX_CA_BYTES);
+      return readTextFile(path, MAX_CERTIFICATES_BYTES);
     } catch (error) {
       const reason = error instanceof Error ? error.message : "";
       throw new Error(

@@ -41,6 +41,9 @@ export const ingestSchema = z.object({
     "http://192.168.1.10:8123",
   ).optional()
     .describe("Home Assistant's address; a path prefix is kept"),
+  HASS_CA_FILE: z.string().optional().describe(
+    "PEM file of the certificate authority to trust for Home Assistant, besides the usual ones",
+  ),
   SOURCE: z.string().optional().describe(
     "Names the house: tag source of every point",
   ),
@@ -126,6 +129,8 @@ function readIngest(reader: SettingsReader, env: Environment) {
     : env.HASS_TOKEN_FILE?.trim()
     ? "file"
     : "credential";
+  const hassHeaders = reader.headers("HASS_HEADERS");
+  const hassCaCert = reader.certificates("HASS_CA_FILE", parsed?.HASS_CA_FILE);
   const serviceToken = reader.secret("SERVICE_TOKEN");
   const hassUrl = parsed?.HASS_URL ??
     (supervised ? "http://supervisor/core" : undefined);
@@ -151,6 +156,8 @@ function readIngest(reader: SettingsReader, env: Environment) {
     hassUrl,
     hassToken,
     hassTokenOrigin,
+    hassCaCert,
+    hassHeaders,
     serviceToken,
     source: parsed.SOURCE,
     host: parsed.INGEST_HOST,
@@ -167,6 +174,7 @@ function readEnrich(reader: SettingsReader) {
   const serviceToken = reader.secret("SERVICE_TOKEN");
   const token = reader.secret("INFLUXDB_TOKEN");
   const password = reader.secret("INFLUXDB_PASSWORD");
+  const headers = reader.headers("INFLUXDB_HEADERS");
   if (!parsed) return undefined;
   const { SCHEMA: schema, CONFIG_FILE: path } = parsed;
   reader.checkListening("ENRICH_HOST", parsed.ENRICH_HOST, serviceToken);
@@ -181,6 +189,7 @@ function readEnrich(reader: SettingsReader) {
       username: parsed.INFLUXDB_USERNAME,
       token,
       password,
+      headers,
     },
     file,
     schema === "homeassistant",

@@ -10,51 +10,59 @@ export type Secret = () => string;
 
 export const SECRETS = [
   "HASS_TOKEN",
+  "HASS_HEADERS",
   "SERVICE_TOKEN",
   "INFLUXDB_TOKEN",
   "INFLUXDB_PASSWORD",
+  "INFLUXDB_HEADERS",
 ] as const;
 export type SecretName = (typeof SECRETS)[number];
+export type HeadersName = Extract<SecretName, `${string}_HEADERS`>;
 
 /**
  * The secret of that name: from the variable itself, from the file that NAME_FILE names, or
- * from the file NAME in `$CREDENTIALS_DIRECTORY` (systemd.exec(5), LoadCredential).
- * Undefined where none of them is there. Throws an Error that says which is wrong, and how.
+ * from the file NAME in `$CREDENTIALS_DIRECTORY` (systemd.exec(5), LoadCredential), as `read`
+ * understands it. Undefined where none of them is there. Throws an Error that says which is wrong,
+ * and how.
  */
-export function findSecret(
+export function findSecret<T>(
   name: SecretName,
   env: Readonly<Record<string, string | undefined>>,
-): Secret | undefined {
+  read: (name: SecretName, text: string) => T,
+): (() => T) | undefined {
   const value = env[name];
   const file = env[`${name}_FILE`];
   if (file !== undefined && value !== undefined) {
     throw new Error(`${name} and ${name}_FILE are both set: leave one of them out`);
   }
-  if (value !== undefined) return checked(givenSecret(name, value));
-  if (file !== undefined) return checked(() => secretOfFile(`${name}_FILE`, name, file));
+  if (value !== undefined) return checked(() => read(name, value));
+  const ofFile = (setting: string, path: string) =>
+    checked(() => read(name, textOfFile(setting, path)));
+  if (file !== undefined) return ofFile(`${name}_FILE`, file);
   const directory = env.CREDENTIALS_DIRECTORY;
   if (directory === undefined || !exists(`${directory}/${name}`)) return undefined;
-  return checked(() => secretOfFile("The credential", name, `${directory}/${name}`));
+  return ofFile("The credential", `${directory}/${name}`);
 }
 
 /** A secret whose text is known. */
 export function givenSecret(name: SecretName, text: string): Secret {
-  return () => secretOfText(name, text);
+  return () => oneLine(name, text);
 }
 
-function checked(secret: Secret): Secret {
+function checked<T>(secret: () => T): () => T {
   secret();
   return secret;
 }
 
-function secretOfText(name: SecretName, raw: string): string {
+/** A secret of one line. Throws an Error where it has several. */
+export function oneLine(name: SecretName, raw: string): string {
   const value = raw.trim();
   if (/[\r\n]/.test(value)) throw new Error(`${name} has a line break in it: it must be one line`);
   rememberSecret(value);
   return value;
 }
 
-function secretOfFile(setting: string, name: SecretName, path: string): string {
+function textOfFile(setting: string, path: string): string {
   let text: string;
   try {
     text = readTextFile(path);
@@ -63,5 +71,5 @@ function secretOfFile(setting: string, name: SecretName, path: string): string {
     throw new Error(`${setting} is "${path}": it must be a file that can be read (${reason})`);
   }
   if (text.trim() === "") throw new Error(`${setting} is "${path}": the file must not be empty`);
-  return secretOfText(name, text);
+  return text;
 }

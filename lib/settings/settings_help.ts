@@ -23,8 +23,15 @@ export function settingRows(program: "ingest" | "enrich"): readonly SettingRow[]
 /** The secrets of a program. Each can also come from a file or a credential. */
 export function secretRows(program: "ingest" | "enrich"): readonly SettingRow[] {
   const secrets = program === "ingest"
-    ? { HASS_TOKEN: "Long-lived access token of Home Assistant" }
-    : { INFLUXDB_TOKEN: "Token (2.x, 3)", INFLUXDB_PASSWORD: "Password (1.x)" };
+    ? {
+      HASS_TOKEN: "Long-lived access token of Home Assistant",
+      HASS_HEADERS: "Headers for a proxy before Home Assistant, one Name: value a line",
+    }
+    : {
+      INFLUXDB_TOKEN: "Token (2.x, 3)",
+      INFLUXDB_PASSWORD: "Password (1.x)",
+      INFLUXDB_HEADERS: "Headers for a proxy before InfluxDB, one Name: value a line",
+    };
   return Object.entries({ ...secrets, SERVICE_TOKEN: "Shared by the two programs" })
     .map(([name, help]) => ({ name, help, standard: undefined }));
 }

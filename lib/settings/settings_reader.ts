@@ -2,7 +2,10 @@
 import { distance } from "fastest-levenshtein";
 import { z } from "zod";
 import { describeError } from "../retry.ts";
-import { findSecret, type Secret, type SecretName } from "./secret.ts";
+import { clientTrusting, MAX_CERTIFICATES_BYTES } from "../certificates.ts";
+import { type RequestHeaders, requestHeaders } from "./request_headers.ts";
+import { findSecret, type HeadersName, oneLine, type Secret, type SecretName } from "./secret.ts";
+import { readTextFile } from "./text_file.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -119,9 +122,36 @@ export class SettingsReader {
     }
   }
 
-  secret(name: SecretName): Secret | undefined {
+  secret(name: Exclude<SecretName, HeadersName>): Secret | undefined {
+    return this.#told(() => findSecret(name, this.#env, oneLine));
+  }
+
+  /** Headers to send besides, read again at each use. */
+  headers(name: HeadersName): (() => RequestHeaders) | undefined {
+    return this.#told(() => findSecret(name, this.#env, requestHeaders));
+  }
+
+  /** The text of a file with certificates, read again at each use; throws where it is none. */
+  certificates(name: string, path: string | undefined): (() => string) | undefined {
+    if (path === undefined) return undefined;
+    const read = () => {
+      try {
+        const pem = readTextFile(path, MAX_CERTIFICATES_BYTES);
+        clientTrusting(pem).close();
+        return pem;
+      } catch (error) {
+        throw new Error(
+          `${name} is "${path}": it must be a PEM file with the certificate of an authority ` +
+            `(${error instanceof Error ? error.message : error})`,
+        );
+      }
+    };
+    return this.#told(() => (read(), read));
+  }
+
+  #told<T>(find: () => T): T | undefined {
     try {
-      return findSecret(name, this.#env);
+      return find();
     } catch (error) {
       this.problems.push(describeError(error));
     }

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { fillingAdvice } from "../../lib/ingest/ingest_health.ts";
 import { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
+import { CollectedLog } from "../collected_log.ts";
 import { FakeEnrich } from "../stand_ins/fake_enrich.ts";
+import { CA_FILE, ELSEWHERE_FILE, TlsProxy } from "../stand_ins/tls_proxy.ts";
 import { TemporaryFolder } from "../temporary.ts";
 import { until } from "../until.ts";
 import { startIngest } from "../whole_programs.ts";
@@ -137,4 +139,88 @@ Deno.test("Ingest's health and page say after ten minutes that what was missed c
     title,
     "ingest: Events are captured and delivered, but what was missed cannot be filled in yet",
   );
+});
+
+Deno.test("Behind a proxy with TLS ingest captures as soon as its headers are right, and tells none of them", async () => {
+  using folder = new TemporaryFolder();
+  await using log = await CollectedLog.begin();
+  await using enrich = new FakeEnrich();
+  await using hass = new SimulatedHomeAssistant({ version: "2026.11.0" }).start();
+  const wants = { "cf-access-client-id": "id-of-house", "cf-access-client-secret": "s3cret-of-it" };
+  await using proxy = new TlsProxy({ port: hass.port, wants });
+  const file = folder.file("headers");
+  Deno.writeTextFileSync(
+    file,
+    "CF-Access-Client-Id: id-of-house\nCF-Access-Client-Secret: wr0ng\n",
+  );
+  await using ingest = await startIngest({
+    HASS_URL: proxy.url,
+    HASS_CA_FILE: CA_FILE,
+    HASS_HEADERS_FILE: file,
+    HASS_TOKEN: hass.token,
+    DATA_DIR: folder.path,
+    ENRICHMENT_SERVICE_URL: enrich.url,
+  });
+  const told: string[] = [];
+  const look = async () => {
+    for (const path of ["/health", "/status", "/metrics", "/", "/nowhere"]) {
+      told.push(await (await ingest.get(path)).text());
+    }
+    return told.at(-5) ?? "";
+  };
+  await until(async () => /answers 403/.test(await look()), "the refusal is told");
+  const [{ reason, action }] = JSON.parse(told.at(-5) ?? "").reasons;
+  assert.match(
+    reason,
+    /^Home Assistant is not connected: https:\S+ answers 403: .* a proxy lets nobody in$/,
+  );
+  assert.match(action, /, or set HASS_HEADERS to what the proxy asks for$/);
+  assert.match(told.at(-2) ?? "", /or set HASS_HEADERS to what the proxy asks for/);
+  assert.equal(log.with(`a proxy lets nobody in; ${action}`).length, 1);
+  // a line that is no header is told by its number, and by no more
+  Deno.writeTextFileSync(file, "s3cret-of-it");
+  await until(async () => /HASS_HEADERS, line 1 is no header/.test(await look()), "it is told");
+  Deno.writeTextFileSync(
+    file,
+    "CF-Access-Client-Id: id-of-house\nCF-Access-Client-Secret: s3cret-of-it",
+  );
+  await until(
+    async () => (await ingest.metrics()).get("ingest_capturing") === 1,
+    "it captures",
+    {
+      limitMs: 60_000,
+    },
+  );
+  hass.setState("sensor.a", "1");
+  await until(() => enrich.stored.some((line) => /sensor\.a/.test(line)), "the event is delivered");
+  await look();
+  for (const text of [...told, ...log.lines]) {
+    assert.doesNotMatch(text, /id-of-house|s3cret-of-it|wr0ng/);
+  }
+});
+
+Deno.test("Where a name is not in the certificate, log, health, page and check say the same", async () => {
+  using folder = new TemporaryFolder();
+  await using log = await CollectedLog.begin();
+  await using enrich = new FakeEnrich();
+  await using proxy = new TlsProxy({ port: 1, certificate: "elsewhere.pem" });
+  await using ingest = await startIngest({
+    HASS_URL: proxy.url,
+    HASS_CA_FILE: ELSEWHERE_FILE,
+    HASS_TOKEN: "a",
+    DATA_DIR: folder.path,
+    ENRICHMENT_SERVICE_URL: enrich.url,
+  });
+  const state = `The certificate of ${proxy.host} is made for homeassistant.local or 192.0.2.7, ` +
+    "not for 127.0.0.1";
+  const wish = "set HASS_URL to a name that it is made for";
+  await until(() => log.with(`Not capturing: ${state}; ${wish}`).length === 1, "the log says it");
+  const { reasons } = await (await ingest.get("/health")).json();
+  assert.deepEqual(reasons[0], {
+    reason: `Home Assistant is not connected: ${state}`,
+    action: wish,
+  });
+  const page = await (await ingest.get("/")).text();
+  assert.ok(page.includes(state), page);
+  assert.ok(page.includes(wish));
 });

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { enrichSettings, ingestSettings } from "../../lib/settings/program_settings.ts";
 import { ConfigError, type Environment, isLoopback } from "../../lib/settings/settings_reader.ts";
+import { CA_FILE } from "../stand_ins/tls_proxy.ts";
+import { TemporaryFolder } from "../temporary.ts";
 import { settingsHelp } from "../../lib/settings/settings_help.ts";
 
 const INGEST = { HASS_URL: "http://192.168.1.10:8123", HASS_TOKEN: "abc.def" };
@@ -25,6 +27,8 @@ Deno.test("ingestSettings has a default for everything but Home Assistant's addr
     logFormat: "text",
     hassUrl: "https://house/ha",
     hassTokenOrigin: "variable",
+    hassCaCert: undefined,
+    hassHeaders: undefined,
     serviceToken: undefined,
     source: undefined,
     host: "127.0.0.1",
@@ -126,6 +130,78 @@ Deno.test("A secret comes from the variable, a file or a credential, and is read
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }
+});
+
+Deno.test("Headers come as secrets do, on several lines, and are read again at each use", () => {
+  using folder = new TemporaryFolder();
+  const file = folder.file("HASS_HEADERS");
+  Deno.writeTextFileSync(file, "A: first-value\nB: second-value\n");
+  const pairs = (env: Environment) => [...ingestSettings(env).settings.hassHeaders?.() ?? []];
+  const both = [["a", "first-value"], ["b", "second-value"]];
+  assert.deepEqual(pairs({ ...INGEST, HASS_HEADERS: "A: first-value\nB: second-value" }), both);
+  assert.deepEqual(pairs({ ...INGEST, HASS_HEADERS_FILE: file }), both);
+  assert.deepEqual(pairs({ ...INGEST, CREDENTIALS_DIRECTORY: folder.path }), both);
+  const { hassHeaders } = ingestSettings({ ...INGEST, HASS_HEADERS_FILE: file }).settings;
+  Deno.writeTextFileSync(file, "A: third-value");
+  assert.deepEqual([...hassHeaders?.() ?? []], [["a", "third-value"]]);
+  Deno.writeTextFileSync(file, "hunter2");
+  assert.throws(() => hassHeaders?.(), { message: /^HASS_HEADERS, line 1 is no header/ });
+  assert.deepEqual(problemsOf(ingestSettings, { ...INGEST, HASS_HEADERS: "A: b\nHost: hunter2" }), [
+    "HASS_HEADERS, line 2: Host is no header to be given: leave it out",
+  ]);
+  assert.match(
+    problemsOf(ingestSettings, { ...INGEST, HASS_HEADERS: "A: b", HASS_HEADERS_FILE: file }).join(),
+    /^HASS_HEADERS and HASS_HEADERS_FILE are both set/,
+  );
+});
+
+Deno.test("INFLUXDB_HEADERS may hold Authorization where enrich sends none of its own", () => {
+  const INFLUXDB_HEADERS = "Authorization: Basic aHVudGVyMg==";
+  const v1 = { INFLUXDB_URL: "http://a", INFLUXDB_DATABASE: "home", INFLUXDB_HEADERS };
+  assert.equal(enrichSettings(v1).settings.influxdb?.headers?.().size, 1);
+  const sentence = (setting: string) => [
+    `INFLUXDB_HEADERS holds Authorization, in which ${setting} is sent: leave one of them out`,
+  ];
+  assert.deepEqual(
+    problemsOf(enrichSettings, { ...v1, INFLUXDB_USERNAME: "me", INFLUXDB_PASSWORD: "x" }),
+    sentence("INFLUXDB_USERNAME"),
+  );
+  const v2 = {
+    INFLUXDB_URL: "http://a",
+    INFLUXDB_ORG: "o",
+    INFLUXDB_BUCKET: "b",
+    INFLUXDB_TOKEN: "t",
+  };
+  assert.deepEqual(
+    problemsOf(enrichSettings, { ...v2, INFLUXDB_HEADERS }),
+    sentence("INFLUXDB_TOKEN"),
+  );
+  // of a file that changes later it is said when it is used
+  using folder = new TemporaryFolder();
+  const file = folder.file("headers");
+  Deno.writeTextFileSync(file, "A: b");
+  const { influxdb } = enrichSettings({ ...v2, INFLUXDB_HEADERS_FILE: file }).settings;
+  assert.equal(influxdb?.headers?.().size, 1);
+  Deno.writeTextFileSync(file, INFLUXDB_HEADERS);
+  assert.throws(() => influxdb?.headers?.(), { message: sentence("INFLUXDB_TOKEN")[0] });
+});
+
+Deno.test("HASS_CA_FILE must be a file with a certificate, at the start and later", () => {
+  using folder = new TemporaryFolder();
+  const file = folder.file("ca.pem");
+  const problems = () => problemsOf(ingestSettings, { ...INGEST, HASS_CA_FILE: file });
+  const wish =
+    `HASS_CA_FILE is "${file}": it must be a PEM file with the certificate of an authority`;
+  assert.deepEqual(problems(), [`${wish} (there is none)`]);
+  Deno.writeTextFileSync(file, "-----BEGIN PRIVATE KEY-----\n");
+  assert.deepEqual(problems(), [`${wish} (it holds no certificate)`]);
+  Deno.writeTextFileSync(file, "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n");
+  assert.match(problems().join(), /of an authority \(.+\)$/);
+  Deno.copyFileSync(CA_FILE, file);
+  const { hassCaCert } = ingestSettings({ ...INGEST, HASS_CA_FILE: file }).settings;
+  assert.equal(hassCaCert?.(), Deno.readTextFileSync(CA_FILE));
+  Deno.removeSync(file);
+  assert.throws(() => hassCaCert?.(), { message: `${wish} (there is none)` });
 });
 
 Deno.test("In an app the Supervisor is Home Assistant", () => {

@@ -1,4 +1,5 @@
 /** What InfluxDB's answers say about the lines of one batch, and when to stop looking for those to blame. */
+import { redact } from "../../log.ts";
 import type { PointOutcome, StoreLimit } from "../store.ts";
 import type { SliceOutcome } from "./bisect.ts";
 import { type Answer, blamesPoints, countBeyondRetention } from "./influxdb_answer.ts";
@@ -68,7 +69,7 @@ export class BatchJudge {
     const { status, reason } = answer;
     const alone = {
       kind: "refused",
-      reason: `InfluxDB answered ${status}${reason && `: ${reason}`}`,
+      reason: redact(`InfluxDB answered ${status}${reason && `: ${reason}`}`),
     } as const;
     if (blamesPoints(answer)) {
       return countBeyondRetention(answer) === lines.length ? SKIPPED : { kind: "mixed", alone };

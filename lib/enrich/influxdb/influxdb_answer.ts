@@ -1,5 +1,6 @@
 /** What InfluxDB's answers mean, in all its versions, and what a person can fix. */
 import { z } from "zod";
+import { redact } from "../../log.ts";
 import { meaningOf, retryAfterMs, type StatusMeaning } from "../../retry.ts";
 import { StoreUnavailable } from "../store.ts";
 
@@ -36,7 +37,8 @@ export class InfluxDbFault extends StoreUnavailable {
       const option = IN_FILE[name];
       return option && configFile ? `${name} (${option} in ${configFile})` : name;
     });
-    super(named, answer?.retryAfterMs);
+    // what stands in front of InfluxDB may tell in its answer what it was sent
+    super(redact(named), answer?.retryAfterMs);
     this.answer = answer;
   }
 }

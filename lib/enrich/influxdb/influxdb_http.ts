@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import { certificateFault, clientTrusting } from "../../certificates.ts";
 import { deadline, describeError } from "../../retry.ts";
 import { type Answer, InfluxDbFault } from "./influxdb_answer.ts";
 import { StoreUnavailable } from "../store.ts";
@@ -14,6 +15,8 @@ export interface InfluxDbConnection {
   readonly token?: () => string | undefined;
   readonly username?: () => string | undefined;
   readonly password?: () => string | undefined;
+  /** What is sent besides, for a proxy before InfluxDB, by lower-case names. */
+  readonly headers?: () => ReadonlyMap<string, string>;
   /** PEM text of a certificate authority to trust besides the built-in ones; may throw. */
   readonly caCert?: () => string | undefined;
   readonly requestDeadlineMs?: number;
@@ -110,8 +113,8 @@ export class InfluxDbHttp {
 
   #headers(): Headers {
     const { version } = this.#connection;
-    const headers = new Headers();
-    const [token, username, password] = this.#secrets();
+    const { token, username, password, besides } = this.#secrets();
+    const headers = new Headers([...besides]);
     if (version === 1 && username) {
       const credentials = Buffer.from(`${username}:${password ?? ""}`);
       headers.set("authorization", `Basic ${credentials.toString("base64")}`);
@@ -127,10 +130,15 @@ export class InfluxDbHttp {
     return headers;
   }
 
-  #secrets(): readonly (string | undefined)[] {
-    const { token, username, password } = this.#connection;
+  #secrets() {
+    const { token, username, password, headers } = this.#connection;
     try {
-      return [token?.(), username?.(), password?.()];
+      return {
+        token: token?.(),
+        username: username?.(),
+        password: password?.(),
+        besides: headers?.() ?? [],
+      };
     } catch (error) {
       throw this.fault(describeError(error));
     }
@@ -149,8 +157,7 @@ export class InfluxDbHttp {
     this.#trusting = undefined;
     if (pem === undefined) return undefined;
     try {
-      if (!pem.includes("-----BEGIN CERTIFICATE-----")) throw new Error("it holds no certificate");
-      this.#trusting = { pem, client: Deno.createHttpClient({ caCerts: [pem] }) };
+      this.#trusting = { pem, client: clientTrusting(pem) };
     } catch (error) {
       throw this.fault(
         `Cannot trust what ssl_ca_cert names (${describeError(error)}): it must be a PEM file ` +
@@ -163,16 +170,14 @@ export class InfluxDbHttp {
 
 /** What went wrong and what to do, of the words of fetch and of rustls below it. */
 function stateOf(reason: string): string {
-  const certificate = /invalid peer certificate: (.*)/.exec(reason)?.[1];
-  if (certificate === undefined) return `${reason}; check that it runs, and INFLUXDB_URL`;
-  if (/CaUsedAsEndEntity/.test(certificate)) {
-    return "its certificate is an authority's own, which no server may show; make it one with " +
-      'basicConstraints "CA:FALSE", and name that by ssl_ca_cert';
+  const certificate = certificateFault(reason, {
+    url: "INFLUXDB_URL",
+    authority: "ssl_ca_cert in CONFIG_FILE",
+  });
+  if (certificate) return `its certificate ${certificate.state}; ${certificate.wish}`;
+  if (/redirect/.test(reason)) {
+    return "it redirects; set INFLUXDB_URL to where that leads, or where that is a proxy's login page " +
+      "set INFLUXDB_HEADERS to what the proxy asks for";
   }
-  const wish = /not valid for name/.test(certificate)
-    ? "let INFLUXDB_URL use a name that it is made for"
-    : /Unknown|BadSignature/.test(certificate)
-    ? "let ssl_ca_cert in CONFIG_FILE name the certificate authority that signed it"
-    : "renew it";
-  return `its certificate is not trusted (${certificate}); ${wish}`;
+  return `${reason}; check that it runs, and INFLUXDB_URL`;
 }

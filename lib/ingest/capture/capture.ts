@@ -4,29 +4,30 @@
  */
 import type { RegistryNames } from "../../contract.ts";
 import { getLogger } from "../../log.ts";
-import { describeError, sleep } from "../../retry.ts";
+import { sleep } from "../../retry.ts";
 import type { HassTokenOrigin } from "../../settings/program_settings.ts";
 import type { Secret } from "../../settings/secret.ts";
 import { isBroken } from "../../sqlite.ts";
 import { parseTimeUs } from "../../time.ts";
 import { Filling, type FillingTimes, type Subscriber } from "../history/filling.ts";
-import { Connection, TokenRefused } from "../hass/connection.ts";
+import { Connection } from "../hass/connection.ts";
 import { envelopeLine } from "../outbox/envelope.ts";
+import { accessOf, type HassAccessSettings } from "../hass/hass_access.ts";
 import { HassClock } from "../hass/hass_clock.ts";
 import type { Outbox } from "../outbox/outbox.ts";
-import { type EventHead, isRegistryEvent, webSocketUrl } from "../hass/protocol.ts";
+import { type EventHead, isRegistryEvent } from "../hass/protocol.ts";
 import type { PresentState } from "../hass/present_states.ts";
+import { type CaptureState, describeLost, type Lost, lostBy } from "./capture_state.ts";
 import { CAPTURE_TIMES, type CaptureTimes, reconnectWaitMs } from "./capture_times.ts";
 import { RegistryRefresh } from "./registry_refresh.ts";
 import { takeSnapshots } from "./state_snapshots.ts";
 import { stampOf } from "./state_stamp.ts";
-import { askForCoalescing, type Subscribed, Subscription } from "./subscription.ts";
+import { askForCoalescing, Subscription } from "./subscription.ts";
 import { TokenRefusals } from "./token_refusals.ts";
 
 const log = getLogger("ingest", "capture");
 
-export interface CaptureOptions {
-  readonly hassUrl: string;
+export interface CaptureOptions extends HassAccessSettings {
   readonly hassToken: Secret;
   readonly hassTokenOrigin?: HassTokenOrigin;
   /** Names the house, where there are several. */
@@ -39,14 +40,6 @@ export interface CaptureOptions {
   readonly times?: CaptureTimes;
   readonly fillingTimes?: FillingTimes;
 }
-
-export type CaptureState =
-  | { readonly kind: "connecting" }
-  | { readonly kind: "capturing"; readonly haVersion: string; readonly events: Subscribed }
-  | { readonly kind: "token refused"; readonly reason: string; readonly heldBack: boolean }
-  | { readonly kind: "disconnected"; readonly reason: string };
-
-type Lost = Extract<CaptureState, { readonly reason: string }>;
 
 export class Capture {
   readonly #options: CaptureOptions;
@@ -126,9 +119,7 @@ export class Capture {
       const lost = await this.#capture(signal).catch((error): Lost => {
         // else health would blame Home Assistant for it, without end
         if (isBroken(error)) throw error;
-        return error instanceof TokenRefused
-          ? { kind: "token refused", reason: error.message, heldBack: error.heldBack }
-          : { kind: "disconnected", reason: describeError(error) };
+        return lostBy(error);
       });
       if (signal.aborted) return;
       const nowMs = performance.now();
@@ -146,7 +137,7 @@ export class Capture {
     const before = this.#state;
     this.#state = lost;
     if ("reason" in before && before.reason === lost.reason) return;
-    log.warn("Not capturing: {reason}", { reason: lost.reason });
+    log.warn("Not capturing: {reason}", { reason: describeLost(lost) });
   }
 
   /** One connection, from opening to end. */
@@ -154,7 +145,7 @@ export class Capture {
     const token = this.#options.hassToken();
     this.#refusals.check(token);
     const { connection, haVersion } = await Connection.open({
-      url: webSocketUrl(this.#options.hassUrl),
+      ...accessOf(this.#options),
       token,
       signal,
       times: this.#times,

@@ -5,15 +5,22 @@ import type { ClockReading } from "../../program/check_clock.ts";
 import type { CheckReport } from "../../program/check_report.ts";
 import { deadline, describeError } from "../../retry.ts";
 import { isLoopback } from "../../settings/settings_reader.ts";
-import { webSocketUrl } from "../hass/protocol.ts";
+import {
+  answerFault,
+  askPlainly,
+  certificateFaultOf,
+  type HassAccess,
+  type HassFault,
+  plainUrl,
+  portWish,
+} from "../hass/hass_access.ts";
 
-const MAX_REDIRECT_CHARS = 200;
 const EXAMPLE = "for example http://192.168.1.10:8123";
 
 export interface AddressAnswer {
   readonly clock: ClockReading;
   /** What this answer has against being Home Assistant's, and what to do. */
-  readonly doubt: string | undefined;
+  readonly doubt: HassFault | undefined;
 }
 
 /** What counts besides the settings. */
@@ -25,33 +32,31 @@ export interface Surroundings {
 
 /** Returns undefined where nothing answers. */
 export async function checkAddress(
-  hassUrl: string,
+  access: HassAccess,
   { inContainer, deadlineMs }: Surroundings,
   report: CheckReport,
 ): Promise<AddressAnswer | undefined> {
-  // no other path can be asked without a token, and not count as a failed login
-  const url = new URL(webSocketUrl(hassUrl).replace(/^ws/, "http"));
+  const url = plainUrl(access);
   if (!await checkName(url.hostname, inContainer, report)) return undefined;
   const askedMs = Date.now();
   try {
-    const response = await ask(url, deadlineMs);
-    const body = await response.text();
-    const date = response.headers.get("date");
+    const answer = await askPlainly(access, deadline(deadlineMs));
+    const date = answer.headers.get("date");
     report.ok("address", `${url.origin} answers`);
     return {
       clock: { askedMs, date, heardMs: Date.now() },
-      doubt: doubtAbout(response, body, url),
+      doubt: answerFault(answer, url),
     };
   } catch (error) {
     const reason = describeError(error);
+    const certificate = certificateFaultOf(reason, url);
+    if (certificate) {
+      return void report.fail("address", `${certificate.message}; ${certificate.action}`);
+    }
     const isRefused = /refused/.test(reason);
     const other = isRefused ? undefined : await otherScheme(url, deadlineMs);
     report.fail("address", other ?? faultOf(error, reason, url, inContainer));
   }
-}
-
-function ask(url: URL, deadlineMs: number): Promise<Response> {
-  return fetch(url, { redirect: "manual", signal: deadline(deadlineMs) });
 }
 
 /** As the system resolves names, by /etc/hosts too. Nothing is said of a plain address. */
@@ -84,11 +89,6 @@ export function unknownName(name: string, inContainer: boolean, reason: string):
 }
 
 function faultOf(error: unknown, reason: string, url: URL, inContainer: boolean): string {
-  const certificate = certificateFault(reason);
-  if (certificate !== undefined) {
-    return `The certificate of ${url.host} is not trusted (${certificate}); use the name that it is ` +
-      "made for, or http:// inside your own network";
-  }
   const isLate = error instanceof DOMException && error.name === "TimeoutError";
   const state = /refused/.test(reason)
     ? `${url.host} refuses the connection`
@@ -101,49 +101,19 @@ function faultOf(error: unknown, reason: string, url: URL, inContainer: boolean)
     : `${state}; see that Home Assistant runs there, and HASS_URL${portWish(url)}`;
 }
 
-/** What is wrong where it answers by the other of http and https, if only with a bad certificate. */
+/**
+ * What is wrong where it answers by the other of http and https, if only with a bad certificate.
+ * Headers are not sent there: they are secrets, and it may be http.
+ */
 async function otherScheme(url: URL, deadlineMs: number): Promise<string | undefined> {
   const other = new URL(url);
   other.protocol = url.protocol === "http:" ? "https:" : "http:";
   try {
-    await (await ask(other, deadlineMs)).body?.cancel();
+    await askPlainly({ url: other.href }, deadline(deadlineMs));
   } catch (error) {
-    if (certificateFault(describeError(error)) === undefined) return undefined;
+    if (certificateFaultOf(describeError(error), other) === undefined) return undefined;
   }
   const [given, right] = [url, other].map(({ protocol }) => protocol.slice(0, -1));
   return `HASS_URL begins with ${given}, but ${url.host} answers by ${right}; ` +
     `set HASS_URL to ${right}://${url.host}`;
-}
-
-function certificateFault(reason: string): string | undefined {
-  return /invalid peer certificate: (.*)/.exec(reason)?.[1];
-}
-
-function portWish({ port, protocol, hostname }: URL): string {
-  return port === ""
-    ? `, which names no port: Home Assistant's own is 8123, so try ${protocol}//${hostname}:8123`
-    : "";
-}
-
-function doubtAbout({ status, headers }: Response, body: string, url: URL): string | undefined {
-  if (status === 400 && /websocket/i.test(body)) return undefined;
-  const location = URL.parse(headers.get("location") ?? "", url);
-  if (location && location.origin !== url.origin) {
-    return `${url.origin} redirects to ${location.origin.slice(0, MAX_REDIRECT_CHARS)}; ` +
-      "set HASS_URL to that";
-  }
-  if (status === 403) {
-    return `${url.origin} answers 403: Home Assistant has banned this machine after failed logins, or ` +
-      "a proxy lets nobody in; delete its address from ip_bans.yaml in Home Assistant's " +
-      "configuration folder and restart it";
-  }
-  if (status === 400) {
-    return `${url.origin} answers 400: Home Assistant does not trust the proxy before it; ` +
-      "name the proxy in its configuration.yaml, under http:, trusted_proxies";
-  }
-  if (status >= 500) {
-    return `${url.origin} answers ${status}; see that Home Assistant runs behind this proxy`;
-  }
-  return `${url.origin} answers ${status}, as Home Assistant does not; ` +
-    `check HASS_URL and its path${portWish(url)}`;
 }

@@ -6,21 +6,21 @@ import type { IngestSettings } from "../../settings/program_settings.ts";
 import { describeError } from "../../retry.ts";
 import { Connection, TokenRefused } from "../hass/connection.ts";
 import { CommandFailed } from "../hass/outstanding_commands.ts";
-import { webSocketUrl } from "../hass/protocol.ts";
+import { accessOf, HassFault } from "../hass/hass_access.ts";
 
 const configSchema = z.object({ state: z.string() });
 const listSchema = z.array(z.unknown());
 
 /** `doubt` is told where nothing there speaks as Home Assistant does. The token is tried once. */
 export async function checkHass(
-  { hassUrl, hassToken }: IngestSettings,
-  doubt: string | undefined,
+  settings: IngestSettings,
+  doubt: HassFault | undefined,
   report: CheckReport,
 ): Promise<void> {
-  const token = hassToken();
+  const token = settings.hassToken();
   try {
     const { connection, haVersion } = await Connection.open({
-      url: webSocketUrl(hassUrl),
+      ...accessOf(settings),
       token,
       signal: new AbortController().signal,
       handlers: { onEvent: () => {}, onMalformed: () => {} },
@@ -45,9 +45,12 @@ export async function checkHass(
           tokenWish(token),
       );
     } else {
+      const fault = doubt ?? (error instanceof HassFault ? error : undefined);
       report.fail(
         "home_assistant",
-        doubt ?? `Cannot speak with Home Assistant (${reason}); see its log, and HASS_URL`,
+        fault
+          ? `${fault.message}; ${fault.action}`
+          : `Cannot speak with Home Assistant (${reason}); see its log, and HASS_URL`,
       );
     }
   }

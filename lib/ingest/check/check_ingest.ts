@@ -9,6 +9,7 @@ import { type CommandOutput, numberText } from "../../program/command.ts";
 import { type IngestSettings, ingestSettings } from "../../settings/program_settings.ts";
 import { describeError } from "../../retry.ts";
 import type { Environment } from "../../settings/settings_reader.ts";
+import { accessOf } from "../hass/hass_access.ts";
 import { damagedFiles } from "../outbox/damaged_files.ts";
 import { checkAddress, type Surroundings } from "./check_address.ts";
 import { checkEnrich } from "./check_enrich.ts";
@@ -51,7 +52,7 @@ async function checkAll(
   report.ok("settings", "The settings can be read");
   checkDataDir(settings, report);
   await checkListening("ingest", settings, report);
-  const answer = await checkAddress(settings.hassUrl, surroundings, report);
+  const answer = await checkAddress(accessOf(settings), surroundings, report);
   if (answer) {
     await checkHass(settings, answer.doubt, report);
     checkClock("Home Assistant", answer.clock, report);

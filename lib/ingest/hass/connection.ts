@@ -3,6 +3,7 @@ import { memberText } from "../../json_text.ts";
 import { describeError } from "../../retry.ts";
 import { type CommandAnswer, OutstandingCommands } from "./outstanding_commands.ts";
 import { CONNECTION_TIMES, type ConnectionTimes } from "./connection_times.ts";
+import { type HassAccess, openingFault, openWebSocket } from "./hass_access.ts";
 import { readFrame, type Received, type ServerMessage } from "./protocol.ts";
 
 /** Home Assistant does not accept the token. Trying again and again can get the address banned. */
@@ -32,14 +33,14 @@ export class Connection {
   #open = true;
 
   private constructor(
-    url: string,
+    socket: WebSocket,
     token: string,
     handlers: ConnectionHandlers,
     times: ConnectionTimes,
   ) {
     this.#handlers = handlers;
     this.#times = times;
-    this.#socket = new WebSocket(url);
+    this.#socket = socket;
     this.#socket.onmessage = ({ data }) => this.#receive(data, token);
     this.#socket.onclose = ({ code, reason }) =>
       this.close(`Home Assistant closed the connection (${code}${reason ? `: ${reason}` : ""})`);
@@ -52,11 +53,11 @@ export class Connection {
 
   /**
    * Connects and authenticates.
-   * Throws TokenRefused, or an Error that says what failed.
+   * Throws TokenRefused, HassFault where a person can do something about what is in between, or
+   * an Error that says what failed.
    */
   static async open(
-    { url, token, handlers, signal, times = CONNECTION_TIMES }: {
-      readonly url: string;
+    { token, handlers, signal, times = CONNECTION_TIMES, ...access }: HassAccess & {
       readonly token: string;
       readonly handlers: ConnectionHandlers;
       readonly signal: AbortSignal;
@@ -64,7 +65,12 @@ export class Connection {
     },
   ): Promise<{ readonly connection: Connection; readonly haVersion: string }> {
     signal.throwIfAborted();
-    const connection = new Connection(url, token, handlers, times);
+    const { socket, client } = openWebSocket(access);
+    let stage: "opening" | "open" | "failed" = "opening";
+    socket.addEventListener("open", () => stage = "open");
+    socket.addEventListener("error", () => stage = stage === "opening" ? "failed" : stage);
+    const isFailed = () => stage === "failed";
+    const connection = new Connection(socket, token, handlers, times);
     const timer = setTimeout(
       () =>
         connection.close(`Home Assistant did not answer within ${times.openDeadlineMs / 1000} s`),
@@ -77,9 +83,10 @@ export class Connection {
       return { connection, haVersion: await connection.#authenticated.promise };
     } catch (error) {
       connection.close("not authenticated");
-      throw error;
+      throw isFailed() ? await openingFault(access, error, signal) : error;
     } finally {
       clearTimeout(timer);
+      client?.close();
     }
   }
 

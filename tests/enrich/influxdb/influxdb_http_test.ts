@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { InfluxDb, type InfluxDbOptions } from "../../../lib/enrich/influxdb/influxdb.ts";
 import { StoreUnavailable } from "../../../lib/enrich/store.ts";
+import { requestHeaders } from "../../../lib/settings/request_headers.ts";
+import { FakeInfluxDb } from "../../stand_ins/fake_influxdb.ts";
+import { ELSEWHERE_FILE, TlsProxy } from "../../stand_ins/tls_proxy.ts";
 
 const TLS = new URL("../../fixtures/tls/", import.meta.url);
 const [CA, CERT, KEY] = ["ca.pem", "server.pem", "server.key"]
@@ -46,7 +49,10 @@ Deno.test("InfluxDbHttp trusts the user's own certificate authority, and nobody 
     }
     for (const caCert of [undefined, () => CERT]) {
       const problem = await problemOf(storeOf({ caCert }));
-      assert.match(problem, /its certificate is not trusted \(UnknownIssuer\); let ssl_ca_cert/);
+      assert.match(
+        problem,
+        /its certificate is not trusted \(UnknownIssuer\); set ssl_ca_cert in CONFIG_FILE/,
+      );
     }
     const plain = await problemOf(storeOf({ url: `http://127.0.0.1:${port}`, caCert: () => CA }));
     assert.match(plain, /check that it runs, and INFLUXDB_URL$/);
@@ -72,4 +78,48 @@ Deno.test("InfluxDbHttp reads the certificate authority again, and says what is 
     assert.deepEqual(await store.write([POINT], never), [{ kind: "stored" }]);
     assert.equal(store.status().problem, undefined);
   });
+});
+
+Deno.test("InfluxDbHttp says what a certificate is made for, and which setting to correct", async () => {
+  await using proxy = new TlsProxy({ port: 1, certificate: "elsewhere.pem" });
+  const caCert = () => Deno.readTextFileSync(ELSEWHERE_FILE);
+  const store = new InfluxDb({ url: proxy.url, version: 1, database: "home", caCert });
+  assert.equal(
+    await problemOf(store),
+    `Cannot reach InfluxDB at ${proxy.url}: its certificate is made for homeassistant.local or ` +
+      "192.0.2.7, not for 127.0.0.1; set INFLUXDB_URL to a name that it is made for",
+  );
+  store.close();
+});
+
+Deno.test("InfluxDbHttp sends what a proxy asks for beside its own, reads it again, and tells none of it", async () => {
+  await using influx = await FakeInfluxDb.start({ version: 2 });
+  let headers = requestHeaders("INFLUXDB_HEADERS", "CF-Access-Client-Secret: s3cret-of-proxy");
+  const store = new InfluxDb({
+    url: influx.url,
+    version: 2,
+    org: "home",
+    bucket: "home",
+    token: () => "token",
+    headers: () => headers,
+  });
+  assert.deepEqual(await store.write([POINT], never), [{ kind: "stored" }]);
+  const last = () => influx.requests.at(-1)?.headers ?? {};
+  assert.equal(last()["cf-access-client-secret"], "s3cret-of-proxy");
+  assert.equal(last().authorization, "Token token");
+  headers = requestHeaders("INFLUXDB_HEADERS", "X-Other: another-s3cret");
+  assert.deepEqual(await store.write([POINT], never), [{ kind: "stored" }]);
+  assert.equal(last()["x-other"], "another-s3cret");
+  assert.equal(last()["cf-access-client-secret"], undefined);
+  // a proxy that tells what it was sent: in an answer to everything, and to one point
+  for (const status of [403, 502, 400]) {
+    influx.trouble = () => ({ status, body: "blocked: x-other=another-s3cret" });
+    const said = await store.write([POINT], never).then(
+      (outcomes) => JSON.stringify(outcomes),
+      (error) => String(error),
+    );
+    assert.match(said + store.status().problem, /blocked: x-other=\*\*\*/);
+    assert.doesNotMatch(said + store.status().problem, /another-s3cret/);
+  }
+  store.close();
 });

@@ -10,6 +10,7 @@ import { rememberSecret } from "../../../lib/log.ts";
 import type { Environment } from "../../../lib/settings/settings_reader.ts";
 import { SimulatedHomeAssistant } from "../../simulator/home_assistant.ts";
 import { HOUSE } from "../../simulator/sample_house.ts";
+import { CA_FILE, ELSEWHERE_FILE, TlsProxy } from "../../stand_ins/tls_proxy.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { until } from "../../until.ts";
 import { startEnrich, startIngest } from "../../whole_programs.ts";
@@ -283,7 +284,54 @@ Deno.test("ingest check says that http and https are mixed up, either way", asyn
   assert.equal(
     await oneFault({ ...env, HASS_URL: `wss://${secureHost}` }),
     `FAIL  The certificate of ${secureHost} is not trusted (UnknownIssuer); ` +
-      "use the name that it is made for, or http:// inside your own network",
+      "set HASS_CA_FILE to the certificate of the authority that signed it",
+  );
+});
+
+Deno.test("ingest check trusts HASS_CA_FILE and sends HASS_HEADERS, to Home Assistant's own address alone", async () => {
+  await using hass = new SimulatedHomeAssistant({ house: HOUSE }).start();
+  const wants = { "cf-access-client-id": "abc.access", "cf-access-client-secret": "s3cret-of-it" };
+  await using proxy = new TlsProxy({ port: hass.port, wants });
+  const HASS_HEADERS = Object.entries(wants).map(([name, value]) => `${name}: ${value}`).join("\n");
+  const env = envOf(hass, { HASS_URL: proxy.url, HASS_CA_FILE: CA_FILE });
+  const { lines, status } = await check({ ...env, HASS_HEADERS });
+  const faults = lines.filter((line) => !line.startsWith("ok ") && !isAboutEnrich(line));
+  assert.deepEqual(faults, []);
+  assert.ok(lines.includes(`ok    ${proxy.url} answers`));
+  assert.ok(lines.includes("ok    It is Home Assistant 2025.4.4"));
+  assert.equal(status, 1, "enrich is missing");
+  assert.match(
+    await oneFault(env),
+    /answers 403: .*, or set HASS_HEADERS to what the proxy asks for$/,
+  );
+  // what answers by http is found without telling it anything
+  const heard: string[] = [];
+  await using plain = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    (request) => {
+      heard.push([...request.headers.keys()].join());
+      return new Response();
+    },
+  );
+  const host = `127.0.0.1:${plain.addr.port}`;
+  assert.match(
+    await oneFault({ ...env, HASS_HEADERS, HASS_URL: `https://${host}` }),
+    /HASS_URL begins with https, but .* answers by http;/,
+  );
+  assert.equal(heard.length, 1);
+  assert.doesNotMatch(heard[0] ?? "", /cf-access/);
+});
+
+Deno.test("ingest check says what a certificate is made for, and which setting to correct", async () => {
+  await using proxy = new TlsProxy({ port: 1, certificate: "elsewhere.pem" });
+  assert.equal(
+    await oneFault({
+      HASS_URL: proxy.url,
+      HASS_CA_FILE: ELSEWHERE_FILE,
+      ENRICHMENT_SERVICE_URL: NO_ENRICH,
+    }),
+    `FAIL  The certificate of ${proxy.host} is made for homeassistant.local or 192.0.2.7, not for ` +
+      "127.0.0.1; set HASS_URL to a name that it is made for",
   );
 });
 
@@ -344,7 +392,12 @@ Deno.test("ingest check says what answers where that is no Home Assistant", asyn
     await fault(() => new Response("403: Forbidden", { status: 403 })),
     `FAIL  ${url} answers 403: Home Assistant has banned this machine after failed logins, or a ` +
       "proxy lets nobody in; delete its address from ip_bans.yaml in Home Assistant's " +
-      "configuration folder and restart it",
+      "configuration folder and restart it, or set HASS_HEADERS to what the proxy asks for",
+  );
+  assert.equal(
+    await fault(() => new Response("", { status: 401 })),
+    `FAIL  ${url} answers 401: a proxy before Home Assistant asks for credentials; ` +
+      "set HASS_HEADERS to what it asks for",
   );
   assert.equal(
     await fault(() => new Response("", { status: 502 })),
@@ -352,11 +405,12 @@ Deno.test("ingest check says what answers where that is no Home Assistant", asyn
   );
   assert.equal(
     await fault(() => Response.redirect("https://house.example/api/websocket")),
-    `FAIL  ${url} redirects to https://house.example; set HASS_URL to that`,
+    `FAIL  ${url} redirects to https://house.example; set HASS_URL to that, or where that is a ` +
+      "proxy's login page HASS_HEADERS to what the proxy asks for",
   );
   assert.match(
     await fault(() => new Response("No WebSocket UPGRADE hdr: None", { status: 400 })),
-    /^FAIL {2}Cannot speak with Home Assistant \(.*400.*\); see its log, and HASS_URL$/,
+    /^FAIL {2}.* is Home Assistant, but opens no WebSocket \(.*400.*\); let the proxy before it pass/,
   );
 });
 
