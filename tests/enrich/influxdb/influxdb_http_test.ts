@@ -112,8 +112,8 @@ Deno.test("InfluxDbHttp sends what a proxy asks for beside its own, reads it aga
   assert.equal(last()["x-other"], "another-s3cret");
   assert.equal(last()["cf-access-client-secret"], undefined);
   // a proxy that tells what it was sent: in an answer to everything, and to one point
-  for (const status of [403, 502, 400]) {
-    influx.trouble = () => ({ status, body: "blocked: x-other=another-s3cret" });
+  for (const [status, words] of [[403, ""], [502, ""], [400, "unable to parse: "]] as const) {
+    influx.trouble = () => ({ status, body: `${words}blocked: x-other=another-s3cret` });
     const said = await store.write([POINT], never).then(
       (outcomes) => JSON.stringify(outcomes),
       (error) => String(error),
