@@ -5,9 +5,10 @@ import { freePort } from "./parts/free_port.ts";
 import { HomeAssistant, newestVersion } from "./parts/home_assistant.ts";
 import { Influxd } from "./parts/influxd.ts";
 import { Process } from "./parts/process.ts";
-import { type Environment, startEnrich } from "./parts/programs.ts";
+import { type Environment, startEnrich, startIngest } from "./parts/programs.ts";
 import { realTest } from "./parts/real_test_case.ts";
 import { underWrongClock } from "./parts/wrong_clock.ts";
+import { CA_FILE, TlsProxy } from "../stand_ins/tls_proxy.ts";
 import { TemporaryFolder } from "../temporary.ts";
 import { until } from "../until.ts";
 
@@ -158,6 +159,45 @@ realTest("ingest check says of a real Home Assistant what holds and what does no
   await until(async () => await failedLogins() > 0, "the failed login is in its log");
   assert.equal(await failedLogins(), 1);
 });
+
+realTest(
+  "A real Home Assistant is checked and captured behind a proxy with TLS that asks for headers",
+  async () => {
+    const version = await newestVersion();
+    await using hass = await HomeAssistant.start({ version, minimal: true });
+    await using enrich = await startEnrich({});
+    await enrich.untilReady();
+    const wants = {
+      "cf-access-client-id": "id-of-house",
+      "cf-access-client-secret": "s3cret-of-it",
+    };
+    const port = Number(new URL(hass.url).port);
+    await using proxy = new TlsProxy({ port, wants, alpnProtocols: ["http/1.1"] });
+    const HASS_HEADERS = "CF-Access-Client-Id: id-of-house\nCF-Access-Client-Secret: s3cret-of-it";
+    const env = {
+      HASS_URL: proxy.url,
+      HASS_TOKEN: hass.token,
+      HASS_CA_FILE: CA_FILE,
+      ENRICHMENT_SERVICE_URL: enrich.url,
+    };
+    const refused = await check("ingest check", env);
+    assert.match(
+      faultsOf(refused).join(),
+      /answers 403: .*, or set HASS_HEADERS to what the proxy/,
+    );
+    const well = await check("ingest check", { ...env, HASS_HEADERS });
+    assert.deepEqual([well.status, faultsOf(well)], [0, []], well.lines.join("\n"));
+    assert.ok(well.lines.includes(`ok    It is Home Assistant ${version}`));
+    await using ingest = await startIngest({ ...env, HASS_HEADERS }, { readable: [CA_FILE] });
+    await ingest.untilReady();
+    await until(
+      async () => (await ingest.metrics()).get("ingest_events_delivered_total"),
+      "it delivers",
+    );
+    const log = `${hass.dir}/home-assistant.log`;
+    assert.doesNotMatch(await Deno.readTextFile(log), /invalid authentication/i);
+  },
+);
 
 realTest("ingest check says that a real Home Assistant's history is off", async () => {
   await using hass = await HomeAssistant.start({
