@@ -18,6 +18,7 @@ const NEW_TOKEN: Readonly<Record<HassTokenOrigin, string>> = {
   credential: `${MAKE_TOKEN}, make it the credential HASS_TOKEN and restart ingest`,
   supervisor: "restart this app: at each start the Supervisor gives it a new token",
 };
+
 /** What to do about what filling waits for. */
 const UNTIL_ASKED: Readonly<Record<string, string>> = {
   [HISTORY_IS_OFF]: "add “history:” or “default_config:” to Home Assistant's configuration.yaml " +

@@ -175,7 +175,7 @@ function stateOf(reason: string): string {
     authority: "ssl_ca_cert in CONFIG_FILE",
   });
   if (certificate) return `its certificate ${certificate.state}; ${certificate.wish}`;
-  if (/redirect/.test(reason)) {
+  if (/Encountered redirect/.test(reason)) {
     return "it redirects; set INFLUXDB_URL to where that leads, or where that is a proxy's login page " +
       "set INFLUXDB_HEADERS to what the proxy asks for";
   }
