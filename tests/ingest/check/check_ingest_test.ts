@@ -298,7 +298,7 @@ Deno.test("ingest check trusts HASS_CA_FILE and sends HASS_HEADERS, to Home Assi
   const faults = lines.filter((line) => !line.startsWith("ok ") && !isAboutEnrich(line));
   assert.deepEqual(faults, []);
   assert.ok(lines.includes(`ok    ${proxy.url} answers`));
-  assert.ok(lines.includes("ok    It is Home Assistant 2025.4.4"));
+  assert.ok(lines.includes("ok    It is Home Assistant 2026.11.0"));
   assert.equal(status, 1, "enrich is missing");
   assert.match(
     await oneFault(env),
