@@ -1,4 +1,4 @@
-/** Which entities are kept: Home Assistant's own filter (homeassistant/helpers/entityfilter.py). */
+/** Which entities are kept: Home Assistant's own filter (homeassistant/helpers/entityfilter.py of 2026.11). */
 import { perEntity } from "./per_entity.ts";
 
 /** What is listed under `include:` or `exclude:`. */
@@ -28,11 +28,9 @@ export function entityFilter(
         (included.glob(id) || (included.domain(id) && !excluded.glob(id))))
     );
   }
-  // 5
+  // 5: before 2026.11 an excluded entity failed though included, where no domain or glob excluded it
   if (exclude.domains.length + exclude.entityGlobs.length > 0) {
-    return perEntity((id) =>
-      excluded.domain(id) || excluded.glob(id) ? included.entity(id) : !excluded.entity(id)
-    );
+    return perEntity((id) => included.entity(id) || !Object.values(excluded).some((is) => is(id)));
   }
   // 6
   return included.entity;

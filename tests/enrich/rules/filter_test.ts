@@ -84,12 +84,12 @@ const CASES: readonly (readonly [
     ["light.a", "sensor.a", "switch.a", "switch.b"],
   ],
   [
-    "5: elsewhere only an excluded entity fails, included or not",
+    "5: elsewhere only an excluded entity fails that is not included",
     {
-      include: { entities: ["sensor.a"] },
-      exclude: { domains: ["light"], entities: ["sensor.a", "switch.a"] },
+      include: { entities: ["light.b", "sensor.a"] },
+      exclude: { domains: ["light"], entities: ["light.a", "light.b", "sensor.a", "switch.a"] },
     },
-    ["sensor.b", "switch.b"],
+    ["light.b", "sensor.a", "sensor.b", "switch.b"],
   ],
   [
     "6: entities on both sides pass only the included ones",
