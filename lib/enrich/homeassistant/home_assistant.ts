@@ -1,7 +1,9 @@
 /**
  * SCHEMA=homeassistant: the point that Home Assistant's own `influxdb` integration makes of a
- * state_changed (homeassistant/components/influxdb/__init__.py), line by line. It differs where
- * the integration would lose the point or tell a secret:
+ * state_changed (homeassistant/components/influxdb/__init__.py of 2026.11), line by line. It
+ * differs where the integration would lose the point or tell a secret:
+ * - A tag `time`, which InfluxDB refuses, is `time_`.
+ * - A unit that is nothing but line breaks counts as an empty one.
  * - A state that reads as nan or inf, which InfluxDB refuses as a number, is the text `state`.
  * - Attributes `access_token`, and texts with `token=`, are left out; inside lists and objects
  *   they, and what stands under a key like `password` or `code`, are `***`; so is the text of a
@@ -21,7 +23,7 @@ import {
 } from "../../contract.ts";
 import { members, memberText } from "../../json_text.ts";
 import { parsed, usOf } from "../event_problem.ts";
-import { pythonFloat, pythonText } from "./python.ts";
+import { pythonFloat, pythonText, singleLine } from "./python.ts";
 import {
   HIDDEN,
   isPasswordEntity,
@@ -93,12 +95,24 @@ export function homeAssistantPoint(
   // till now these kept their places from attributes of that name
   if (via === "history" && fields.get("state") === HIDDEN) fields.delete("state");
   if (fields.get("value") === NOT_FINITE) fields.delete("value");
-  for (const [name, value] of rules.tags) tags.set(name, value);
+  for (const [name, value] of rules.tags) tags.set(name, singleLine(value));
   for (const [name, value] of tags) if (value === "") tags.delete(name);
+  moveTime(fields);
+  moveTime(tags);
 
   if (fields.size === 0) return undefined;
   const timeNs = BigInt(usOf(event.time_fired)) * 1000n;
   return { measurement, tags, fields, timeNs: timeNs - timeNs % UNIT_NS[rules.precision] };
+}
+
+/** InfluxDB keeps the name `time` for itself: `time_`, or `time__` where that is taken, and so on. */
+function moveTime<T>(named: Map<string, T>): void {
+  const value = named.get("time");
+  if (value === undefined) return;
+  let name = "time_";
+  while (named.has(name)) name += "_";
+  named.delete("time");
+  named.set(name, value);
 }
 
 /** Stands in the place of a number that InfluxDB refuses. */
@@ -108,7 +122,7 @@ function stateFields({ state: told }: State, isPassword: boolean): Map<string, F
   const state = stateWithoutSecret(told, isPassword);
   const number = pythonFloat(state);
   if (number !== undefined && Number.isFinite(number)) return new Map([["value", number]]);
-  const fields = new Map<string, FieldValue>([["state", state]]);
+  const fields = new Map<string, FieldValue>([["state", singleLine(state)]]);
   const value = number === undefined ? STATE_AS_NUMBER.get(state) : NOT_FINITE;
   if (value !== undefined) fields.set("value", value);
   return fields;
@@ -127,7 +141,7 @@ function measurementOf(
   config: EntityConfig,
   rules: HomeAssistantRules,
 ): Measurement {
-  const override = config.overrideMeasurement || rules.overrideMeasurement;
+  const override = singleLine(config.overrideMeasurement || rules.overrideMeasurement || "");
   if (override) return { measurement: override };
   switch (rules.measurementAttr) {
     case "entity_id":
@@ -140,7 +154,7 @@ function measurementOf(
     case "unit_of_measurement": {
       const unit = attributes.text("unit_of_measurement");
       if (unit) return { measurement: unit, told: "unit_of_measurement" };
-      return { measurement: rules.defaultMeasurement || entityId };
+      return { measurement: singleLine(rules.defaultMeasurement ?? "") || entityId };
     }
   }
 }
@@ -197,11 +211,11 @@ class Attributes {
     return typeof value === "number" || typeof value === "boolean" ? Number(value) : undefined;
   }
 
-  /** `str()`, or undefined where there is none or it is null. */
+  /** `str()` on one line, or undefined where there is none or it is null. */
   text(name: string): string | undefined {
     const value = this.#values[name];
     if (value === undefined || value === null || this.#isSecret(name)) return undefined;
-    if (typeof value === "string") return value;
+    if (typeof value === "string") return singleLine(value);
     return pythonText(
       this.#exactTexts().get(name) ?? JSON.stringify(value),
       (key, text) => withoutSecret(key, text) !== text,

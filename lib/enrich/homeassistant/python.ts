@@ -33,6 +33,18 @@ function asciiDigit(digit: string): string {
   return String(below % 10);
 }
 
+/** What Python's `splitlines()` splits at. */
+// deno-lint-ignore no-control-regex
+const LINE_BREAK = /\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/;
+
+/** `" ".join(text.splitlines())`: line breaks are spaces, and one at the end is nothing. */
+export function singleLine(text: string): string {
+  if (!LINE_BREAK.test(text)) return text;
+  const lines = text.split(LINE_BREAK);
+  if (lines.at(-1) === "") lines.pop();
+  return lines.join(" ");
+}
+
 /** Whether a text, or (undefined) any other value, under that key is not to be told. */
 export type IsHidden = (key: string, text: string | undefined) => boolean;
 

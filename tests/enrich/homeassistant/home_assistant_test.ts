@@ -92,7 +92,10 @@ const VALUES: readonly (readonly [json: string, number: number | undefined, text
   ['"١٢ %"', 12, "١٢ %"],
   ['"1__0"', undefined, "1__0"],
   ['"1__00"', 100, "1__00"],
-  ['"12\\n%\\n"', 12, "12\n%\n"],
+  ['"12\\n%\\n"', 12, "12 %"],
+  ['"1\\n2"', undefined, "1 2"],
+  ['"12\\n"', 12],
+  ['["a\\nb"]', undefined, "['a\\nb']"],
   ["true", 1],
   ["false", 0],
   ["21.5", 21.5],
@@ -479,6 +482,50 @@ const CASES: readonly (readonly [name: string, Given, Expected])[] = [
     { tags: { domain: "from attribute", instance: "prod" } },
   ],
   [
+    "line breaks in a unit, a state, tags and an attribute, which are spaces",
+    {
+      state: "on\r\n\n",
+      attributes: '{"unit_of_measurement":"a\\nb","tag":"c\\rd\\u2028","k":"e\\u001ff\\u001eg"}',
+      rules: {
+        tagsAttributes: new Set(["tag"]),
+        tags: new Map([["static", "h\u0085i\v\f"], ["none", "\n"]]),
+      },
+    },
+    {
+      measurement: "a b",
+      tags: { domain: "fake", entity_id: "entity_id", tag: "c d", static: "h i " },
+      fields: { state: "on ", k_str: "e\u001ff g" },
+    },
+  ],
+  [
+    "line breaks in a device class",
+    {
+      attributes: '{"device_class":"a\\nb"}',
+      rules: { measurementAttr: "domain__device_class" },
+    },
+    { measurement: "fake__a b" },
+  ],
+  [
+    "line breaks in a configured measurement",
+    { rules: { overrideMeasurement: "a\nb" } },
+    { measurement: "a b" },
+  ],
+  [
+    "line breaks in a default measurement",
+    { rules: { defaultMeasurement: "a\nb" } },
+    { measurement: "a b" },
+  ],
+  [
+    "attributes time and time_",
+    { attributes: '{"time_":1,"time":2,"time__":3}' },
+    { fields: { value: 1, time_: 1, time__: 3, time___: 2 } },
+  ],
+  [
+    "an attribute time that is a text with digits",
+    { attributes: '{"time":"12:30"}' },
+    { fields: { value: 1, time_str: "12:30", time_: 1230 } },
+  ],
+  [
     "static tags, which win",
     {
       attributes: '{"source":"from attribute"}',
@@ -500,6 +547,31 @@ for (const [name, given, expected] of CASES) {
     }
   });
 }
+
+Deno.test("homeAssistantPoint keeps a tag time, which the integration loses with its point", () => {
+  const attributes = '{"time":"noon","time_":"x"}';
+  for (
+    const [tagsAttributes, tags] of [
+      [["time"], { time_: "noon" }],
+      [["time", "time_"], { time_: "x", time__: "noon" }],
+    ] as const
+  ) {
+    const point = pointOf({ attributes, rules: { tagsAttributes: new Set(tagsAttributes) } });
+    assert.deepEqual(point?.tags, { domain: "fake", entity_id: "entity_id", ...tags });
+  }
+  const point = pointOf({ rules: { tags: new Map([["time", "noon"]]) } });
+  assert.equal(point?.tags.time_, "noon");
+});
+
+Deno.test("homeAssistantPoint takes a unit of nothing but line breaks for none, where the integration loses the point", () => {
+  const attributes = '{"unit_of_measurement":"\\n"}';
+  const defaultMeasurement = "\n";
+  for (const rules of [{}, { defaultMeasurement }, { overrideMeasurement: "\r\n" }]) {
+    const point = pointOf({ attributes, rules });
+    assert.equal(point?.measurement, "fake.entity_id");
+    assert.deepEqual(point?.fields, { value: 1, unit_of_measurement_str: "" });
+  }
+});
 
 /** With the keys that the integration's own tests of `component_config` have. */
 const COMPONENTS = entityValues<EntityConfig>(

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { pythonFloat, pythonText } from "../../../lib/enrich/homeassistant/python.ts";
+import { pythonFloat, pythonText, singleLine } from "../../../lib/enrich/homeassistant/python.ts";
 
 Deno.test("pythonFloat reads what Python's float() reads", () => {
   const numbers: readonly (readonly [string, number])[] = [
@@ -155,4 +155,19 @@ Deno.test("pythonText takes time by length, not by depth", () => {
   const nested = `${"[".repeat(depth)}"${"x".repeat(depth)}"${"]".repeat(depth)}`;
   assert.equal(textOf(nested), nested.replaceAll('"', "'"));
   assert.ok(performance.now() - startMs < 2_000);
+});
+
+Deno.test("singleLine makes spaces of what Python's splitlines() splits at", () => {
+  const texts: readonly (readonly [string, string])[] = [
+    ["", ""],
+    ["a b\t\u001f\u00a0", "a b\t\u001f\u00a0"],
+    ["a\nb\rc\vd\fe\u001cf\u001dg\u001eh\u0085i\u2028j\u2029k", "a b c d e f g h i j k"],
+    ["a\r\nb\n\rc", "a b  c"],
+    ["\na", " a"],
+    ["a\n", "a"],
+    ["a\n\n", "a "],
+    ["\n", ""],
+    ["\n\n", " "],
+  ];
+  for (const [text, written] of texts) assert.equal(singleLine(text), written);
 });
