@@ -6,11 +6,10 @@ import { envelopeSchema } from "../../lib/contract.ts";
 import { pythonFloat } from "../../lib/enrich/homeassistant/python.ts";
 import { pythonLine } from "../../lib/enrich/homeassistant/python_line.ts";
 import { schemaOf } from "../../lib/enrich/schema.ts";
-import type { StorePoint } from "../../lib/enrich/store.ts";
 import { TemporaryFolder } from "../temporary.ts";
 import { availableVersions, type HomeAssistantVersion } from "./parts/home_assistant.ts";
-import { keepsLineBreaks, spaced } from "./parts/line_breaks.ts";
-import { Influxd } from "./parts/influxd.ts";
+import { Influxd, type Series } from "./parts/influxd.ts";
+import { Influxd2 } from "./parts/influxd2.ts";
 import { run } from "./parts/process.ts";
 import { measured, realTest } from "./parts/real_test_case.ts";
 
@@ -33,8 +32,9 @@ const CONFIGURATIONS: readonly object[] = [
     measurement_attr: "entity_id",
     ignore_attributes: ["foo", "value"],
     precision: "ms",
-    include: { entities: ["light.a"] },
-    exclude: { domains: ["light"], entity_globs: ["fake.[!a]*"] },
+    tags: { "line\nbreak": "line\nbreak\n" },
+    include: { entities: ["light.a", "sensor.a"] },
+    exclude: { domains: ["light"], entities: ["sensor.a", "fake.a"], entity_globs: ["fake.[!a]*"] },
   },
   {
     default_measurement: "state",
@@ -46,18 +46,41 @@ const CONFIGURATIONS: readonly object[] = [
     component_config_domain: { sensor: { ignore_attributes: ["state"] } },
     exclude: { entities: ["fake.a"] },
   },
-  { override_measurement: "over all", tags_attributes: ["unit_of_measurement", "1"] },
+  {
+    override_measurement: "over\nall",
+    tags: { "back\\slash": "c:\\ d" },
+    tags_attributes: ["unit_of_measurement", "1"],
+  },
 ];
+/** Case 5 of the filter: older versions than 2026.11 leave this entity of the third out. */
+const LEFT_OUT_BEFORE = { configuration: 2, entityId: "sensor.a" } as const;
 
-/** Prints for each state what the integration and its clients for InfluxDB 1 and 2 make of it. */
+/**
+ * Prints for each state what the integration and its clients for InfluxDB 1 and 2 make of it. What
+ * versions before 2026.10 do not do yet, spaces for line breaks and `time_`, is done to their points.
+ */
 const ORACLE = `
 import json, sys
 from datetime import datetime
 from types import SimpleNamespace
+from homeassistant.components import influxdb
 from homeassistant.components.influxdb import INFLUX_SCHEMA, _generate_event_to_json
 from homeassistant.core import State
 from influxdb.line_protocol import make_lines
 from influxdb_client import Point
+
+def single_line(value):
+    return " ".join(value.splitlines()) if isinstance(value, str) else value
+
+def as_newer_versions(point):
+    fields = {k: single_line(v) for k, v in point["fields"].items()}
+    if "time" in fields:
+        key = "time_"
+        while key in fields:
+            key += "_"
+        fields[key] = fields.pop("time")
+    tags = {k: single_line(v) for k, v in point["tags"].items()}
+    point.update(measurement=single_line(point["measurement"]), tags=tags, fields=fields)
 
 configurations, *events = map(json.loads, open(sys.argv[1], encoding="utf-8"))
 makers = [_generate_event_to_json(INFLUX_SCHEMA(dict(c))) for c in configurations]
@@ -70,15 +93,23 @@ for number, event in enumerate(events):
     if point is None:
         print("null")
         continue
+    if not hasattr(influxdb, "_single_line"):
+        as_newer_versions(point)
     precision = configurations[n].get("precision")
     line = make_lines({"points": [point]}, precision)[:-1] + {"s": "0" * 9, "ms": "0" * 6}.get(precision, "")
     point["time"] = int(line.rpartition(" ")[2])  # the client for InfluxDB 2 cuts inexactly
     print(json.dumps([line, Point.from_dict(point).to_line_protocol()]))
 `;
 
-// nothing is made here of what the port guards (backslashes) or hides, nor characters that are new in Unicode
+// nothing is made here of what the port guards or hides (a last backslash), nor characters that are new in Unicode
 const NAME_UNITS = [..."0123aef_.,:= é\t\n\r\"'%٣"];
-const TEXT_UNITS = [...NAME_UNITS, ..."456789+-EinfaN\u00a0\u0085\u2003\u200b３漢", "😀", "𝟘"];
+const TEXT_UNITS = [
+  ...NAME_UNITS,
+  ..."456789+-EinfaN\v\f\x1c\x1d\x1e\x1f\u00a0\u0085\u2003\u2028\u2029\u200b３漢",
+  "\r\n",
+  "😀",
+  "𝟘",
+];
 
 const anyText = fc.oneof(
   fc.string({ unit: fc.constantFrom(...TEXT_UNITS), maxLength: 10 }),
@@ -87,6 +118,7 @@ const anyText = fc.oneof(
 const anyName = fc.oneof(
   fc.constantFrom("value", "state", "foo", "device_class", "unit_of_measurement", "friendly_name")
     .chain((name) => fc.constantFrom("", "_", "_str", "_str_").map((ending) => name + ending)),
+  fc.constantFrom("time", "time_", "time__"),
   fc.constantFrom("0", "1", "10", "1_", "1_str", "__proto__", "constructor"),
   fc.string({ unit: fc.constantFrom(...NAME_UNITS), minLength: 1, maxLength: 6 }),
 );
@@ -128,19 +160,8 @@ const anyEvent = fc.tuple(
     `"attributes":${attributes}}},"origin":"LOCAL","time_fired":"${fired}"}`;
 });
 
-/** As releases since 2026.10 write it. */
-function spacedPoint(point: StorePoint): StorePoint {
-  return {
-    ...point,
-    measurement: spaced(point.measurement),
-    tags: new Map(Array.from(point.tags, ([key, value]) => [key, spaced(value)])),
-    fields: new Map(
-      Array.from(
-        point.fields,
-        ([key, value]) => [key, typeof value === "string" ? spaced(value) : value],
-      ),
-    ),
-  };
+function isNewest(version: HomeAssistantVersion): boolean {
+  return version === "2026.11.0";
 }
 
 async function linesOfPython(version: HomeAssistantVersion, file: string): Promise<unknown[]> {
@@ -168,25 +189,28 @@ realTest(
       return schemaOf({ schema: "homeassistant", attributes: "standard", file });
     });
     const events = fc.sample(anyEvent, { numRuns: STATES, seed: SEED });
-    const points = events.map((text, number) => {
+    const ours = events.map((text, number) => {
       const enriched = schemas[number % schemas.length]?.(
         envelopeSchema.parse({ event: JSON.parse(text) }),
         text,
       );
-      return enriched?.kind === "point" ? enriched.point : null;
+      if (enriched?.kind !== "point") return null;
+      return [pythonLine(enriched.point, 1), pythonLine(enriched.point, 2)];
     });
     const file = folder.file("events.jsonl");
     await Deno.writeTextFile(file, [JSON.stringify(CONFIGURATIONS), ...events].join("\n"));
     for (const version of await availableVersions()) {
       const theirs = await linesOfPython(version, file);
       assert.equal(theirs.length, events.length);
-      const ours = points.map((point) => {
-        if (point === null) return null;
-        const written = keepsLineBreaks(version) ? point : spacedPoint(point);
-        return [pythonLine(written, 1), pythonLine(written, 2)];
-      });
       for (const [number, text] of events.entries()) {
-        assert.deepEqual(ours[number], theirs[number], `state ${number}: ${text}`);
+        const isLeftOut = !isNewest(version) &&
+          number % CONFIGURATIONS.length === LEFT_OUT_BEFORE.configuration &&
+          text.includes(`"entity_id":"${LEFT_OUT_BEFORE.entityId}"`);
+        assert.deepEqual(
+          theirs[number],
+          isLeftOut ? null : ours[number],
+          `state ${number}: ${text}`,
+        );
       }
       const stored = theirs.filter((lines) => lines !== null).length;
       measured(`${stored} points of ${events.length} random states are those of ${version}`);
@@ -196,7 +220,7 @@ realTest(
 );
 
 const hurtingText = fc.oneof(
-  fc.constantFrom("time", "time_", "__proto__"),
+  fc.constantFrom("__proto__"),
   fc.string({ unit: fc.constantFrom(...' ,=\\"\0\n\r\t#_nt', "😀"), maxLength: 6 }),
 );
 const hurtingPoint = fc.record({
@@ -205,32 +229,58 @@ const hurtingPoint = fc.record({
   fields: fc.array(fc.tuple(hurtingText, fc.integer()), { maxLength: 4 }),
 });
 
+const exactText = hurtingText.filter((text) => /^[^\0\n\r\t]*[^\\\0\n\r\t]$/.test(text));
+
 realTest(
-  "pythonLine's lines are stored and given back by a real InfluxDB, whatever is in their names",
+  "pythonLine's lines are stored and given back by a real InfluxDB 1 and 2, whatever is in their names",
   async () => {
     await using influxd = await Influxd.start();
-    const points = fc.sample(hurtingPoint, { numRuns: STATES, seed: SEED });
+    await using influxd2 = await Influxd2.start(64);
+    await influxd.createDatabase("hurting");
+    const hurting = fc.sample(hurtingPoint, { numRuns: STATES, seed: SEED });
+    const texts = fc.sample(exactText, { numRuns: STATES / 10, seed: SEED });
+    const points = [
+      ...hurting.map(({ measurement, tags, fields }) => ({
+        measurement,
+        tags,
+        fields: [...fields, ["f", '"#,\\'] as const],
+      })),
+      ...texts.flatMap((text) =>
+        [["t", text], [text, "t"]].map((tag) => ({
+          measurement: "exact",
+          tags: [tag],
+          fields: [["f", '"#,\\'] as const],
+        }))
+      ),
+    ];
     for (const version of [1, 2] as const) {
-      const database = `as_${version}`;
-      await influxd.createDatabase(database);
       const lines = points.map(({ measurement, tags, fields }, number) =>
         pythonLine({
           measurement,
-          tags: new Map(tags),
-          fields: new Map<string, number | string>([...fields, ["f", '"#,\\']]),
+          tags: new Map(tags.map(([name = "", value = ""]) => [name, value])),
+          fields: new Map<string, number | string>(fields),
           timeNs: BigInt(number),
         }, version)
-      );
-      const response = await fetch(`${influxd.url}/write?db=${database}`, {
-        method: "POST",
-        body: lines.join("\n"),
-      });
-      assert.equal(await response.text(), "");
-      const series = await influxd.query('SELECT "f" FROM /.*/', database);
-      const given = series.flatMap(({ values }) => values.map(([time]) => Number(time)));
-      assert.equal(new Set(given).size, lines.length);
+      ).join("\n");
+      if (version === 1) await influxd.write("hurting", lines);
+      else await influxd2.write(lines);
+      const query = (influxql: string) =>
+        version === 1 ? influxd.query(influxql, "hurting") : influxd2.query(influxql);
+      const values = (await query('SELECT "f" FROM /.*/')).flatMap(({ values }) => values);
+      assert.equal(new Set(values.map(([time]) => Number(time))).size, points.length);
+      // the client for InfluxDB 1 doubles backslashes, and InfluxDB keeps each of them
+      const doubled = (text: string) => version === 1 ? text.replaceAll("\\", "\\\\") : text;
+      const told = (series: readonly Series[]) =>
+        new Set(series.flatMap(({ values }) => values.map((row) => String(row.at(-1)))));
+      const tags = told(await query('SHOW TAG VALUES FROM "exact" WITH KEY = "t"'));
+      const keys = told(await query('SHOW TAG KEYS FROM "exact"'));
+      for (const text of texts) {
+        assert.ok(tags.has(doubled(text)), `${version}: ${JSON.stringify(text)} as a tag's value`);
+        const key = version === 1 ? doubled(text) : text.replaceAll("\\ ", "\\_ ");
+        assert.ok(keys.has(key), `${version}: ${JSON.stringify(text)} as a tag's name`);
+      }
       measured(
-        `${lines.length} points with hurting names stored, as client ${version} writes them`,
+        `${points.length} points with hurting names stored, as client ${version} writes them`,
       );
     }
   },

@@ -1,18 +1,17 @@
 /**
  * A point as the line that the Python clients of Home Assistant's own `influxdb` integration
- * write: for InfluxDB 1 influxdb 5.3.1 (line_protocol.py), for 2 and 3 influxdb_client 1.24.0
+ * write: for InfluxDB 1 influxdb 5.3.2 (line_protocol.py), for 2 and 3 influxdb_client 1.50.0
  * (client/write/point.py). So backslashes in names stand double in InfluxDB 1, and a line break in
- * a text is there the two characters `\n`.
+ * the name of a tag or field is there the two characters `\n`.
  *
  * It differs where InfluxDB would refuse the client's line, store something else than it says, or
- * never give it back (all seen with 1.6.7):
+ * never give it back (all seen with 1.6.7 and 2.7.12):
  * - A backslash that would escape what follows it gets a `_` behind: at the end of any name or tag
- *   value; in a measurement before a space, a comma, `=` and `"`; in InfluxDB 2 and 3 everywhere
- *   before the first three of them.
+ *   value; in a measurement before a space, a comma, `=` and `"`; in InfluxDB 2 and 3 also in the
+ *   name of a field before the first three of them, and in tags where these would be miscounted.
  * - A measurement that makes the line a comment (`#`), or is nothing but tabs, gets a `_` before it.
- * - A tag or field `time` becomes `time_`; where that name is taken, too, it is left out.
  * - A tag or field without a name is left out, as InfluxDB 1's client does.
- * - NUL in names becomes `\0`.
+ * - NUL in names and tags becomes `\0`.
  */
 import { pythonFloatText } from "../../settings/python_scalar.ts";
 import { checkIdentity, checkNames, checkValue } from "../point_limits.ts";
@@ -23,8 +22,10 @@ type Write = (text: string) => string;
 /** How one client writes the parts of a line. */
 interface Client {
   readonly measurement: Write;
-  /** Of a tag or a field; a tag's value, too. */
-  readonly name: Write;
+  /** A tag's name, and its value. */
+  readonly tag: Write;
+  /** A field's name. */
+  readonly field: Write;
   readonly number: (value: number) => string;
   readonly text: Write;
 }
@@ -32,21 +33,24 @@ interface Client {
 const NUL = "\0";
 /** A backslash that would escape what follows it. Before these a measurement is stored, but never found again. */
 const OPEN_IN_MEASUREMENT = /\\(?=[,= "]|$)/g;
-/** Double as InfluxDB 1's client writes it, it escapes nothing but the end of a name. */
-const OPEN_IN_1 = /\\$/g;
-/** Before these it ends a name too early; behind a tag, a quotation mark then joins this line and the next. */
-const OPEN_IN_2 = /\\(?=[,= ]|$)/g;
+/** All that matters of a tag, and where InfluxDB 1's client doubles the others. */
+const OPEN_AT_END = /\\$/g;
+/** Before these it ends the name of a field too early. */
+const OPEN_IN_FIELD = /\\(?=[,= ]|$)/g;
 
+const NAME_IN_1 = escaping(`\\ ,=\n${NUL}`, OPEN_AT_END);
 const INFLUXDB_1: Client = {
   measurement: escaping(`\\ ,=\n${NUL}`, OPEN_IN_MEASUREMENT),
-  name: escaping(`\\ ,=\n${NUL}`, OPEN_IN_1),
+  tag: NAME_IN_1,
+  field: NAME_IN_1,
   number: pythonFloatText,
   text: escaping('\\"\n'),
 };
 
 const INFLUXDB_2: Client = {
   measurement: escaping(` ,\n\r\t${NUL}`, OPEN_IN_MEASUREMENT),
-  name: escaping(` ,=\n\r\t${NUL}`, OPEN_IN_2),
+  tag: escaping(` ,=\n\r\t${NUL}`, OPEN_AT_END),
+  field: escaping(` ,=\n\r\t${NUL}`, OPEN_IN_FIELD),
   number: (value) => pythonFloatText(value).replace(/\.0$/, ""),
   text: escaping('\\"'),
 };
@@ -76,16 +80,27 @@ export function pythonLine(point: StorePoint, version: 1 | 2 | 3): string {
   const client = version === 1 ? INFLUXDB_1 : INFLUXDB_2;
   checkIdentity(point);
   checkNames(point);
-  const written = [
-    // InfluxDB skips tabs at the beginning of a line
-    client.measurement(measurement).replace(/^(?=\t*(?:#|$))/, "_"),
-    ...pairs([...tags].filter(([, value]) => value !== ""), client.name, client.name),
-  ].join(",");
-  const values = pairs([...fields], client.name, (value, name) => valueOf(value, name, client));
+  // InfluxDB skips tabs at the beginning of a line
+  const series = client.measurement(measurement).replace(/^(?=\t*(?:#|$))/, "_");
+  const told = [...tags].filter(([, value]) => value !== "");
+  const tag = areMiscounted(told) ? client.field : client.tag;
+  const values = pairs([...fields], client.field, (value, name) => valueOf(value, name, client));
   if (values.length === 0) {
     throw new Error("The point has no fields: it must have at least one");
   }
-  return `${written} ${values.join(",")} ${timeNs}`;
+  return `${[series, ...pairs(told, tag, tag)].join(",")} ${values.join(",")} ${timeNs}`;
+}
+
+/**
+ * In a tag InfluxDB 2 keeps a backslash before a space, but where it looks for the line's end it
+ * takes that space for the end of the tags. What follows is counted as fields: where the commas and
+ * `=` that it then finds are not in turn, a quotation mark joins the line and the next.
+ */
+function areMiscounted(tags: readonly (readonly [name: string, value: string])[]): boolean {
+  const hasOpenSpace = (text: string) => text.includes("\\ ");
+  if (!tags.flat().some(hasOpenSpace)) return false;
+  return tags.some(([name]) => hasOpenSpace(name)) ||
+    tags.flat().some((text) => /\\[,=]/.test(text));
 }
 
 /** Each `name=value`, sorted by name. Where two are written under one name the last one counts. */
@@ -97,7 +112,7 @@ function pairs<T>(
   const written = new Map<string, string>();
   for (const [name, value] of all.toSorted(([a], [b]) => a < b ? -1 : 1)) {
     if (name === "") continue;
-    written.set(name === "time" ? "time_" : writeName(name), writeValue(value, name));
+    written.set(writeName(name), writeValue(value, name));
   }
   return [...written].map(([name, value]) => `${name}=${value}`);
 }

@@ -13,10 +13,10 @@ export function readLine(line: string): StorePoint {
   const measurement = reader.name(", ");
   const tags = new Map<string, string>();
   while (reader.skip(",")) {
-    const key = reader.name(",= ");
+    const key = reader.tag();
     reader.expect("=");
     if (tags.has(key)) throw new Error(`The tag ${key} stands twice`);
-    tags.set(key, reader.name(",= "));
+    tags.set(key, reader.tag());
   }
   reader.expect(" ");
   const fields = new Map<string, FieldValue>();
@@ -38,8 +38,13 @@ class Reader {
     this.#line = line;
   }
 
-  /** A measurement, a key or a tag's value: ends at the first of `special` without a backslash. */
-  name(special: string): string {
+  /** A tag's key or value: of two backslashes before a special one InfluxDB 1.6 and 2.7 keep the first. */
+  tag(): string {
+    return this.name(",= ", true);
+  }
+
+  /** A measurement or a field's key: ends at the first of `special` without a backslash. */
+  name(special: string, isTag = false): string {
     let name = "";
     for (; this.#at < this.#line.length; this.#at++) {
       const character = this.#line.charAt(this.#at);
@@ -47,8 +52,10 @@ class Reader {
       if (character === "\n") throw new Error("A line break in a name");
       if (special.includes(character)) break;
       const escapes = character === "\\" && next !== "" && special.includes(next);
-      // releases differ in whether this is a backslash and a special character, or its end
-      if (escapes && name.endsWith("\\")) throw new Error("Two backslashes before a special one");
+      // of a field this is its end, and such a measurement is never found again
+      if (escapes && !isTag && name.endsWith("\\")) {
+        throw new Error("Two backslashes before a special one");
+      }
       if (escapes) this.#at++;
       name += escapes ? next : character;
     }

@@ -1,6 +1,7 @@
 /** A real InfluxDB 2 on 127.0.0.1, whose disk is a small one of its own. */
+import { z } from "zod";
 import { freePort } from "./free_port.ts";
-import { InfluxQl, type StoredPoint } from "./influxql.ts";
+import { InfluxQl, type Series, type StoredPoint } from "./influxql.ts";
 import { Process, run } from "./process.ts";
 import type { Environment } from "./programs.ts";
 import { until } from "../../until.ts";
@@ -8,6 +9,8 @@ import { until } from "../../until.ts";
 const ORG = "home";
 const BUCKET = "home";
 const TOKEN = "token-of-the-test";
+
+const orgsSchema = z.object({ orgs: z.array(z.object({ id: z.string() })) });
 
 async function succeed(words: readonly string[], wish: string): Promise<void> {
   const { code, stderr } = await run(words);
@@ -60,7 +63,7 @@ export class Influxd2 implements AsyncDisposable {
   }
 
   /** How enrich finds it. */
-  get env(): Environment {
+  get env(): Environment & Record<"INFLUXDB_ORG" | "INFLUXDB_TOKEN", string> {
     return {
       INFLUXDB_URL: this.url,
       INFLUXDB_ORG: ORG,
@@ -69,9 +72,24 @@ export class Influxd2 implements AsyncDisposable {
     };
   }
 
-  allPoints(where = ""): Promise<StoredPoint[]> {
-    const headers = new Headers({ authorization: `Token ${TOKEN}` });
-    return new InfluxQl(this.url, headers).allPoints(BUCKET, where);
+  allPoints(where = "", bucket = BUCKET): Promise<StoredPoint[]> {
+    return this.#influxQl().allPoints(bucket, where);
+  }
+
+  /** Runs a query of InfluxQL; times are nanoseconds as bigint. Throws what the server says where it fails. */
+  query(influxql: string, bucket = BUCKET): Promise<Series[]> {
+    return this.#influxQl().query(influxql, bucket);
+  }
+
+  /** Another bucket beside that of `env`. */
+  async createBucket(name: string): Promise<void> {
+    const { orgs } = orgsSchema.parse(JSON.parse(await this.#api(`orgs?org=${ORG}`)));
+    await this.#api("buckets", { orgID: orgs[0]?.id, name, retentionRules: [] });
+  }
+
+  /** Writes lines, whose times are nanoseconds, as any client does. Throws what the server says where it refuses them. */
+  async write(lines: string): Promise<void> {
+    await this.#api(`write?org=${ORG}&bucket=${BUCKET}`, lines);
   }
 
   /** Fills its disk with another file. */
@@ -94,6 +112,22 @@ export class Influxd2 implements AsyncDisposable {
     await this.#process.kill();
     await succeed(["umount", `${this.dir}/engine`], "unmount it");
     await Deno.remove(this.dir, { recursive: true });
+  }
+
+  #influxQl(): InfluxQl {
+    return new InfluxQl(this.url, new Headers({ authorization: `Token ${TOKEN}` }));
+  }
+
+  async #api(path: string, body?: string | object): Promise<string> {
+    const response = await fetch(`${this.url}/api/v2/${path}`, {
+      headers: { authorization: `Token ${TOKEN}` },
+      ...(body === undefined
+        ? {}
+        : { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${text}`);
+    return text;
   }
 
   async #setUp(): Promise<void> {
