@@ -66,6 +66,7 @@ from types import SimpleNamespace
 from homeassistant.components import influxdb
 from homeassistant.components.influxdb import INFLUX_SCHEMA, _generate_event_to_json
 from homeassistant.core import State
+from influxdb import InfluxDBClient
 from influxdb.line_protocol import make_lines
 from influxdb_client import Point
 
@@ -81,6 +82,13 @@ def as_newer_versions(point):
         fields[key] = fields.pop("time")
     tags = {k: single_line(v) for k, v in point["tags"].items()}
     point.update(measurement=single_line(point["measurement"]), tags=tags, fields=fields)
+
+for precision in ("us", "ns"):
+    try:
+        InfluxDBClient().write_points([{"measurement": "m", "fields": {"f": 1.0}}], precision)
+        raise SystemExit(f"its client for InfluxDB 1 writes with precision: {precision}")
+    except ValueError:
+        pass  # so the integration, which takes the option, never writes
 
 configurations, *events = map(json.loads, open(sys.argv[1], encoding="utf-8"))
 makers = [_generate_event_to_json(INFLUX_SCHEMA(dict(c))) for c in configurations]

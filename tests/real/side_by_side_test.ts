@@ -1,7 +1,8 @@
 /**
  * Home Assistant's own `influxdb` integration and SCHEMA=homeassistant, at the same Home Assistant,
- * into the same influxd, configured by the very same configuration.yaml: what they store must be
- * alike, row by row and field type by field type, but for the differences that the documentation lists.
+ * into the same InfluxDB, configured by the very same configuration.yaml: what they store must be
+ * alike, row by row and field type by field type, but for the differences that the documentation
+ * lists, each of which is seen. All on 2026.11; older versions where these differ from it.
  */
 import assert from "node:assert/strict";
 import {
@@ -9,17 +10,24 @@ import {
   HomeAssistant,
   type HomeAssistantVersion,
 } from "./parts/home_assistant.ts";
-import { Influxd, type StoredPoint } from "./parts/influxd.ts";
-import { keepsLineBreaks, spaced } from "./parts/line_breaks.ts";
+import { Influxd, type Series, type StoredPoint } from "./parts/influxd.ts";
+import { Influxd2 } from "./parts/influxd2.ts";
+import { type Connection, InfluxdbIntegration } from "./parts/influxdb_integration.ts";
+import {
+  LISTED_BEFORE,
+  LISTED_OPTIONS,
+  LISTED_STATES,
+  type ListedState,
+  NATIVE_STATES,
+} from "./parts/listed_states.ts";
 import { total } from "./parts/metrics_text.ts";
-import { startEnrich, startIngest } from "./parts/programs.ts";
+import { type Environment, startEnrich, startIngest } from "./parts/programs.ts";
 import { measured, realTestsAtOnce } from "./parts/real_test_case.ts";
-import { LISTED_STATES, restStates } from "./parts/rest_states.ts";
+import { restStates } from "./parts/rest_states.ts";
 import { until } from "../until.ts";
 
 /** Options of the integration beside its connection. */
 const CONFIGURATIONS: Readonly<Record<string, string>> = {
-  "default options": "",
   "measurement by entity, tags, milliseconds": `
   precision: ms
   measurement_attr: entity_id
@@ -69,53 +77,125 @@ const CONFIGURATIONS: Readonly<Record<string, string>> = {
 `,
 };
 
-const FIRST = "other.first";
-const LAST = "sensor.last";
-/** With these options each point can be told by its tags. */
-const PLAIN = "default options";
+const NEWEST = "2026.11.0";
+/** The default options. */
+const DEFAULT = "default options";
+/** Those of LISTED_OPTIONS. */
+const LISTED = "default options, some tags";
 
-/** In measurements and tags, and where Python shows a list, a line break is written as \\n. */
-function flat(text: string): string {
-  return spaced(text.replaceAll("\\n", "\n"));
+/** Where both write: an InfluxDB 1, or a 2 by way of the same queries. */
+interface Store {
+  readonly version: "in1" | "in2";
+  create(database: string): Promise<void>;
+  query(influxql: string, database: string): Promise<Series[]>;
+  allPoints(database: string): Promise<StoredPoint[]>;
+  /** Of the integration, for its form, and for configuration.yaml. */
+  connection(database: string): Connection;
+  yaml(database: string): string;
+  /** Of enrich. */
+  env(database: string): Environment;
 }
 
-/** The point as text, so that two can be compared as they are shown; without line breaks where asked for. */
-function textOf({ measurement, tags, fields, timeNs }: StoredPoint, lineBreaks: boolean): string {
-  const sorted = (one: object) => Object.entries(one).sort(([a], [b]) => a < b ? -1 : 1);
-  return JSON.stringify(
-    [measurement, sorted(tags), String(timeNs), sorted(fields)],
-    (_, value) => lineBreaks || typeof value !== "string" ? value : flat(value),
-  );
+function storeOf1(influxd: Influxd): Store {
+  const { url } = influxd;
+  const { hostname, port } = new URL(url);
+  return {
+    version: "in1",
+    create: (database) => influxd.createDatabase(database),
+    query: (influxql, database) => influxd.query(influxql, database),
+    allPoints: (database) => influxd.allPoints(database),
+    connection: (database) => ({ url, database }),
+    yaml: (database) => `  host: ${hostname}\n  port: ${port}\n  database: "${database}"\n`,
+    env: (database) => ({ INFLUXDB_URL: url, INFLUXDB_DATABASE: database }),
+  };
 }
+
+function storeOf2(influxd: Influxd2): Store {
+  const { url, env } = influxd;
+  const { hostname, port } = new URL(url);
+  return {
+    version: "in2",
+    create: (bucket) => influxd.createBucket(bucket),
+    query: (influxql, bucket) => influxd.query(influxql, bucket),
+    allPoints: (bucket) => influxd.allPoints("", bucket),
+    connection: (bucket) => ({
+      url,
+      organization: env.INFLUXDB_ORG,
+      bucket,
+      token: env.INFLUXDB_TOKEN,
+    }),
+    yaml: (bucket) =>
+      `  api_version: 2\n  ssl: false\n  host: ${hostname}\n  port: ${port}\n  bucket: "${bucket}"\n` +
+      `  organization: ${env.INFLUXDB_ORG}\n  token: ${env.INFLUXDB_TOKEN}\n`,
+    env: (bucket) => ({ ...env, INFLUXDB_BUCKET: bucket }),
+  };
+}
+
+interface StateText {
+  readonly entityId: string;
+  readonly body: string;
+}
+
+interface Run {
+  readonly version: HomeAssistantVersion;
+  readonly hass: HomeAssistant;
+  readonly store: Store;
+  readonly name: string;
+  /** Whether the integration's connection stands in configuration.yaml: enrich gets it from there, too. */
+  readonly inYaml?: boolean;
+  readonly states: readonly StateText[];
+  readonly listed?: readonly ListedState[];
+  readonly native?: boolean;
+}
+
+const DIFFERING = /^(?:listed_|native_|mark$)/;
 
 /** What both must have in common: points after the first mark, as texts, and the types of their fields. */
 async function contents(
-  influxd: Influxd,
+  store: Store,
   database: string,
   sinceNs: bigint,
-  lineBreaks: boolean,
+  written: (text: string) => string,
 ) {
-  const all = (await influxd.allPoints(database)).filter(({ timeNs }) => timeNs >= sinceNs);
-  const isListed = ({ tags }: StoredPoint) => tags.entity_id?.startsWith("listed_") === true;
-  const points = all.filter((point) => !isListed(point));
+  const all = (await store.allPoints(database)).filter(({ timeNs }) => timeNs >= sinceNs);
+  const isDiffering = ({ tags }: StoredPoint) => DIFFERING.test(tags.entity_id ?? "");
+  const points = all.filter((point) => !isDiffering(point));
   const compared = new Set(
     points.flatMap(({ measurement, fields }) =>
       Object.keys(fields).map((field) => `${measurement} ${field}`)
     ),
   );
-  const types = (await influxd.query("SHOW FIELD KEYS", database)).flatMap(({ name, values }) =>
+  const types = (await store.query("SHOW FIELD KEYS", database)).flatMap(({ name, values }) =>
     values.filter(([field]) => compared.has(`${name} ${field}`))
-      .map(([field, type]) => `${lineBreaks ? name : flat(name)} ${field} ${type}`)
+      .map(([field, type]) => `${written(name)} ${field} ${type}`)
   );
-  const listed = all.filter(isListed);
   return {
-    points: points.map((point) => textOf(point, lineBreaks)).sort(),
-    types: types.sort(),
-    listed,
+    points: points.map((point) => textOf(point, written)),
+    types,
+    differing: all.filter(isDiffering),
   };
 }
 
 type Contents = Awaited<ReturnType<typeof contents>>;
+
+/** The point as text, so that two can be compared as they are shown. */
+function textOf(
+  { measurement, tags, fields, timeNs }: StoredPoint,
+  written: (text: string) => string,
+): string {
+  const sorted = (one: object) => Object.entries(one).sort(([a], [b]) => a < b ? -1 : 1);
+  return JSON.stringify(
+    [measurement, sorted(tags), String(timeNs), sorted(fields)],
+    (_, value) => typeof value === "string" ? written(value) : value,
+  );
+}
+
+/** Without line breaks, which versions before 2026.10 write: in names, and where Python shows a list, as \\n. */
+function spaced(text: string): string {
+  const lines = text.replaceAll("\\n", "\n").split(/\r\n|[\n\r\v\f\u0085\u2028\u2029]/);
+  if (lines.at(-1) === "") lines.pop();
+  return lines.join(" ");
+}
 
 /** What stands in one list and not in the other. */
 function difference(a: readonly string[], b: readonly string[]): string[] {
@@ -123,42 +203,46 @@ function difference(a: readonly string[], b: readonly string[]): string[] {
   return a.filter((one) => !other.has(one)).map((one) => one.slice(0, 600));
 }
 
-async function isStored(influxd: Influxd, database: string, entityId: string): Promise<boolean> {
-  // the mark's own attribute, for its tags and measurement follow the configuration
-  const found = await influxd.query(`SELECT "mark" FROM /.*/`, database);
-  return found.some(({ values }) => values.some(([, mark]) => mark === markOf(entityId)));
+let marks = 0;
+
+async function mark(hass: HomeAssistant): Promise<number> {
+  const attributes = { mark: ++marks };
+  await hass.setState("other.mark", { state: "1", force_update: true, attributes });
+  return marks;
 }
 
-function markOf(entityId: string): number {
-  return entityId === FIRST ? 1 : 2;
+/** The mark's own attribute is looked for: its tags and measurement follow the configuration. */
+async function isStored(store: Store, database: string, mark: number): Promise<boolean> {
+  const found = await store.query(`SELECT "mark" FROM /.*/`, database);
+  return found.some(({ values }) => values.some(([, stored]) => stored === mark));
 }
 
-async function mark(hass: HomeAssistant, entityId: string): Promise<void> {
-  await hass.setState(entityId, {
-    state: "1",
-    force_update: true,
-    attributes: { mark: markOf(entityId) },
-  });
+/** Makes marks until the integration has stored one: what came before has left it. */
+async function untilWritten(hass: HomeAssistant, store: Store, database: string): Promise<void> {
+  await until(
+    async () => {
+      // further apart than its batches
+      const made = await mark(hass);
+      const patience = { limitMs: 1_600 };
+      await until(() => isStored(store, database, made), "the mark is stored", patience);
+      return true;
+    },
+    `the integration writes into ${database}`,
+  );
 }
 
 /** Runs both side by side and returns what each has stored. */
 async function sideBySide(
-  influxd: Influxd,
-  version: HomeAssistantVersion,
-  options: string,
-  name: string,
-) {
+  { version, hass, store, name, inYaml = false, states, listed = [], native = false }: Run,
+): Promise<{ theirs: Contents; ours: Contents; deadLetters: number }> {
   const [theirs, ours] = [`theirs ${name}`, `ours ${name}`];
-  await influxd.createDatabase(theirs);
-  await influxd.createDatabase(ours);
-  const { hostname, port } = new URL(influxd.url);
-  const connection =
-    `influxdb:\n  host: ${hostname}\n  port: ${port}\n  database: "${theirs}"\n${options}`;
-  await using hass = await HomeAssistant.start({ version, minimal: true, extraYaml: connection });
+  await store.create(ours);
+  const { INFLUXDB_URL = "", ...env } = store.env(ours);
   await using enrich = await startEnrich({
     SCHEMA: "homeassistant",
     CONFIG_FILE: `${hass.dir}/configuration.yaml`,
-    INFLUXDB_DATABASE: ours,
+    ...env,
+    ...(inYaml ? {} : { INFLUXDB_URL }),
   }, { readable: [hass.dir] });
   await using ingest = await startIngest({
     HASS_URL: hass.url,
@@ -170,23 +254,30 @@ async function sideBySide(
   // with whole seconds, nothing that came before may share one with what is compared
   await until(() => Date.now() >= begunMs + 1_000, "the second is over");
   const sinceNs = BigInt(Math.floor(Date.now() / 1000)) * 1_000_000_000n;
-  await mark(hass, FIRST);
-  for (const { entityId, body } of restStates()) await hass.setStateText(entityId, body);
-  if (name === PLAIN) {
-    for (const { entityId, body } of LISTED_STATES) await hass.setStateText(entityId, body);
+  await mark(hass);
+  for (const { entityId, body } of states) await hass.setStateText(entityId, body);
+  const alone = listed.filter(({ losesBatch }) => losesBatch && store.version === "in2");
+  if (alone.length > 0) await untilWritten(hass, store, theirs);
+  for (const { entityId, body } of alone) {
+    await hass.setStateText(entityId, body);
+    await untilWritten(hass, store, theirs);
   }
-  await mark(hass, LAST);
+  for (const { entityId, body } of listed.filter((state) => !alone.includes(state))) {
+    await hass.setStateText(entityId, body);
+  }
+  if (native) await hass.fireEvent("burst_native");
+  const last = await mark(hass);
   for (const database of [theirs, ours]) {
-    await until(() => isStored(influxd, database, LAST), `${database} has the last state`);
+    await until(() => isStored(store, database, last), `${database} has the last state`);
   }
   await until(
     async () => total(await ingest.metrics(), "ingest_events_queued") === 0,
     "nothing waits",
   );
-  const lineBreaks = keepsLineBreaks(version);
+  const written = version === NEWEST ? (text: string) => text : spaced;
   return {
-    theirs: await contents(influxd, theirs, sinceNs, lineBreaks),
-    ours: await contents(influxd, ours, sinceNs, lineBreaks),
+    theirs: await contents(store, theirs, sinceNs, written),
+    ours: await contents(store, ours, sinceNs, written),
     deadLetters: total(await ingest.metrics(), "ingest_events_dead_lettered"),
   };
 }
@@ -197,51 +288,114 @@ function endsInBackslash(text: string): boolean {
   return [measurement, ...tags.flat()].some((name) => String(name).endsWith("\\\\_"));
 }
 
-/** Since 2026.10 the integration keeps an attribute `time`, as enrich does. */
-function keepsTime(version: HomeAssistantVersion): boolean {
-  return version === "2026.11.0";
+/** What is stored of one of the states that differ; of the tags those beside domain and entity_id. */
+function stored({ differing }: Contents, entityId: string) {
+  return differing.filter(({ tags }) => tags.entity_id === entityId.split(".")[1])
+    .map(({ measurement, fields, tags: { domain: _domain, entity_id: _entityId, ...tags } }) => [
+      measurement,
+      fields,
+      ...(Object.keys(tags).length > 0 ? [tags] : []),
+    ]);
 }
 
-function assertListed(
-  version: HomeAssistantVersion,
-  { theirs, ours }: { theirs: Contents; ours: Contents },
-): void {
-  const stored = ({ listed }: Contents, entityId: string) =>
-    listed.filter(({ tags }) => `sensor.${tags.entity_id}` === entityId)
-      .map(({ measurement, fields }) => [measurement, fields]);
-  for (const { entityId, ours: wanted, theirs: listed } of LISTED_STATES) {
-    const lost = entityId === "sensor.listed_time" && keepsTime(version) ? wanted : listed;
-    assert.deepEqual(stored(ours, entityId), [wanted], entityId);
-    assert.deepEqual(stored(theirs, entityId), lost ? [lost] : [], `the integration's ${entityId}`);
-  }
-}
-
-async function compare(version: HomeAssistantVersion): Promise<void> {
-  await using influxd = await Influxd.start();
-  for (const [name, options] of Object.entries(CONFIGURATIONS)) {
-    const { theirs, ours, deadLetters } = await sideBySide(influxd, version, options, name);
-    const alone = difference(ours.points, theirs.points);
-    measured(
-      `${version}, ${name}: ${theirs.points.length} points of the integration, ` +
-        `${ours.points.length} of enrich, ${alone.length} lost by the integration alone, ` +
-        `${theirs.types.length} fields`,
-    );
+function assertNative(theirs: Contents, ours: Contents): void {
+  for (const [name, wanted] of Object.entries(NATIVE_STATES)) {
+    const entityId = `sensor.native_${name}`;
+    const point = (fields: object | undefined) =>
+      fields ? [["native", { value: 1, ...fields }]] : [];
     assert.deepEqual(
-      difference(theirs.points, ours.points),
-      [],
-      `${name}: the integration's alone`,
+      stored(theirs, entityId),
+      point(wanted.theirs),
+      `the integration's ${entityId}`,
     );
-    assert.deepEqual(alone.filter((text) => !endsInBackslash(text)), [], `${name}: enrich's alone`);
-    assert.deepEqual(difference(theirs.types, ours.types), [], `${name}: types of fields`);
-    assert.equal(deadLetters, 0, name);
-    if (name === PLAIN) assertListed(version, { theirs, ours });
-    assert.ok(theirs.points.length >= 30, "too few to mean anything");
+    assert.deepEqual(stored(ours, entityId), point(wanted.ours), entityId);
   }
 }
 
-const versions = await availableVersions();
+/** Compares what both store, line breaks and spaces as the same where a version writes the former. */
+async function compare(run: Run): Promise<void> {
+  const { version, store, name } = run;
+  const { theirs, ours, deadLetters } = await sideBySide(run);
+  const alone = difference(ours.points, theirs.points);
+  measured(
+    `${version}, ${name}, ${store.version}: ${theirs.points.length} points of the ` +
+      `integration, ${ours.points.length} of enrich, ${alone.length} lost by the integration ` +
+      `alone, ${theirs.types.length} fields, ${run.listed?.length ?? 0} listed differences`,
+  );
+  assert.deepEqual(difference(theirs.points, ours.points), [], `${name}: the integration's alone`);
+  assert.deepEqual(alone.filter((text) => !endsInBackslash(text)), [], `${name}: enrich's alone`);
+  assert.deepEqual(difference(theirs.types, ours.types), [], `${name}: types of fields`);
+  assert.equal(deadLetters, 0, name);
+  for (const { entityId, [store.version]: wanted } of run.listed ?? []) {
+    const both = { ours: stored(ours, entityId), theirs: stored(theirs, entityId) };
+    const expected = { ours: [wanted.ours], theirs: wanted.theirs ? [wanted.theirs] : [] };
+    assert.deepEqual(both, expected, `${store.version}: ${entityId}`);
+  }
+  if (run.native) assertNative(theirs, ours);
+  // a mark went into the batch of each state that loses its batch
+  const [written, kept] = [ours, theirs].map((all) => stored(all, "other.mark").length);
+  assert.equal(kept === written, store.version === "in1", `${kept} of ${written} marks`);
+  assert.ok(theirs.points.length >= 30, "too few to mean anything");
+}
+
+/** A core whose configuration.yaml has the connection of the integration: 2026.11 takes it over from there. */
+async function withYaml(
+  version: HomeAssistantVersion,
+  store: Store,
+  name: string,
+  options: string,
+): Promise<HomeAssistant> {
+  await store.create(`theirs ${name}`);
+  const extraYaml = `influxdb:\n${store.yaml(`theirs ${name}`)}${options}`;
+  return await HomeAssistant.start({ version, minimal: true, extraYaml });
+}
+
+/** All configurations, one after the other at the same core: the first from YAML, the others by its form. */
+async function compareNewest(): Promise<void> {
+  await using influxd = await Influxd.start();
+  const store = storeOf1(influxd);
+  await using hass = await withYaml(NEWEST, store, LISTED, LISTED_OPTIONS);
+  const run = { version: NEWEST, hass, store, states: restStates() } as const;
+  await compare({ ...run, name: LISTED, inYaml: true, listed: LISTED_STATES, native: true });
+  const integration = new InfluxdbIntegration(hass);
+  for (const [name, options] of Object.entries(CONFIGURATIONS)) {
+    await integration.delete();
+    await store.create(`theirs ${name}`);
+    await integration.add(store.connection(`theirs ${name}`), options);
+    await compare({ ...run, name });
+  }
+  const [last = ""] = Object.keys(CONFIGURATIONS).slice(-1);
+  const made = await mark(hass);
+  await until(() => isStored(store, `theirs ${last}`, made), "the entry that is left writes");
+  assert.equal(await isStored(store, `theirs ${LISTED}`, made), false, "a deleted entry writes");
+}
+
+async function compareInfluxdb2(): Promise<void> {
+  await using influxd = await Influxd2.start(128);
+  const store = storeOf2(influxd);
+  await using hass = await withYaml(NEWEST, store, LISTED, LISTED_OPTIONS);
+  // of the others the integration loses a batch of 100, or writes a space for a tag's last backslash
+  const states = restStates().filter(({ body }) => !/"":|ends in backslash/.test(body));
+  assert.ok(states.length > 150);
+  const run = { version: NEWEST, hass, store, name: LISTED, inYaml: true, states } as const;
+  await compare({ ...run, listed: LISTED_STATES });
+}
+
+async function compareOlder(version: HomeAssistantVersion): Promise<void> {
+  await using influxd = await Influxd.start();
+  const store = storeOf1(influxd);
+  await using hass = await withYaml(version, store, DEFAULT, "");
+  const run = { version, hass, store, name: DEFAULT, inYaml: true, states: restStates() };
+  await compare({ ...run, listed: LISTED_BEFORE });
+}
+
+const parts = (await availableVersions()).flatMap((version): [string, () => Promise<void>][] =>
+  version === NEWEST
+    ? [[version, compareNewest], [`${version}, InfluxDB 2`, compareInfluxdb2]]
+    : [[version, () => compareOlder(version)]]
+);
 
 realTestsAtOnce(
   "SCHEMA=homeassistant stores what Home Assistant's own integration does",
-  Object.fromEntries(versions.map((version) => [version, () => compare(version)])),
+  Object.fromEntries(parts),
 );

@@ -13,6 +13,7 @@ class _Plain(enum.Enum):
 
 class _Text(enum.StrEnum):
     B = "beta"
+    D = "m10"
 
 
 class _Int(enum.IntEnum):
@@ -56,6 +57,9 @@ def native_values():
         "true": True,
         "list_mixed": [1, 1.0, True, None, "x'y", 'x"y', {"a": 1}],
         "list_enum": [_Text.B],
+        "list_enum_10": [_Text.D],
+        "list_date": [datetime.date(2024, 1, 2)],
+        "list_nan": [float("nan")],
         "dict_int_key": {1: "one", 2: "two"},
         "bytes": b"abc",
         "nested": {"t": (1, 2), "d": datetime.date(2024, 1, 2)},
