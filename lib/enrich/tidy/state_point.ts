@@ -38,7 +38,9 @@ export function statePoint(
   const state = newState === null ? "removed" : stateWithoutSecret(newState.state, isPassword);
   const isAvailable = newState !== null && !isUnavailable(state);
   fields.set("available", isAvailable ? 1 : 0);
-  const value = isAvailable ? stateValue(domain, tags.get("device_class"), state) : undefined;
+  const value = isAvailable
+    ? stateValue(domain, tags.get("device_class"), state, newState.attributes)
+    : undefined;
   if (value !== undefined) fields.set("value", value);
   if (!isPlainNumber(state)) fields.set("state", state);
 

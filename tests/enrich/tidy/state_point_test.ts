@@ -118,6 +118,35 @@ Deno.test("tidyPoint keeps a state's text unless it is a plain number", () => {
   }
 });
 
+Deno.test("tidyPoint keeps no text beside a number of 17 digits that its value tells", () => {
+  const { fields } = change("sensor.a", "21.416666666666668", "21.466666666666665");
+  assert.deepEqual(fields, { available: 1, value: 21.466666666666665 });
+  assert.deepEqual(change("sensor.a", null, "9007199254740993").fields, {
+    available: 1,
+    value: 9007199254740992,
+    state: "9007199254740993",
+  });
+});
+
+Deno.test("tidyPoint takes a person in a zone within home for at home, and keeps the zone's name", () => {
+  const zones = { in_zones: ["zone.garden", "zone.home"] };
+  assert.deepEqual(change("person.a", "home", "Garden", zones).fields, {
+    available: 1,
+    value: 1,
+    state: "Garden",
+    old_state: "home",
+    old_state_s: 2.5,
+  });
+  assert.equal(change("person.a", null, "Garden", { in_zones: ["zone.garden"] }).fields.value, 0);
+});
+
+Deno.test("tidyPoint gives a sensor of class uptime, and a datetime, Unix seconds as their value", () => {
+  const at = "2026-11-23T18:24:37+01:00";
+  const uptime = change("sensor.a", null, at, { device_class: "uptime" }).fields;
+  assert.deepEqual(uptime, { available: 1, value: 1795454677, state: at });
+  assert.equal(change("datetime.a", null, at).fields.value, 1795454677);
+});
+
 Deno.test("tidyPoint says what a state was where it changed and either is text", () => {
   assert.deepEqual(change("switch.a", "off", "on").fields, {
     available: 1,

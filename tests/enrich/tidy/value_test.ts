@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { isPlainNumber, stateValue } from "../../../lib/enrich/tidy/value.ts";
 
+/** Domains whose entities have a time as their state in Home Assistant 2026.11 (each one's entity.py). */
+const TIME_DOMAINS = `ai_task button conversation datetime event image infrared input_button notify
+  radio_frequency scene stt tts wake_word`.split(/\s+/);
+
 /** Domain, then what each state of it is worth. */
 const TABLE: readonly (readonly [string, Readonly<Record<string, number | undefined>>])[] = [
   ...[
@@ -59,11 +63,31 @@ Deno.test("stateValue reads numbers as they are written, and nothing that only r
 Deno.test("stateValue reads times as Unix seconds, to the microsecond", () => {
   const at = "2026-11-23T18:24:37.274561+01:00";
   assert.equal(stateValue("sensor", "timestamp", at), 1795454677.274561);
-  for (const domain of ["button", "event", "input_button", "scene"]) {
+  assert.equal(stateValue("sensor", "uptime", at), 1795454677.274561);
+  assert.equal(stateValue("sensor", "uptime", "never"), undefined);
+  for (const domain of TIME_DOMAINS) {
     assert.equal(stateValue(domain, undefined, at), 1795454677.274561, domain);
     assert.equal(stateValue(domain, undefined, "never"), undefined, domain);
   }
+  assert.equal(stateValue("date", undefined, at), undefined);
+  assert.equal(stateValue("sensor", "up_time", at), undefined);
   assert.equal(stateValue("sensor", "date", at), undefined);
+});
+
+Deno.test("stateValue takes who is in a zone within home for at home", () => {
+  const valueIn = (domain: string, state: string, zones: unknown) =>
+    stateValue(domain, undefined, state, { in_zones: zones });
+  for (const domain of ["person", "device_tracker"]) {
+    assert.equal(valueIn(domain, "Garden", ["zone.garden", "zone.home"]), 1, domain);
+    assert.equal(valueIn(domain, "home", []), 1, domain);
+    assert.equal(valueIn(domain, "Office", ["zone.office"]), 0, domain);
+    assert.equal(valueIn(domain, "not_home", []), 0, domain);
+    for (const odd of [null, "zone.home", { "zone.home": 1 }, [["zone.home"]]]) {
+      assert.equal(valueIn(domain, "Garden", odd), 0, JSON.stringify(odd));
+    }
+    assert.equal(valueIn(domain, "unavailable", ["zone.home"]), undefined, domain);
+  }
+  assert.equal(valueIn("sensor", "Garden", ["zone.home"]), undefined);
 });
 
 Deno.test("stateValue does not hang on digits without end", () => {
@@ -73,17 +97,31 @@ Deno.test("stateValue does not hang on digits without end", () => {
 });
 
 Deno.test("isPlainNumber holds for what a float gives back as it stood", () => {
-  for (const text of ["0", "-0", "21", "-21.50", "0.001", "123456789012345", "-12345.6789012345"]) {
-    assert.ok(isPlainNumber(text), text);
-  }
+  const plain = [
+    "0",
+    "-0",
+    "21",
+    "-21.50",
+    "0.001",
+    "123456789012345",
+    "-12345.6789012345",
+    "21.416666666666668",
+    "-1234567.890123456",
+    "0.30000000000000004",
+    "1234567890123456",
+  ];
+  for (const text of plain) assert.ok(isPlainNumber(text), text);
   const others = [
     "007",
     "+4915112345",
     "1e5",
     "1.",
     ".5",
-    "1234567890123456",
-    "-1234567.890123456",
+    "9007199254740993",
+    "12345678901234567000",
+    "21.4166666666666680",
+    "0.00001234567890123456",
+    "0.10000000000000001",
   ];
   for (const text of [...others, "", "on", "1\n", "--1"]) assert.ok(!isPlainNumber(text), text);
 });
