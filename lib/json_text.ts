@@ -5,6 +5,17 @@
  * JSON, which the caller has learnt from `JSON.parse`.
  */
 
+// of ECMAScript, but not among TypeScript's own declarations yet
+declare global {
+  interface JSON {
+    parse(
+      text: string,
+      reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
+    ): unknown;
+    rawJSON(text: string): object;
+  }
+}
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
@@ -88,4 +99,24 @@ export function memberText(json: string, name: string): string | undefined {
   let found: string | undefined;
   for (const [key, text] of members(json)) if (key === name) found = text;
   return found;
+}
+
+/** No text, and with as many digits as a whole number beyond 2^53 has. */
+const LONG_INTEGER = /[[,:\s-]\d{16,}[\s,\]}]/;
+
+/** Whether lists or objects in a JSON text may hold a whole number of which `JSON.parse` loses digits. */
+export function hasLongInteger(json: string): boolean {
+  return LONG_INTEGER.test(json);
+}
+
+/**
+ * What `JSON.parse` makes of a text, but whole numbers beyond 2^53 are objects that
+ * `JSON.stringify` writes with all their digits. Throws RangeError where it is nested too deep.
+ */
+export function parseExactly(json: string): unknown {
+  return JSON.parse(json, (_, value, { source }) => {
+    const isLong = typeof value === "number" && !Number.isSafeInteger(value) &&
+      source !== undefined && /^-?\d+$/.test(source);
+    return isLong ? JSON.rawJSON(source) : value;
+  });
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { elementTexts, memberText } from "../lib/json_text.ts";
+import { elementTexts, hasLongInteger, memberText, parseExactly } from "../lib/json_text.ts";
 import { recordedFrames } from "./simulator/recording.ts";
 
 /** Ways of writing one JSON value: white space, escapes and numbers as they may come. */
@@ -143,4 +143,44 @@ Deno.test("memberText takes the last of two members with one name, as JSON.parse
   assert.equal(memberText('{"b":{"a":1}}', "a"), undefined);
   assert.equal(memberText('["a"]', "a"), undefined);
   assert.equal(memberText("{}", "a"), undefined);
+});
+
+const longInteger = fc.bigInt({ min: -(10n ** 40n), max: 10n ** 40n }).map(String);
+const jsonWithLongIntegers = fc.letrec<{ text: string }>((tie) => ({
+  text: fc.oneof(
+    { depthSize: "small", withCrossShrink: true },
+    longInteger,
+    fc.integer().map(String),
+    trickyText.map((text) => JSON.stringify(text)),
+    fc.array(tie("text"), { maxLength: 4 }).map((texts) => `[${texts.join(",")}]`),
+    fc.uniqueArray(fc.tuple(trickyText, tie("text")), { maxLength: 4, selector: ([name]) => name })
+      .map((all) => `{${all.map(([name, text]) => `${JSON.stringify(name)}:${text}`).join(",")}}`),
+  ),
+})).text;
+
+Deno.test("parseExactly loses no digit of a whole number, and hasLongInteger knows where one could be", () => {
+  let lost = 0;
+  fc.assert(
+    fc.property(jsonWithLongIntegers, (json) => {
+      const exact = JSON.stringify(parseExactly(json));
+      const byName = (text: string) => text.match(/-?\d+/g)?.toSorted().join();
+      assert.equal(byName(exact), byName(json));
+      assert.equal(JSON.stringify(JSON.parse(exact)), JSON.stringify(JSON.parse(json)));
+      if (JSON.stringify(JSON.parse(json)) === exact) return;
+      lost++;
+      assert.ok(hasLongInteger(`{"event":${json}}`), json);
+    }),
+    { numRuns: 1_000, seed: 1 },
+  );
+  assert.ok(lost > 100, `digits were lost only ${lost} times`);
+});
+
+Deno.test("parseExactly leaves numbers that are not whole as JSON.parse makes them", () => {
+  assert.equal(
+    JSON.stringify(parseExactly("[1.0,-0,1e3,9007199254740991,0.1234567890123456789,1e30]")),
+    "[1,0,1000,9007199254740991,0.12345678901234568,1e+30]",
+  );
+  for (const json of ['{"a":0.1234567890123456}', '{"a":"1234567890123456789"}', '{"a":1}']) {
+    assert.ok(!hasLongInteger(json), json);
+  }
 });

@@ -1,36 +1,64 @@
 /**
  * What no schema ever stores: access tokens, URLs that carry one, what is typed into password
- * fields, and the values of secret keys in what an event carries.
+ * fields or set there by a service, and the values of secret keys in what an event carries.
  */
 import { isUnavailable, type State } from "../contract.ts";
+import { parseExactly } from "../json_text.ts";
 
 /** What stands in the place of a secret. */
 export const HIDDEN = "***";
 
-const SECRET_KEY = /(?:^|_)(?:password|passcode|pin|code|token|secret|api_key)$/i;
+/** Of `code` only what opens a door or an alarm: `weather_code`, `zip_code` and `error_code` are data. */
+const SECRET_KEY =
+  /^code$|(?:^|_)(?:password|passcode|pin|token|secret|api_key|(?:alarm|pin|user|access|security)_code)$/i;
 const ACCESS_TOKEN = /(?:^|_)access_token$/i;
 /** `%3D`: a URL with a token inside another URL's query. */
 const TOKEN_IN_URL = /token(?:=|%3d)/i;
-/** Whatever holds neither of these in its JSON text needs no search for secrets. */
-const SUSPICIOUS = /(?:password|passcode|pin|code|token|secret|api_key)"|token(?:=|%3d)/i;
+/** Whatever holds none of these in its JSON text needs no search for secrets. */
+const SUSPICIOUS =
+  /(?:password|passcode|pin|code|token|secret|api_key)"|token(?:=|%3d)|"set_value"/i;
+/** Their service `set_value` sets what may be a password. */
+const TEXT_DOMAINS: ReadonlySet<unknown> = new Set(["text", "input_text"]);
 
 /** Whether the state's attribute of that name must not be stored. */
 export function isSecretAttribute(name: string, value: unknown): boolean {
   return ACCESS_TOKEN.test(name) || (typeof value === "string" && TOKEN_IN_URL.test(value));
 }
 
-/** The value of an event's `data` under that key, at any depth: `***` where it is a secret. */
-export function withoutSecret(key: string, value: unknown): unknown {
-  const isSecret = SECRET_KEY.test(key) ||
-    (typeof value === "string" && TOKEN_IN_URL.test(value));
-  return isSecret ? HIDDEN : value;
+/** A text as it may be stored: `***` where it carries a token. */
+export function textWithoutSecret(text: string): string {
+  return TOKEN_IN_URL.test(text) ? HIDDEN : text;
 }
 
-/** The JSON text of a value without the secrets in it, or undefined where it is nested too deep to write. */
-export function jsonWithoutSecrets(value: unknown): string | undefined {
+/**
+ * The value of an event's `data` under that key, at any depth: `***` where it is a secret. Of a
+ * service call that sets a text, the text is.
+ */
+export function withoutSecret(key: string, value: unknown): unknown {
+  if (SECRET_KEY.test(key)) return HIDDEN;
+  if (typeof value === "string") return textWithoutSecret(value);
+  if (typeof value !== "object" || value === null) return value;
+  return setsText(value)
+    ? { ...value, service_data: { ...value.service_data, value: HIDDEN } }
+    : value;
+}
+
+function setsText(value: object): value is { readonly service_data: { readonly value: unknown } } {
+  return "domain" in value && TEXT_DOMAINS.has(value.domain) &&
+    "service" in value && value.service === "set_value" &&
+    "service_data" in value && typeof value.service_data === "object" &&
+    value.service_data !== null && "value" in value.service_data;
+}
+
+/**
+ * The JSON text of a value without the secrets in it, or undefined where it is nested too deep to
+ * write. With the text that it was parsed from, whole numbers beyond 2^53 keep their digits.
+ */
+export function jsonWithoutSecrets(value: unknown, text?: string): string | undefined {
   try {
-    const json = JSON.stringify(value);
-    return SUSPICIOUS.test(json) ? JSON.stringify(value, withoutSecret) : json;
+    const exact = text === undefined ? value : parseExactly(text);
+    const json = JSON.stringify(exact);
+    return SUSPICIOUS.test(json) ? JSON.stringify(exact, withoutSecret) : json;
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;
@@ -51,6 +79,6 @@ export function isPasswordEntity(domain: string, states: readonly State[]): bool
 
 /** The text of a state as it may be stored. */
 export function stateWithoutSecret(state: string, isPassword: boolean): string {
-  const isSecret = isPassword ? !isUnavailable(state) : TOKEN_IN_URL.test(state);
-  return isSecret ? HIDDEN : state;
+  if (isPassword) return isUnavailable(state) ? state : HIDDEN;
+  return textWithoutSecret(state);
 }

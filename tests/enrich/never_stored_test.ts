@@ -21,12 +21,20 @@ Deno.test("isSecretAttribute names access tokens and URLs that carry one", () =>
 });
 
 Deno.test("withoutSecret hides the values of keys that are, or end in _ and, a secret's name", () => {
-  for (const key of ["password", "passcode", "pin", "code", "token", "secret", "api_key"]) {
+  for (const key of ["password", "passcode", "pin", "token", "secret", "api_key"]) {
     assert.equal(withoutSecret(key, "1234"), "***", key);
     assert.equal(withoutSecret(`user_${key}`, 1234), "***", key);
     assert.equal(withoutSecret(key.toUpperCase(), { deep: 1 }), "***", key);
     assert.equal(withoutSecret(`${key}_length`, "4"), "4", key);
   }
+  for (const key of ["code", "Code", "alarm_code", "home_alarm_code", "PIN_CODE", "user_code"]) {
+    assert.equal(withoutSecret(key, "1234"), "***", key);
+  }
+  for (const key of ["access_code", "security_code"]) {
+    assert.equal(withoutSecret(key, 1234), "***", key);
+  }
+  const data = "weather_code zip_code error_code status_code alarm_codes nonuser_code code_format";
+  for (const key of data.split(" ")) assert.equal(withoutSecret(key, "1234"), "1234", key);
   assert.equal(withoutSecret("spin", "1"), "1");
   assert.equal(withoutSecret("keycode", "1"), "1");
   assert.equal(withoutSecret("url", "http://cam/?a=1&token=abc"), "***");
@@ -34,11 +42,11 @@ Deno.test("withoutSecret hides the values of keys that are, or end in _ and, a s
 
 Deno.test("jsonWithoutSecrets hides secrets at any depth and keeps all the rest", () => {
   const data = JSON.parse(
-    '{"a":[{"b":{"user_code":1234}},"/x?token=abc"],"__proto__":{"pin":"9","x":1},"code":[1]}',
+    '{"a":[{"b":{"user_code":1234}},"/x?token=abc"],"__proto__":{"pin":"9","x":1},"code":[1],"zip_code":1}',
   );
   assert.equal(
     jsonWithoutSecrets(data),
-    '{"a":[{"b":{"user_code":"***"}},"***"],"__proto__":{"pin":"***","x":1},"code":"***"}',
+    '{"a":[{"b":{"user_code":"***"}},"***"],"__proto__":{"pin":"***","x":1},"code":"***","zip_code":1}',
   );
   assert.equal(jsonWithoutSecrets([1, null, "pin"]), '[1,null,"pin"]');
 });
@@ -47,6 +55,8 @@ Deno.test("jsonWithoutSecrets gives up where a secret is nested too deep to take
   const depth = 100_000;
   const deep: unknown = JSON.parse(`${"[".repeat(depth)}{"pin":1}${"]".repeat(depth)}`);
   assert.ok(jsonWithoutSecrets(deep) === undefined);
+  const text = `${"[".repeat(depth)}9007199254740993${"]".repeat(depth)}`;
+  assert.ok(jsonWithoutSecrets(JSON.parse(text), text) === undefined);
 });
 
 Deno.test("isPasswordEntity holds for text entities whose mode is password, or is not said", () => {

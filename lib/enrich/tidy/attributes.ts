@@ -13,6 +13,9 @@ export interface AttributeChoice {
   readonly listed: (name: string) => "include" | "exclude" | undefined;
 }
 
+/** The JSON text of the attribute of that name, where its value has lost digits of it. */
+export type AttributeText = (name: string) => string | undefined;
+
 /** How many values were left out, by reason. */
 export type LeftOut = Map<string, number>;
 
@@ -74,13 +77,14 @@ export function fieldOf(
   name: string,
   value: unknown,
   taken: ReadonlySet<string>,
+  textOf?: AttributeText,
 ): readonly [name: string, value: FieldValue] | string {
   if (name === "") return "empty_name";
   const stem = taken.has(name) || TYPE_ENDING.test(name) ? `${name}_` : name;
   if (typeof value === "number") return Number.isFinite(value) ? [stem, value] : "not_finite";
   if (typeof value === "boolean") return [stem, value ? 1 : 0];
   const isText = typeof value === "string";
-  const text = isText ? value : jsonWithoutSecrets(value);
+  const text = isText ? value : jsonWithoutSecrets(value, textOf?.(name));
   if (text === undefined) return "too_deep";
   if (isTooLarge(text)) return "too_large";
   return [isText ? `${stem}_str` : `${stem}_json`, text];
@@ -92,10 +96,12 @@ export function addAttributes(
   attributes: JsonObject,
   choice: AttributeChoice,
   leftOut: LeftOut,
+  textOf?: AttributeText,
 ): void {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null) continue;
-    const field = reasonToLeaveOut(name, value, choice) ?? fieldOf(name, value, STATE_NAMES);
+    const field = reasonToLeaveOut(name, value, choice) ??
+      fieldOf(name, value, STATE_NAMES, textOf);
     if (typeof field === "string") leaveOut(leftOut, field);
     else fields.set(field[0], field[1]);
   }

@@ -9,8 +9,9 @@ import {
   type LeftOut,
   STATE_NAMES,
 } from "./attributes.ts";
-import { jsonWithoutSecrets, withoutSecret } from "../never_stored.ts";
-import { tagsOf } from "./tags.ts";
+import { hasLongInteger, memberText } from "../../json_text.ts";
+import { jsonWithoutSecrets, textWithoutSecret, withoutSecret } from "../never_stored.ts";
+import { tagsOf, tagText } from "./tags.ts";
 import type { FieldValue, StorePoint } from "../store.ts";
 
 /** The tags and fields of an event's point: what its data holds must not take their place. */
@@ -49,17 +50,21 @@ const ENTITY_INFO_FIELDS = [
  */
 export function entityPoint(info: EntityInfo, { source }: Envelope, timeNs: bigint): StorePoint {
   const fields = new Map<string, FieldValue>(
-    ENTITY_INFO_FIELDS.map((name) => [name, info[name] ?? ""]),
+    ENTITY_INFO_FIELDS.map((name) => [name, tagText(name, info[name] ?? "")]),
   );
-  fields.set("labels", info.labels?.join(", ") ?? "");
+  fields.set("labels", info.labels?.map(textWithoutSecret).join(", ") ?? "");
   if (info.old_entity_id) fields.set("old_entity_id", info.old_entity_id);
   const tags = tagsOf({ entity_id: info.entity_id, source });
   return { measurement: "entities", tags, fields, timeNs };
 }
 
-/** The point of any other event. What is left out of its data is counted. */
+/**
+ * The point of any other event, by its very text where a number in it may have more digits than
+ * JavaScript's. What is left out of its data is counted.
+ */
 export function eventPoint(
   { event, source }: Envelope,
+  eventText: string,
   mode: AttributeMode,
   leftOut: LeftOut,
   timeNs: bigint,
@@ -68,17 +73,20 @@ export function eventPoint(
   const entityIds = entityIdsOf(data);
   const tags = tagsOf({
     event_type,
-    domain: withoutSecret("domain", data.domain),
-    service: withoutSecret("service", data.service),
+    domain: data.domain,
+    service: data.service,
     entity_id: entityIds.length === 1 ? entityIds[0] : undefined,
     source,
   });
-  const fields = new Map<string, FieldValue>([["origin", origin]]);
-  if (context?.id) fields.set("context_id", context.id);
-  if (context?.parent_id) fields.set("parent_id", context.parent_id);
-  if (context?.user_id) fields.set("user_id", context.user_id);
-  if (entityIds.length > 1) addText(fields, "entity_ids", entityIds.join(", "), leftOut);
-  addText(fields, "data_json", jsonWithoutSecrets(data), leftOut);
+  const fields = new Map<string, FieldValue>([["origin", textWithoutSecret(origin)]]);
+  if (context?.id) fields.set("context_id", textWithoutSecret(context.id));
+  if (context?.parent_id) fields.set("parent_id", textWithoutSecret(context.parent_id));
+  if (context?.user_id) fields.set("user_id", textWithoutSecret(context.user_id));
+  if (entityIds.length > 1) {
+    addText(fields, "entity_ids", entityIds.map(textWithoutSecret).join(", "), leftOut);
+  }
+  const dataText = hasLongInteger(eventText) ? memberText(eventText, "data") : undefined;
+  addText(fields, "data_json", jsonWithoutSecrets(data, dataText), leftOut);
   addScalars(fields, data, tags, mode, leftOut);
   return { measurement: "events", tags, fields, timeNs };
 }

@@ -1,8 +1,13 @@
 /** The point of a state: one measurement a domain, one series an entity and its names. */
 import { type Envelope, isUnavailable, type State } from "../../contract.ts";
 import { parseTimeUs } from "../../time.ts";
-import { addAttributes, type AttributeChoice, type LeftOut } from "./attributes.ts";
-import { isPasswordEntity, stateWithoutSecret } from "../never_stored.ts";
+import {
+  addAttributes,
+  type AttributeChoice,
+  type AttributeText,
+  type LeftOut,
+} from "./attributes.ts";
+import { HIDDEN, isPasswordEntity, stateWithoutSecret } from "../never_stored.ts";
 import type { FieldValue, StorePoint } from "../store.ts";
 import { tagsOf } from "./tags.ts";
 import { isPlainNumber, stateValue } from "./value.ts";
@@ -17,6 +22,8 @@ export interface StateMoment {
   readonly oldState: State | null;
   /** Microseconds since 1970. */
   readonly timeUs: number;
+  /** Of the new state's attributes. */
+  readonly attributeText: AttributeText;
 }
 
 /** The point of a state, or of a removal. What is left out of its attributes is counted. */
@@ -26,13 +33,15 @@ export function statePoint(
   choice: AttributeChoice,
   leftOut: LeftOut,
 ): StorePoint {
-  const { entityId, newState, oldState, timeUs } = moment;
+  const { entityId, newState, oldState, timeUs, attributeText } = moment;
   const domain = entityId.slice(0, entityId.indexOf("."));
   const tags = stateTags(envelope, moment);
   const isPassword = isPasswordEntity(
     domain,
     [newState, oldState].filter((state) => state !== null),
   );
+  // the recorder keeps no mode: a row of it must not take the place of a text that is there
+  const isUntold = (text: string) => isPassword && envelope.via === "history" && text === HIDDEN;
   const fields = new Map<string, FieldValue>();
 
   const state = newState === null ? "removed" : stateWithoutSecret(newState.state, isPassword);
@@ -42,12 +51,12 @@ export function statePoint(
     ? stateValue(domain, tags.get("device_class"), state, newState.attributes)
     : undefined;
   if (value !== undefined) fields.set("value", value);
-  if (!isPlainNumber(state)) fields.set("state", state);
+  if (!isPlainNumber(state) && !isUntold(state)) fields.set("state", state);
 
   if (oldState !== null && oldState.state !== newState?.state) {
     const oldText = stateWithoutSecret(oldState.state, isPassword);
     if (!isPlainNumber(state) || !isPlainNumber(oldText)) {
-      fields.set("old_state", oldText);
+      if (!isUntold(oldText)) fields.set("old_state", oldText);
       const lastedS = secondsBetween(
         lastChangedUs(oldState),
         newState === null ? timeUs : lastChangedUs(newState),
@@ -55,7 +64,7 @@ export function statePoint(
       if (lastedS !== undefined) fields.set("old_state_s", lastedS);
     }
   }
-  if (newState !== null) addAttributes(fields, newState.attributes, choice, leftOut);
+  if (newState !== null) addAttributes(fields, newState.attributes, choice, leftOut, attributeText);
   return {
     measurement: OWN_MEASUREMENT.test(domain) ? `${domain}_` : domain,
     tags,

@@ -12,7 +12,8 @@ import {
   stateSnapshotSchema,
   statisticsSchema,
 } from "../../contract.ts";
-import type { AttributeChoice, AttributeMode, LeftOut } from "./attributes.ts";
+import { hasLongInteger, members, memberText } from "../../json_text.ts";
+import type { AttributeChoice, AttributeMode, AttributeText, LeftOut } from "./attributes.ts";
 import { nanosecondsOf } from "../event_id.ts";
 import { parsed, usOf } from "../event_problem.ts";
 import { entityPoint, eventPoint } from "./event_point.ts";
@@ -40,7 +41,7 @@ const statisticsEvent = z.object({ data: statisticsSchema });
 
 /**
  * The point of an event. `eventText` is the event's own text as Home Assistant sent it: it
- * tells the events of one microsecond apart.
+ * tells the events of one microsecond apart, and has all the digits of its numbers.
  *
  * Throws EventProblem, whose message names the field, where the data breaks its type's shape.
  */
@@ -64,6 +65,7 @@ function pointOf(
     mode,
     listed: listedFor?.(entityId) ?? (() => undefined),
   });
+  const attributeText = attributeTexts(eventText);
   switch (event.event_type) {
     case "state_changed": {
       const { entity_id: entityId, new_state: newState, old_state: oldState = null } =
@@ -71,7 +73,7 @@ function pointOf(
       const timeUs = usOf(newState?.last_updated ?? event.time_fired);
       return statePoint(
         envelope,
-        { entityId, newState, oldState, timeUs },
+        { entityId, newState, oldState, timeUs, attributeText },
         choiceFor(entityId),
         leftOut,
       );
@@ -81,7 +83,7 @@ function pointOf(
       const timeUs = usOf(event.time_fired);
       return statePoint(
         envelope,
-        { entityId, newState, oldState: null, timeUs },
+        { entityId, newState, oldState: null, timeUs, attributeText },
         choiceFor(entityId),
         leftOut,
       );
@@ -95,8 +97,24 @@ function pointOf(
       return statisticsPoint(envelope, hour, usOf(hour.start));
     }
     default:
-      return eventPoint(envelope, mode, leftOut, ownTimeNs(event, eventText));
+      return eventPoint(envelope, eventText, mode, leftOut, ownTimeNs(event, eventText));
   }
+}
+
+/** Looked for only when one is asked for, and long integers are there. */
+function attributeTexts(eventText: string): AttributeText {
+  let texts: ReadonlyMap<string, string> | undefined;
+  return (name) => {
+    texts ??= new Map(
+      hasLongInteger(eventText)
+        ? members(
+          ["data", "new_state", "attributes"]
+            .reduce((json, member) => memberText(json, member) ?? "", eventText),
+        )
+        : [],
+    );
+    return texts.get(name);
+  };
 }
 
 function ownTimeNs(event: HassEvent, eventText: string): bigint {

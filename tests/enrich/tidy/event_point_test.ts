@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { nanosecondsOf } from "../../../lib/enrich/event_id.ts";
-import { FIRED_NS, recorded, stateOf, tidy } from "./tidied.ts";
+import { FIRED, FIRED_NS, recorded, stateOf, tidy, tidyText } from "./tidied.ts";
 
 Deno.test("tidyPoint of a recorded call_service names domain, service and the entity", () => {
   const { text, ...point } = recorded(['"call_service"', '"brightness":77']);
@@ -45,6 +45,7 @@ Deno.test("tidyPoint of a recorded event of one's own has its scalars as fields"
 Deno.test("tidyPoint stores no secret of an event, whatever the mode", () => {
   const data = {
     code: 13571357,
+    weather_code: 61,
     user_token: ["13571357"],
     service_data: {
       entity_id: ["lock.a", "lock.b"],
@@ -59,6 +60,7 @@ Deno.test("tidyPoint stores no secret of an event, whatever the mode", () => {
     assert.ok(!JSON.stringify({ tags, fields }).includes("13571357"));
     assert.equal(fields.code_str, "***");
     assert.equal(fields.user_token_str, "***");
+    assert.equal(fields.weather_code, 61);
     assert.equal(fields.entity_ids, "lock.a, lock.b");
   }
   const attributes = {
@@ -77,6 +79,73 @@ Deno.test("tidyPoint stores no secret of an event, whatever the mode", () => {
     state: "***",
     users_json: '[{"pin":"***","url":"***"}]',
   });
+});
+
+Deno.test("tidyPoint hides what text.set_value and input_text.set_value set, and nothing like it", () => {
+  const call = (domain: string, service: string, more: object = {}) =>
+    tidy(
+      {
+        event_type: "call_service",
+        data: {
+          domain,
+          service,
+          service_data: { entity_id: "x.wifi", value: "13571357" },
+          ...more,
+        },
+      },
+      {},
+      "all",
+    ).fields;
+  for (const domain of ["text", "input_text"]) {
+    assert.equal(
+      call(domain, "set_value").data_json,
+      `{"domain":"${domain}","service":"set_value",` +
+        '"service_data":{"entity_id":"x.wifi","value":"***"}}',
+    );
+    const nested = { event: { domain, service: "set_value", service_data: { value: [13571357] } } };
+    assert.ok(!JSON.stringify(call("x", "y", { service_data: nested })).includes("13571357"));
+    assert.match(String(call(domain, "reload").data_json), /13571357/);
+  }
+  assert.match(String(call("number", "set_value").data_json), /13571357/);
+  for (const odd of [null, "13571357", [1], {}]) {
+    const { data_json } = call("text", "set_value", { service_data: odd });
+    assert.equal(
+      data_json,
+      `{"domain":"text","service":"set_value","service_data":${JSON.stringify(odd)}}`,
+    );
+  }
+});
+
+Deno.test("tidyPoint stores no text with a token of an event, whatever it becomes", () => {
+  const token = "/x?token=13571357";
+  const { tags, fields } = tidy({
+    event_type: token,
+    data: { entity_id: [token, "light.a"], domain: token, service: token },
+    origin: token,
+    context: { id: token, parent_id: token, user_id: token },
+  }, { source: token });
+  assert.ok(!JSON.stringify({ tags, fields }).includes("13571357"));
+  assert.equal(fields.entity_ids, "***, light.a");
+  const info = tidy({
+    event_type: "entity_info",
+    data: { entity_id: "sensor.a", name: token, unit: token, labels: ["one", token] },
+  });
+  assert.ok(!JSON.stringify([info.tags, info.fields]).includes("13571357"));
+  assert.equal(info.fields.labels, "one, ***");
+});
+
+Deno.test("tidyPoint keeps the digits of whole numbers beyond 2^53 in data_json", () => {
+  const data = '{"long":9007199254740993,"list":[-123456789012345678901234567890,1.0,' +
+    '"9007199254740993"],"code":9007199254740995,"deep":{"pin":9007199254740997}}';
+  const { fields } = tidyText(
+    `{"event_type":"x","time_fired":"${FIRED}","origin":"LOCAL","data":${data}}`,
+  );
+  assert.equal(
+    fields.data_json,
+    '{"long":9007199254740993,"list":[-123456789012345678901234567890,1,' +
+      '"9007199254740993"],"code":"***","deep":{"pin":"***"}}',
+  );
+  assert.equal(fields.long, 9007199254740992, "a field is a number");
 });
 
 Deno.test("tidyPoint tags an event with the one entity it is about", () => {
@@ -124,6 +193,11 @@ Deno.test("tidyPoint of an entity_info has what the registries say, empty where 
     unit: "W",
     old_entity_id: "sensor.b",
   };
+  assert.equal(
+    tidy({ event_type: "entity_info", data: { entity_id: "sensor.a", unit: "\u00b5s" } }).fields
+      .unit,
+    "\u03bcs",
+  );
   const { timeNs, ...point } = tidy(
     { event_type: "entity_info", data },
     { via: "registry", source: "house" },

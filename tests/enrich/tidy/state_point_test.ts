@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { memberText } from "../../../lib/json_text.ts";
-import { change, FIRED_NS, recorded, stateOf, tidy } from "./tidied.ts";
+import { change, FIRED, FIRED_NS, recorded, stateOf, tidy, tidyText } from "./tidied.ts";
 
 Deno.test("tidyPoint of the recorded sensor.odd has every kind of attribute", () => {
   const { text: _, ...point } = recorded(['"entity_id":"sensor.odd"', '"numtext"']);
@@ -147,6 +147,20 @@ Deno.test("tidyPoint gives a sensor of class uptime, and a datetime, Unix second
   assert.equal(change("datetime.a", null, at).fields.value, 1795454677);
 });
 
+Deno.test("tidyPoint writes both signs for micro as one, so that old and new rows are one series", () => {
+  const unitOf = (unit: string) => {
+    const { tags } = change("sensor.a", null, "1", { unit_of_measurement: unit });
+    return tags.unit;
+  };
+  assert.equal(unitOf("\u00b5g/m³"), "\u03bcg/m³");
+  assert.equal(unitOf("\u03bcg/m³"), "\u03bcg/m³");
+  const { tags } = change("sensor.\u00b5", null, "1", {
+    friendly_name: "\u00b5",
+    device_class: "\u00b5",
+  });
+  assert.deepEqual(tags, { entity_id: "sensor.\u00b5", name: "\u00b5", device_class: "\u00b5" });
+});
+
 Deno.test("tidyPoint says what a state was where it changed and either is text", () => {
   assert.deepEqual(change("switch.a", "off", "on").fields, {
     available: 1,
@@ -199,6 +213,58 @@ Deno.test("tidyPoint hides what is typed into a password field, before and after
   assert.equal(change("text.note", null, "milk", { mode: "text" }).fields.state, "milk");
 });
 
+Deno.test("tidyPoint of a filled row leaves out a text that may be a password, and writes over none", () => {
+  const before = stateOf("text.note", "milk", {}, "2026-11-23T17:24:32.697847+00:00");
+  const filled = (to: string | null, from: object | null = before, via = "history") =>
+    tidy({
+      event_type: "state_changed",
+      data: {
+        entity_id: "text.note",
+        old_state: from,
+        new_state: to === null ? null : stateOf("text.note", to),
+      },
+    }, { via }).fields;
+  assert.deepEqual(filled("bread"), { available: 1, old_state_s: 2.5 });
+  assert.deepEqual(filled("5"), { available: 1, old_state_s: 2.5 });
+  assert.deepEqual(filled("bread", null), { available: 1 });
+  assert.deepEqual(filled("unavailable"), { available: 0, state: "unavailable", old_state_s: 2.5 });
+  assert.deepEqual(filled(null), { available: 0, state: "removed", old_state_s: 2.5 });
+  const plain = { ...before, attributes: { mode: "text" } };
+  assert.equal(filled("bread", plain).state, "bread", "its mode is known");
+  assert.deepEqual(filled("bread", before, "snapshot"), {
+    available: 1,
+    state: "***",
+    old_state: "***",
+    old_state_s: 2.5,
+  });
+  const camera = { ...before, entity_id: "camera.a", state: "idle" };
+  const { fields } = tidy({
+    event_type: "state_changed",
+    data: {
+      entity_id: "camera.a",
+      old_state: camera,
+      new_state: stateOf("camera.a", "/x?token=1"),
+    },
+  }, { via: "history" });
+  assert.equal(fields.state, "***", "a text with a token is known for one");
+});
+
+Deno.test("tidyPoint hides a text with a token where it becomes a tag", () => {
+  const token = "http://camera/x?token=13571357";
+  const attributes = {
+    friendly_name: token,
+    unit_of_measurement: token,
+    device_class: token,
+  };
+  const state = { entity_id: "sensor.a", new_state: stateOf("sensor.a", "1", attributes) };
+  const { tags } = tidy({ event_type: "state_changed", data: state });
+  assert.deepEqual(tags, { entity_id: "sensor.a", name: "***", unit: "***", device_class: "***" });
+  const registry = { name: token, area: token, floor: token, device: token };
+  const named = tidy({ event_type: "state_changed", data: state }, { registry, source: token });
+  assert.ok(!JSON.stringify(named.tags).includes("13571357"));
+  assert.deepEqual(named.fields, { available: 1, value: 1 });
+});
+
 Deno.test("tidyPoint takes __proto__ for a name like any other", () => {
   const attributes: unknown = JSON.parse('{"__proto__":{"mode":"text"},"x":1}');
   const state = { ...stateOf("text.a", "hunter2"), attributes };
@@ -212,5 +278,22 @@ Deno.test("tidyPoint takes __proto__ for a name like any other", () => {
     state: "***",
     __proto____json: '{"mode":"text"}',
     x: 1,
+  });
+});
+
+Deno.test("tidyPoint keeps the digits of whole numbers beyond 2^53 in lists and objects", () => {
+  const attributes = '{"list":[9007199254740993,1.0,"9007199254740993"],' +
+    '"object":{"b":-9007199254740993,"a":{"token":12345678901234567890}},"long":9007199254740993}';
+  const event = (oldState: string) =>
+    `{"event_type":"state_changed","time_fired":"${FIRED}","origin":"LOCAL","data":` +
+    `{"entity_id":"sensor.a","old_state":${oldState},` +
+    `"new_state":{"entity_id":"sensor.a","state":"1","attributes":${attributes}}}}`;
+  const { fields } = tidyText(event("null"), {}, "all");
+  assert.deepEqual(fields, {
+    available: 1,
+    value: 1,
+    list_json: '[9007199254740993,1,"9007199254740993"]',
+    object_json: '{"b":-9007199254740993,"a":{"token":"***"}}',
+    long: 9007199254740992,
   });
 });

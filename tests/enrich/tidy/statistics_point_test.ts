@@ -64,3 +64,8 @@ Deno.test("An hour that says nothing, or breaks its shape, is a problem that nam
   problem({ sum: 1 }, /data\.statistic_id/);
   problem({ statistic_id: "energy:solar", sum: 1, start: "18:00" }, /data\.start: must be an ISO/);
 });
+
+Deno.test("An hour's unit has one sign for micro, as the entity's states have", () => {
+  const { tags } = hour({ statistic_id: "sensor.a", unit: "\u00b5g/m³", sum: 1 });
+  assert.equal(tags.unit, "\u03bcg/m³");
+});

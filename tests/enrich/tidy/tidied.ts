@@ -14,6 +14,15 @@ export function tidy(
   attributes: "standard" | "all" | "none" = "standard",
 ) {
   const text = JSON.stringify({ time_fired: FIRED, origin: "LOCAL", data: {}, ...event });
+  return tidyText(text, envelope, attributes);
+}
+
+/** The point of an event's very text, as plain objects. */
+export function tidyText(
+  text: string,
+  envelope: object = {},
+  attributes: "standard" | "all" | "none" = "standard",
+) {
   return plain(
     tidyPoint(envelopeSchema.parse({ event: JSON.parse(text), ...envelope }), text, { attributes }),
   );
