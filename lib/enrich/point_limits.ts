@@ -1,4 +1,4 @@
-/** What InfluxDB would not take as a point. */
+/** What InfluxDB would not take as a point, and what it can keep of tags. */
 import { Buffer } from "node:buffer";
 import type { FieldValue, StorePoint } from "./store.ts";
 
@@ -57,4 +57,45 @@ export function checkValue(name: string, value: FieldValue): void {
   if (value.length > MAX_TEXT_BYTES / 3 && Buffer.byteLength(value) > MAX_TEXT_BYTES) {
     throw new Error(`Field ${JSON.stringify(name)} is too large: it must not exceed 1 MiB`);
   }
+}
+
+/** Before these, and at the end, line protocol takes a backslash for its own. */
+const OPEN_BACKSLASH = /\\(?=[,= ]|$)/g;
+const FINAL_BACKSLASH = /\\$/;
+
+type Tag = readonly [name: string, value: string];
+
+/**
+ * The tags as InfluxDB can keep them; those without a value are left out. A name or value cannot
+ * end in a backslash: it gets a `_` behind it. Every other backslash is kept (seen with 1.6.7 and
+ * 2.7.12), unless the tags of the point together mislead InfluxDB about where the line ends: then
+ * one before a comma, a space or `=` gets a `_`, too.
+ */
+export function storableTags(tags: ReadonlyMap<string, string>): readonly Tag[] {
+  const given = [...tags].filter(([, value]) => value !== "");
+  const closed = withUnderscores(given, FINAL_BACKSLASH);
+  return misleads(closed) ? withUnderscores(given, OPEN_BACKSLASH) : closed;
+}
+
+function withUnderscores(tags: readonly Tag[], backslash: RegExp): readonly Tag[] {
+  return tags.map(([name, value]) => [
+    name.replace(backslash, "\\_"),
+    value.replace(backslash, "\\_"),
+  ]);
+}
+
+/**
+ * InfluxDB cuts a request into lines before it reads them, and there skips each backslash with the
+ * character behind it (models/points.go, scanLine). So a space behind a backslash, which a second
+ * one escapes, begins the fields too early; there a quotation mark holds lines together where more
+ * `=` than commas were before it.
+ */
+function misleads(tags: readonly Tag[]): boolean {
+  const names = tags.map(([name]) => takenForOwn(name)).join("");
+  const all = names + tags.map(([, value]) => takenForOwn(value)).join("");
+  return names.includes(" ") || all.includes(" ") && /[,=]/.test(all);
+}
+
+function takenForOwn(text: string): string {
+  return text.includes("\\") ? text.replace(/[,= ]/g, "\\$&").replace(/\\[^]/g, "") : "";
 }

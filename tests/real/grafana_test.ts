@@ -32,7 +32,7 @@ class ShownHouse implements AsyncDisposable {
     await influxd.createDatabase("home");
     const response = await fetch(`${influxd.url}/write?db=home`, {
       method: "POST",
-      body: smallHousePoints(house.#now).map(toLine).join("\n"),
+      body: smallHousePoints(house.#now).map((point) => toLine(point)).join("\n"),
     });
     assert.equal(response.status, 204, await response.text());
     return house;

@@ -1,35 +1,41 @@
 /** A point as one line of InfluxDB's line protocol: the library's `Point` behind guards for its traps. */
 import { Point } from "@influxdata/influxdb-client";
-import { checkFields, checkIdentity, checkNames } from "../point_limits.ts";
+import { checkFields, checkIdentity, checkNames, storableTags } from "../point_limits.ts";
 import type { StorePoint } from "../store.ts";
 
 /** A backslash here would escape what follows it, or the line's own next character. */
 const OPEN_BACKSLASH = /\\(?=[,= "]|$)/g;
 
 /**
- * The line of a point, its time in nanoseconds. What line protocol cannot say is written as near
- * to it as can be: a backslash before a character that needs one, or at the end of a name, gets a
- * `_` behind it, a `#` that would make the line a comment gets one before it, a tag or field
- * `time` becomes `time_`, line breaks and NUL in names become `\n` and `\0` (InfluxDB's parser skips
- * NUL as white space). Tags without a value are left out.
+ * The line of a point for that version of InfluxDB, its time in nanoseconds. What line protocol
+ * cannot say is written as near to it as can be: a backslash at the end of any name, or of a tag's
+ * value, gets a `_` behind it, and in the names of measurements and fields one before a comma, a
+ * space, `=` or `"` does, too; a `#` that would make the line a comment gets one before it, a tag
+ * or field `time` becomes `time_`, line breaks, tabs and NUL in names become `\n`, `\r`, `\t` and
+ * `\0` (InfluxDB's parser skips NUL as white space). Tags without a value are left out.
+ *
+ * InfluxDB 3 reads two backslashes as one (influxdb_line_protocol 2.0.0): there they are doubled.
  *
  * Throws an Error whose message names the part that cannot be written: no field, a name that is
  * empty, `__proto__`, used twice or too long, a number that is not finite, a text above 1 MiB, a
  * time beyond the year 2262.
  */
-export function toLine({ measurement, tags, fields, timeNs }: StorePoint): string {
+export function toLine(
+  { measurement, tags, fields, timeNs }: StorePoint,
+  version: 1 | 2 | 3 = 2,
+): string {
   checkIdentity({ measurement, timeNs });
   checkNames({ measurement, tags, fields });
   checkFields({ fields });
-  const point = new Point(measurementOf(measurement)).timestamp(String(timeNs));
+  const doubled = (name: string) => version === 3 ? name.replaceAll("\\", "\\\\") : name;
+  const point = new Point(doubled(measurementOf(measurement))).timestamp(String(timeNs));
   const tagKeys = new Set<string>();
-  for (const [name, value] of tags) {
-    if (value === "") continue;
-    point.tag(keyOf("Tag", name, tagKeys), writable(value));
+  for (const [name, value] of storableTags(tags)) {
+    point.tag(doubled(keyOf("Tag", withoutNul(name), tagKeys)), doubled(withoutNul(value)));
   }
   const fieldKeys = new Set<string>();
   for (const [name, value] of fields) {
-    const key = keyOf("Field", name, fieldKeys);
+    const key = doubled(keyOf("Field", writable(name), fieldKeys));
     if (typeof value === "number") point.floatField(key, value);
     else point.stringField(key, value);
   }
@@ -43,15 +49,19 @@ function measurementOf(name: string): string {
 }
 
 function writable(name: string): string {
-  const text = name.includes("\0") ? name.replaceAll("\0", "\\0") : name;
+  const text = withoutNul(name);
   return text.includes("\\") ? text.replace(OPEN_BACKSLASH, "\\_") : text;
+}
+
+function withoutNul(text: string): string {
+  return text.includes("\0") ? text.replaceAll("\0", "\\0") : text;
 }
 
 /** The name as it is written. `Point` keeps names in plain objects, where `__proto__` gets lost. */
 function keyOf(kind: "Tag" | "Field", name: string, taken: Set<string>): string {
   if (name === "") throw new Error(`${kind} without a name: it must not be empty`);
   if (name === "__proto__") throw new Error(`${kind} "__proto__" cannot be written: rename it`);
-  const key = name === "time" ? "time_" : writable(name);
+  const key = name === "time" ? "time_" : name;
   // so the library writes line breaks and tabs, and UTF-8 half a surrogate pair: two names can become one
   const written = key.toWellFormed().replaceAll("\n", "\\n").replaceAll("\r", "\\r").replaceAll(
     "\t",

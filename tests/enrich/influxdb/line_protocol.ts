@@ -6,22 +6,26 @@ import type { FieldValue, StorePoint } from "../../../lib/enrich/store.ts";
 
 const FLOAT = /^[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
-/** The point of a line. Throws where the line breaks the specification or can be read in two ways. */
-export function readLine(line: string): StorePoint {
-  const reader = new Reader(line);
+/**
+ * The point of a line. Throws where the line breaks the specification or can be read in two ways.
+ * In tags InfluxDB 1 and 2 take the last of two backslashes before a special character for its
+ * escape, and 3 takes two for one, everywhere (as 1.6.7, 2.7.12 and 3's parser do).
+ */
+export function readLine(line: string, version: 1 | 2 | 3 = 2): StorePoint {
+  const reader = new Reader(line, version === 3);
   if (line.startsWith("#")) throw new Error("The line is a comment");
-  const measurement = reader.name(", ");
+  const measurement = reader.name(", ", false);
   const tags = new Map<string, string>();
   while (reader.skip(",")) {
-    const key = reader.tag();
+    const key = reader.name(",= ", true);
     reader.expect("=");
     if (tags.has(key)) throw new Error(`The tag ${key} stands twice`);
-    tags.set(key, reader.tag());
+    tags.set(key, reader.name(",= ", true));
   }
   reader.expect(" ");
   const fields = new Map<string, FieldValue>();
   do {
-    const key = reader.name(",= ");
+    const key = reader.name(",= ", false);
     reader.expect("=");
     if (fields.has(key)) throw new Error(`The field ${key} stands twice`);
     fields.set(key, reader.value());
@@ -30,35 +34,60 @@ export function readLine(line: string): StorePoint {
   return { measurement, tags, fields, timeNs: BigInt(reader.rest()) };
 }
 
+/**
+ * Where InfluxDB 1 and 2 cut a request into lines, which they do before they read one
+ * (models/points.go, scanLine).
+ */
+export function cutIntoLines(request: string): string[] {
+  const lines: string[] = [];
+  let [start, equals, commas] = [0, 0, 0];
+  let [inFields, isQuoted] = [false, false];
+  for (let at = 0; at < request.length; at++) {
+    const character = request.charAt(at);
+    if (character === "\\" && at + 2 < request.length) {
+      at++;
+      continue;
+    }
+    if (character === " ") inFields = true;
+    if (inFields && !isQuoted && character === "=") equals++;
+    if (inFields && !isQuoted && character === ",") commas++;
+    if (inFields && character === '"' && equals > commas) isQuoted = !isQuoted;
+    if (character !== "\n" || isQuoted) continue;
+    lines.push(request.slice(start, at));
+    [start, equals, commas] = [at + 1, 0, 0];
+    inFields = false;
+  }
+  return [...lines, request.slice(start)];
+}
+
 class Reader {
   #at = 0;
   readonly #line: string;
+  readonly #isDoubled: boolean;
 
-  constructor(line: string) {
+  constructor(line: string, isDoubled: boolean) {
     this.#line = line;
+    this.#isDoubled = isDoubled;
   }
 
-  /** A tag's key or value: of two backslashes before a special one InfluxDB 1.6 and 2.7 keep the first. */
-  tag(): string {
-    return this.name(",= ", true);
-  }
-
-  /** A measurement or a field's key: ends at the first of `special` without a backslash. */
-  name(special: string, isTag = false): string {
+  /** A measurement, a key or a tag's value: ends at the first of `special` without a backslash. */
+  name(special: string, isTag: boolean): string {
     let name = "";
+    const escapable = this.#isDoubled ? `\\${special}` : special;
     for (; this.#at < this.#line.length; this.#at++) {
       const character = this.#line.charAt(this.#at);
       const next = this.#line.charAt(this.#at + 1);
       if (character === "\n") throw new Error("A line break in a name");
       if (special.includes(character)) break;
-      const escapes = character === "\\" && next !== "" && special.includes(next);
-      // of a field this is its end, and such a measurement is never found again
-      if (escapes && !isTag && name.endsWith("\\")) {
+      const escapes = character === "\\" && next !== "" && escapable.includes(next);
+      // 1 and 2 differ within themselves in whether this is a backslash and a special one, or its end
+      if (escapes && !isTag && !this.#isDoubled && name.endsWith("\\")) {
         throw new Error("Two backslashes before a special one");
       }
       if (escapes) this.#at++;
       name += escapes ? next : character;
     }
+    if (name.endsWith("\\")) throw new Error(`A name ends in a backslash at ${this.#at}`);
     if (name === "") throw new Error(`A name is missing at ${this.#at}`);
     return name;
   }

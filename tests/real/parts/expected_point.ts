@@ -3,32 +3,19 @@ import { envelopeSchema } from "../../../lib/contract.ts";
 import type { AttributeMode } from "../../../lib/enrich/tidy/attributes.ts";
 import { tidyPoint } from "../../../lib/enrich/tidy/tidy.ts";
 import { memberText } from "../../../lib/json_text.ts";
+import { readBack } from "../../enrich/influxdb/read_back.ts";
 import type { ReceivedPoint } from "../../stand_ins/fake_influxdb.ts";
 import type { StoredPoint } from "./influxd.ts";
-
-/** What line protocol cannot say of a name, as it is said instead. */
-function written(name: string): string {
-  return name.replace(/\\(?=[,= "]|$)/g, "\\_").replaceAll("\0", "\\0").replaceAll("\n", "\\n")
-    .replaceAll("\r", "\\r").replaceAll("\t", "\\t").toWellFormed();
-}
-
-/** As an object, its names as they are written. Throws where two names become one. */
-function byWrittenName<T>(entries: ReadonlyMap<string, T>): Record<string, T> {
-  const object = Object.fromEntries([...entries].map(([name, value]) => [written(name), value]));
-  if (Object.keys(object).length === entries.size) return object;
-  throw new Error(`Cannot write ${JSON.stringify([...entries.keys()])}: two names become one`);
-}
 
 /** The point of an envelope's line. Throws where the line can be no point. */
 export function expectedPoint(line: string, attributes: AttributeMode = "standard"): StoredPoint {
   const envelope = envelopeSchema.parse(JSON.parse(line));
   const { point } = tidyPoint(envelope, memberText(line, "event") ?? "", { attributes });
-  const { measurement, tags, fields, timeNs } = point;
+  const { measurement, tags, fields, timeNs } = readBack(point);
   return {
-    // a line must not begin like a comment
-    measurement: written(measurement.replace(/^#/, "_#")),
-    tags: byWrittenName(new Map([...tags].map(([name, value]) => [name, written(value)]))),
-    fields: byWrittenName(fields),
+    measurement,
+    tags: Object.fromEntries(tags),
+    fields: Object.fromEntries(fields),
     timeNs,
   };
 }

@@ -139,8 +139,35 @@ export const HOSTILE_STATES: readonly HostileState[] = [
     registry: { name: "Küche 😀", area: 'a,b = "c"\\', floor: "", device: "line\nbreak\\ \0" },
     stored: [
       "sensor",
-      { unit: "#\\_", name: "Küche 😀", area: 'a,b = "c"\\_', device: "line\\nbreak\\_ \\0" },
+      { unit: "#\\_", name: "Küche 😀", area: 'a,b = "c"\\_', device: "line\\nbreak\\ \\0" },
       { available: 1, value: 1 },
+    ],
+  },
+  {
+    entityId: "sensor.s",
+    state: 'text\nof "two" lines',
+    unit: "a\\\\b",
+    registry: { name: "C:\\x", area: "C:\\ x", floor: "a\\\\ b", device: '\\"' },
+    stored: [
+      "sensor",
+      { unit: "a\\\\b", name: "C:\\x", area: "C:\\ x", floor: "a\\\\ b", device: '\\"' },
+      { available: 1, state: 'text\nof "two" lines' },
+    ],
+  },
+  {
+    entityId: "sensor.s",
+    state: "1",
+    registry: { name: "a\\,b", area: 'c\\="d"' },
+    stored: ["sensor", { name: "a\\,b", area: 'c\\="d"' }, { available: 1, value: 1 }],
+  },
+  {
+    entityId: "sensor.s",
+    state: 'text\nof "two" lines',
+    registry: { area: "a\\ b", name: 'c\\="d' },
+    stored: [
+      "sensor",
+      { area: "a\\_ b", name: 'c\\_="d' },
+      { available: 1, state: 'text\nof "two" lines' },
     ],
   },
   { entityId: "sensor.s", state: "1", registry: { area: LARGE }, refused: KEY_TOO_LONG },
