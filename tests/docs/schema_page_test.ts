@@ -10,10 +10,10 @@ const { text } = page("docs/schema.md");
 
 /** Every platform of Home Assistant that has entities, and the helpers beside them. */
 const DOMAINS =
-  `air_quality alarm_control_panel automation binary_sensor button calendar camera climate
+  `ai_task air_quality alarm_control_panel automation binary_sensor button calendar camera climate
   conversation counter cover date datetime device_tracker event fan geo_location group humidifier
-  image input_boolean input_button input_datetime input_number input_select input_text lawn_mower
-  light lock media_player notify number person plant remote scene schedule script select sensor
+  image infrared input_boolean input_button input_datetime input_number input_select input_text lawn_mower
+  light lock media_player notify number person plant radio_frequency remote scene schedule script select sensor
   siren stt sun switch text time timer todo tts update vacuum valve wake_word water_heater weather
   zone`.split(/\s+/);
 
@@ -120,6 +120,22 @@ Deno.test("docs/schema.md says of each domain which states are 1 and which 0", (
   }
 });
 
+Deno.test("docs/schema.md names the domains and the device classes whose states are times", () => {
+  const [, classes = "", domains = ""] =
+    /A time, where `device_class` is ([^,]*), and in ([^:]*): Unix seconds/.exec(text) ?? [];
+  const named = codeSpans(domains);
+  assert.deepEqual(named.filter((domain) => !DOMAINS.includes(domain)), []);
+  for (const domain of DOMAINS) {
+    const { value } = change(`${domain}.x`, null, FIRED).fields;
+    assert.equal(typeof value === "number" && value > 1, named.includes(domain), domain);
+  }
+  assert.deepEqual(codeSpans(classes), ["timestamp", "uptime"]);
+  for (const device_class of codeSpans(classes)) {
+    const { value } = change("sensor.x", null, FIRED, { device_class }).fields;
+    assert.equal(typeof value, "number", device_class);
+  }
+});
+
 Deno.test("docs/schema.md says which field an attribute becomes, and of which type", () => {
   const [rows = []] = tablesUnder(text, "Attributes");
   const without = Object.keys(change("sensor.x", null, "text").fields);
@@ -148,13 +164,18 @@ Deno.test("What docs/schema.md calls constant is left out, and what it calls sec
     assert.deepEqual(leftOut, { constant: 1 }, name);
   }
   assert.ok(constants.length > 6, `${constants}`);
-  const [, never = ""] = text.split("## Never stored");
-  const keys = codeSpans(never.slice(never.indexOf("in events"))).filter((key) => key !== "***");
-  for (const key of keys) {
+  const [, hidden = "", kept = ""] =
+    /the values of keys that are\s([^]*?)\. ([^]*?) are stored/.exec(text) ?? [];
+  const hides = (key: string) => {
     const { fields } = tidy({ event_type: "my_event", data: { [key]: "hunter2" } });
-    assert.doesNotMatch(JSON.stringify(fields), /hunter2/, key);
-  }
-  assert.equal(keys.length, 8);
+    return !JSON.stringify(fields).includes("hunter2");
+  };
+  const keys = codeSpans(hidden).map((key) => key.endsWith("_") ? `${key}code` : key);
+  assert.deepEqual(keys.filter((key) => !hides(key)), []);
+  assert.equal(keys.length, 13);
+  assert.deepEqual(codeSpans(kept).filter(hides), []);
+  assert.equal(codeSpans(kept).length, 2);
+  assert.ok(hides("alarm_code") && !hides("color"), "the question itself tells them apart");
 });
 
 Deno.test("The queries of docs/schema.md find in the local store what it holds, while it is written to", async () => {
