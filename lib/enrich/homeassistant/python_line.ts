@@ -14,7 +14,7 @@
  * - NUL in names and tags becomes `\0`.
  */
 import { pythonFloatText } from "../../settings/python_scalar.ts";
-import { checkIdentity, checkNames, checkValue } from "../point_limits.ts";
+import { checkIdentity, checkNames, checkValue, storableTags } from "../point_limits.ts";
 import type { FieldValue, StorePoint } from "../store.ts";
 
 type Write = (text: string) => string;
@@ -82,25 +82,15 @@ export function pythonLine(point: StorePoint, version: 1 | 2 | 3): string {
   checkNames(point);
   // InfluxDB skips tabs at the beginning of a line
   const series = client.measurement(measurement).replace(/^(?=\t*(?:#|$))/, "_");
-  const told = [...tags].filter(([, value]) => value !== "");
-  const tag = areMiscounted(told) ? client.field : client.tag;
+  // InfluxDB 1's client doubles backslashes, which misleads nobody about where the tags end
+  const told = version === 1 ? [...tags].filter(([, value]) => value !== "") : storableTags(tags);
   const values = pairs([...fields], client.field, (value, name) => valueOf(value, name, client));
   if (values.length === 0) {
     throw new Error("The point has no fields: it must have at least one");
   }
-  return `${[series, ...pairs(told, tag, tag)].join(",")} ${values.join(",")} ${timeNs}`;
-}
-
-/**
- * In a tag InfluxDB 2 keeps a backslash before a space, but where it looks for the line's end it
- * takes that space for the end of the tags. What follows is counted as fields: where the commas and
- * `=` that it then finds are not in turn, a quotation mark joins the line and the next.
- */
-function areMiscounted(tags: readonly (readonly [name: string, value: string])[]): boolean {
-  const hasOpenSpace = (text: string) => text.includes("\\ ");
-  if (!tags.flat().some(hasOpenSpace)) return false;
-  return tags.some(([name]) => hasOpenSpace(name)) ||
-    tags.flat().some((text) => /\\[,=]/.test(text));
+  return `${[series, ...pairs(told, client.tag, client.tag)].join(",")} ${
+    values.join(",")
+  } ${timeNs}`;
 }
 
 /** Each `name=value`, sorted by name. Where two are written under one name the last one counts. */
