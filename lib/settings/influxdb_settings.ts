@@ -29,27 +29,35 @@ export interface InfluxDbSettings extends InfluxDbEnvironment {
   readonly caCert: (() => string) | undefined;
 }
 
-/** The integration's own (homeassistant/components/influxdb/const.py and its two clients). */
+/** The integration's own (homeassistant/components/influxdb/const.py and its two clients), but for the host: none is guessed. */
 const DEFAULTS = {
   database: "home_assistant",
   bucket: "Home Assistant",
-  1: { host: "localhost", ssl: false, port: 8086 },
-  2: { host: "us-west-2-1.aws.cloud2.influxdata.com", ssl: true, port: undefined },
+  1: { ssl: false, port: 8086 },
+  2: { ssl: true, port: undefined },
 };
 
 /**
- * The connection, or undefined where none is named. `assumes` is whether the integration's own
- * defaults hold where no host is named. Adds what is wrong to `problems`.
+ * The connection, or undefined where none is named. `needed` is whether there must be one, to which
+ * the integration's own defaults apply. Adds what is wrong to `problems`.
  */
 export function influxdbSettings(
   env: InfluxDbEnvironment,
   file: ConfigFile | undefined,
-  assumes: boolean,
+  needed: boolean,
   problems: string[],
 ): InfluxDbSettings | undefined {
   const options: Partial<FileOptions> = file?.options ?? {};
-  const defaults = assumes || options.host !== undefined;
-  if (!env.url && !defaults) {
+  const { host } = options;
+  if (env.url === undefined && host === undefined) {
+    if (needed) {
+      problems.push(
+        `${file ? `${file.placeOf("host")} names no host, and ` : ""}INFLUXDB_URL is not set: ` +
+          "since 2026.3 Home Assistant keeps the connection in its own settings. Run " +
+          "enrich from-home-assistant, which finds it there, or set INFLUXDB_URL",
+      );
+      return undefined;
+    }
     const left = Object.entries({ INFLUXDB_DATABASE: env.database, INFLUXDB_BUCKET: env.bucket })
       .find(([, value]) => value);
     if (left) {
@@ -57,6 +65,7 @@ export function influxdbSettings(
     }
     return undefined;
   }
+  const defaults = needed || host !== undefined;
   const version = versionOf(env, options, defaults);
   if (!version) {
     problems.push(
@@ -67,8 +76,9 @@ export function influxdbSettings(
     return undefined;
   }
   const { token, password } = options;
+  const url = env.url ?? urlOf(host ?? "", options, version === 2 ? 2 : 1);
   const settings: InfluxDbSettings = {
-    url: env.url ?? urlOf(options, version === 2 ? 2 : 1),
+    url,
     version,
     org: env.org ?? options.organization,
     bucket: env.bucket ?? options.bucket ?? (defaults ? DEFAULTS.bucket : undefined),
@@ -79,7 +89,7 @@ export function influxdbSettings(
       username: options.username,
       password: password ? givenSecret("INFLUXDB_PASSWORD", password) : undefined,
     }),
-    caCert: caCertOf(file, problems),
+    caCert: caCertOf(url, file, problems),
     headers: undefined,
   };
   checkCredentials(env, settings, file, problems);
@@ -135,18 +145,27 @@ function versionOf(
   return defaults || options.database !== undefined ? 1 : undefined;
 }
 
-function urlOf({ host, port, ssl, path }: Partial<FileOptions>, version: 1 | 2): string {
+/** As the integration's clients put it together. */
+export function urlOf(
+  host: string,
+  { port, ssl, path }: Partial<FileOptions>,
+  version: 1 | 2,
+): string {
   const standard = DEFAULTS[version];
   const scheme = ssl ?? standard.ssl ? "https" : "http";
   const portText = port ?? standard.port;
   const pathText = path?.replace(/^\/*/, "/").replace(/\/+$/, "") ?? "";
-  return `${scheme}://${host ?? standard.host}${portText ? `:${portText}` : ""}${pathText}`;
+  return `${scheme}://${host}${portText ? `:${portText}` : ""}${pathText}`;
 }
 
-function caCertOf(file: ConfigFile | undefined, problems: string[]): (() => string) | undefined {
+function caCertOf(
+  url: string,
+  file: ConfigFile | undefined,
+  problems: string[],
+): (() => string) | undefined {
   if (!file) return undefined;
   const { ssl_ca_cert: caCert, verify_ssl: verifies } = file.options;
-  if (!verifies) {
+  if (!verifies && url.startsWith("https:")) {
     problems.push(
       `${file.placeOf("verify_ssl")}: verify_ssl: false is refused, for anybody could read and ` +
         "change what is sent: leave it out, and where the certificate is of an authority of your " +

@@ -29,11 +29,12 @@ function problemsOf(env: Environment, yaml?: string): readonly string[] {
 
 const HOMEASSISTANT = { SCHEMA: "homeassistant" };
 
-Deno.test("With SCHEMA=homeassistant the integration's own defaults hold for what is left out", () => {
+Deno.test("With SCHEMA=homeassistant the integration's own defaults hold for what is left out, but for the host", () => {
+  const env = { ...HOMEASSISTANT, INFLUXDB_URL: "http://env:8086" };
   for (const yaml of [undefined, "influxdb:\n", "include: {domains: sensor}"]) {
-    const { url, version, database, username, token } = connection(HOMEASSISTANT, yaml) ?? {};
+    const { url, version, database, username, token } = connection(env, yaml) ?? {};
     assert.deepEqual([url, version, database, username, token], [
-      "http://localhost:8086",
+      "http://env:8086",
       1,
       "home_assistant",
       undefined,
@@ -41,16 +42,32 @@ Deno.test("With SCHEMA=homeassistant the integration's own defaults hold for wha
     ]);
   }
   const { url, version, bucket, org, token } = connection(
-    HOMEASSISTANT,
+    env,
     "api_version: 2\ntoken: abcdef\norganization: home",
   ) ?? {};
   assert.deepEqual([url, version, bucket, org, token], [
-    "https://us-west-2-1.aws.cloud2.influxdata.com",
+    "http://env:8086",
     2,
     "Home Assistant",
     "home",
     "abcdef",
   ]);
+});
+
+Deno.test("With SCHEMA=homeassistant a host that nobody names is an error, never this machine or a cloud", () => {
+  const wish = "INFLUXDB_URL is not set: since 2026.3 Home Assistant keeps the connection in its " +
+    "own settings. Run enrich from-home-assistant, which finds it there, or set INFLUXDB_URL";
+  assert.deepEqual(problemsOf(HOMEASSISTANT), [wish]);
+  const yamls = [
+    "influxdb:",
+    "influxdb:\n  database: home\n  username: a\n  password: b\n",
+    "influxdb:\n  api_version: 2\n  token: abcdef\n  organization: home\n",
+    "influxdb:\n  include: {domains: sensor}\n",
+  ];
+  for (const yaml of yamls) {
+    const line = `influxdb.yaml, line 1 names no host, and ${wish}`;
+    assert.deepEqual(problemsOf(HOMEASSISTANT, yaml), [line], yaml);
+  }
 });
 
 Deno.test("With SCHEMA=tidy only a named host counts", () => {
@@ -117,12 +134,21 @@ Deno.test("What stands where a certificate's file is to be named is not shown", 
   }
 });
 
+Deno.test("verify_ssl: false means nothing where nothing is encrypted", () => {
+  assert.equal(connection({}, "host: a\nverify_ssl: false")?.url, "http://a:8086");
+  const yaml = "host: a\nssl: true\nverify_ssl: false";
+  assert.equal(connection({ INFLUXDB_URL: "http://env" }, yaml)?.url, "http://env");
+  assert.equal(connection({}, "verify_ssl: false"), undefined);
+});
+
 Deno.test("What cannot connect is told by name", () => {
   const [unverified = ""] = problemsOf({}, "host: a\nssl: true\nverify_ssl: false");
   assert.match(
     unverified,
     /^influxdb\.yaml, line 3: verify_ssl: false is refused.*ssl_ca_cert: \/path\/to\/ca\.pem/,
   );
+  const elsewhere = problemsOf({ INFLUXDB_URL: "https://env" }, "host: a\nverify_ssl: false");
+  assert.match(elsewhere[0] ?? "", /line 2: verify_ssl: false is refused/);
   const v2 = "api_version: 2\nhost: a\n";
   assert.deepEqual(problemsOf({}, v2), [
     "INFLUXDB_ORG is not set, nor organization in influxdb.yaml: InfluxDB 2 needs it",
