@@ -20,6 +20,8 @@ export interface ConfigFile {
   readonly name: string;
   readonly path: string;
   readonly options: FileOptions;
+  /** Whether it has the block; `absent` is that of a whole configuration without one. */
+  readonly block: "read" | "absent" | "faulty";
   /** Where an option stands, for the beginning of a sentence: "influxdb.yaml, line 3". */
   readonly placeOf: (option: keyof FileOptions) => string;
   /** The text of each file that was read for it, by path; undefined where one could not be. */
@@ -38,15 +40,18 @@ export function readConfigFile(path: string, problems: string[]): ConfigFile {
   const name = basename(path);
   const yaml = reader.read(path, "influxdb");
   const found = reader.problems;
-  const options = yaml && found.length === 0 ? optionsIn(name, yaml, found) : NO_FILE;
+  const isAbsent = yaml !== undefined && yaml.value === undefined;
+  const options = yaml && !isAbsent && found.length === 0 ? optionsIn(name, yaml, found) : NO_FILE;
+  const block = found.length > 0 ? "faulty" : isAbsent ? "absent" : "read";
   problems.push(...found.slice(0, MAX_PROBLEMS));
   const more = found.length - MAX_PROBLEMS;
   if (more > 0) problems.push(`${name} has ${more} more faults than these`);
   const placeOf = (option: string) => yaml?.at([option]).place ?? name;
-  return { name, path, placeOf, texts: reader.texts, options };
+  return { name, path, placeOf, texts: reader.texts, options, block };
 }
 
-function optionsIn(name: string, yaml: YamlValue, problems: string[]): FileOptions {
+/** The options that the block has; none where `problems` grew. */
+export function optionsIn(name: string, yaml: YamlValue, problems: string[]): FileOptions {
   const { value, at } = yaml;
   const names = typeof value === "object" && !Array.isArray(value) ? Object.keys(value ?? {}) : [];
   if (names.length > 0 && !names.some((option) => NAMES.includes(option))) {
@@ -107,11 +112,17 @@ const ONLY_IN = {
 
 /** What a person who set the file should know of it: options that do nothing here. */
 export function fileNotes(
-  { name, options }: ConfigFile,
+  { name, options, block }: ConfigFile,
   schema: "tidy" | "homeassistant",
   hasInfluxDb: boolean,
 ): string[] {
   const notes: string[] = [];
+  if (block === "absent") {
+    notes.push(
+      `${name} has no influxdb: in it, so that all entities are kept. Of one that stands in a ` +
+        "package enrich from-home-assistant makes a file",
+    );
+  }
   const idle: string[] = ONLY_IN[schema === "tidy" ? "homeassistant" : "tidy"]
     .filter((option) => !isDeepStrictEqual(options[option], NO_FILE[option]));
   if (schema === "homeassistant") {

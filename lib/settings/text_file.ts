@@ -18,7 +18,8 @@ export function readTextFile(path: string, maxBytes?: number): string {
   }
 }
 
-function reasonOf(error: unknown): string {
+/** Why a file cannot be read, for the end of a sentence. It holds no path. */
+export function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "there is none";
   if (error instanceof Deno.errors.NotCapable) return "--allow-read does not name it";
   // Deno adds the path, which may be a value that is at the wrong place

@@ -3,55 +3,36 @@
  * the file, `!include FILE` of another one. No tag is followed outside the part that is asked for,
  * so that a whole configuration.yaml can be read.
  */
-import { basename, dirname, resolve } from "node:path";
-import {
-  type Document,
-  isAlias,
-  isMap,
-  isNode,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  type Pair,
-  parseDocument,
-  type ScalarTag,
-  visit,
-} from "yaml";
-import { plainScalar, pythonTextOf } from "./python_scalar.ts";
+import { basename, dirname, relative, resolve } from "node:path";
+import { isAlias, isMap, isNode, isScalar, isSeq, type Node, visit } from "yaml";
 import { readTextFile } from "./text_file.ts";
+import { YamlFolder } from "./yaml_folder.ts";
+import { isTagged, targetOf, type YamlHouse } from "./yaml_tags.ts";
+import {
+  countOf,
+  parseYaml,
+  placeOf,
+  sourcesOf,
+  type Spot,
+  valueOf,
+  wholeOf,
+  type YamlText,
+} from "./yaml_text.ts";
 
 /** Home Assistant's own configuration has some hundred kB at most. */
 export const MAX_YAML_BYTES = 1_000_000;
 /** Nobody writes more of these, but what repeats itself without end does. */
-const MAX_DEPTH = 100;
 const MAX_VALUES = 100_000;
 const MAX_ALIASES = 10_000;
 const MAX_FOLLOWED = 300;
 
-/** What PyYAML takes for no text either, and what stands for bytes that are no UTF-8. */
-const NO_TEXT = /[^\t\n\r\x20-\x7e\x85\xa0-\ufffc\u{10000}-\u{10ffff}]/u;
-/** Tags of YAML's own that change nothing. */
-const IDLE_TAG = /^(?:!|tag:yaml\.org,2002:(?:map|seq|str))$/;
-
-const NO_UTF_8 = " holds a character that is none of a text: save the file as UTF-8";
-const NO_YAML =
-  " is no YAML: quote a text with signs of YAML in it (* & ! % @ ` { [ : #), by ' where it has a " +
-  "backslash; close quotes and brackets, and indent with spaces";
-const NO_TAG =
-  "only !secret and !include can be followed: quote a text that begins with !, or write its value";
 const NO_ANCHOR = "nothing has the name that follows *: quote a text that begins with *";
 const NO_MERGE = "<< must be a block, or a list of blocks, as in <<: *name";
-
-/** What has no quotes. A name is Python's text of what it would be as a value. */
-const PLAIN = { tag: "tag:yaml.org,2002:str", test: /^/ };
-const SCALARS: readonly ScalarTag[] = [
-  { ...PLAIN, default: "key", resolve: (source) => pythonTextOf(plainScalar(source)) },
-  { ...PLAIN, default: true, resolve: plainScalar },
-];
+/** By one of these a file is known for Home Assistant's whole configuration. */
+const WHOLE_CONFIGURATION = ["homeassistant", "default_config"];
 
 export interface YamlValue {
-  /** A text, a number, true or false, null, or an array or object of them. */
+  /** A text, a number, true or false, null, or an array or object of them; undefined where there is no such block. */
   readonly value: unknown;
   /** Where the path leads to, or the nearest on the way there. */
   readonly at: (path: readonly PropertyKey[]) => {
@@ -64,81 +45,98 @@ export interface YamlValue {
   };
 }
 
-interface YamlText {
-  readonly path: string;
-  readonly document: Document.Parsed;
-  readonly placeAt: (offset?: number) => string;
-}
-
-/** A value in a file, and the name before it. */
-interface Spot {
-  readonly file: YamlText;
-  readonly node: unknown;
-  readonly key?: unknown;
-}
-
 /** Reads one file with all that it refers to, and collects what is wrong with it. */
 export class YamlReader {
   /** One sentence a problem, with file and line. They hold no value of the file. */
   readonly problems: string[] = [];
+  /** What a person should know of: what `!env_var` stands for, a folder that is not there. */
+  readonly notes: string[] = [];
   /** The text of each file that was asked for, by its path; undefined where it could not be read. */
   readonly texts = new Map<string, string | undefined>();
   readonly #files = new Map<string, YamlText | undefined>();
-  /** What aliases and nodes with a tag stand for. */
-  readonly #targets = new Map<unknown, Spot>();
+  /** What aliases and nodes with a tag stand for; undefined where that cannot be followed. */
+  readonly #targets = new Map<unknown, Spot | undefined>();
+  /** Nodes whose value is being made. */
+  readonly #open = new Set<Node>();
   #followed = 0;
+  #isLoop = false;
+  #root = "";
+
+  constructor(private readonly house?: YamlHouse) {}
 
   /**
-   * The value of the top-level key, or, where the file has no such key, of the whole file.
-   * Undefined where it cannot be read; `problems` then says why. Throws nothing.
+   * The value of the top-level key, or, where the file has no such key, of the whole file, unless
+   * that is a whole configuration. Undefined where it cannot be read; `problems` then says why.
+   * Throws nothing.
    */
   read(path: string, key: string): YamlValue | undefined {
+    return this.#reading(path, (whole) => {
+      const block = this.#within(whole, key);
+      const isAbsent = !block && WHOLE_CONFIGURATION.some((name) => this.#within(whole, name));
+      return isAbsent
+        ? { value: undefined, at: () => this.#at(whole, []) }
+        : this.#yamlValue(block ?? whole);
+    });
+  }
+
+  /** The value that stands under these names; undefined where none does, or it cannot be read. Throws nothing. */
+  valueAt(path: string, names: readonly string[]): YamlValue | undefined {
+    return this.#reading(path, (whole) => {
+      const spot = this.#descend(whole, names);
+      return spot && this.#yamlValue(spot);
+    });
+  }
+
+  /** The names in the block that stands under these names. Throws nothing. */
+  namesAt(path: string, names: readonly string[]): readonly string[] {
+    return this.#reading(path, (whole) => {
+      const spot = this.#descend(whole, names);
+      return spot && [...new Set(this.#namesIn(spot, new Set()))];
+    }) ?? [];
+  }
+
+  #reading<T>(path: string, read: (whole: Spot) => T | undefined): T | undefined {
     try {
-      const file = this.#open(resolve(path), `CONFIG_FILE is "${path}": it`);
-      if (!file) return undefined;
-      const root = this.#within(wholeOf(file), key) ?? wholeOf(file);
-      const value = valueOf(root);
-      if (countOf(value) <= MAX_VALUES) return { value, at: (path) => this.#at(root, path) };
-      this.#wrong(root, "too many values, or too deep ones, counting what aliases (*) repeat");
+      this.#root = dirname(resolve(path));
+      const file = this.#fileOf(resolve(path), `CONFIG_FILE is "${path}": it`);
+      return file && read(wholeOf(file));
     } catch {
       // the stack may be at its end, however that shows itself
       this.problems.push(`${basename(path)} cannot be read: it is nested too deeply, or no YAML`);
     }
   }
 
-  #open(path: string, subject: string): YamlText | undefined {
+  #descend(spot: Spot, names: readonly string[]): Spot | undefined {
+    return names.reduce<Spot | undefined>((at, name) => at && this.#within(at, name), spot);
+  }
+
+  #yamlValue(root: Spot): YamlValue | undefined {
+    const value = valueOf(root);
+    if (countOf(value, MAX_VALUES) <= MAX_VALUES) {
+      return {
+        value,
+        at: (path) => this.#at(root, path),
+      };
+    }
+    this.#wrong(root, "too many values, or too deep ones, counting what aliases (*) repeat");
+  }
+
+  #fileOf(path: string, subject: string): YamlText | undefined {
     if (this.texts.has(path)) return this.#files.get(path);
     this.texts.set(path, undefined);
+    let text: string;
     try {
-      this.texts.set(path, readTextFile(path, MAX_YAML_BYTES));
+      text = readTextFile(path, MAX_YAML_BYTES);
     } catch (error) {
       const reason = error instanceof Error ? error.message : "";
       this.problems.push(`${subject} must be a file that can be read (${reason})`);
       return undefined;
     }
-    this.#files.set(path, this.#parse(path, this.texts.get(path) ?? ""));
+    this.texts.set(path, text);
+    const parsed = parseYaml(path, relative(this.#root, path), text);
+    if (typeof parsed === "string") this.problems.push(parsed);
+    else this.#files.set(path, this.#prepare(parsed));
     return this.#files.get(path);
-  }
-
-  #parse(path: string, text: string): YamlText | undefined {
-    const lines = new LineCounter();
-    const document = parseDocument(text, {
-      version: "1.1",
-      schema: "failsafe",
-      resolveKnownTags: false,
-      customTags: ["merge", ...SCALARS],
-      // Home Assistant warns of a key that stands twice, and takes the last
-      uniqueKeys: false,
-      lineCounter: lines,
-      prettyErrors: false,
-      logLevel: "error",
-    });
-    const placeAt = (offset = 0) => `${basename(path)}, line ${lines.linePos(offset).line}`;
-    const noText = NO_TEXT.exec(text);
-    const [error] = document.errors; // what comes behind the first is mostly its consequence
-    if (noText) this.problems.push(placeAt(noText.index) + NO_UTF_8);
-    else if (error) this.problems.push(placeAt(error.pos[0]) + NO_YAML);
-    else return this.#prepare({ path, document, placeAt });
   }
 
   /** Has nodes with a tag followed when their value is asked for, and looks at `<<` and `*`. */
@@ -161,31 +159,42 @@ export class YamlReader {
       },
       Value: (_key, node) => {
         if (node.anchor !== undefined) anchors.set(node.anchor, node);
-        if (node.tag === undefined || IDLE_TAG.test(node.tag)) return;
-        node.toJSON = () => {
-          const target = this.#target({ file, node }, node);
-          if (target) this.#targets.set(node, target);
-          return target ? valueOf(target) : null;
-        };
+        if (isTagged(node)) node.toJSON = () => this.#valueOf({ file, node }, node);
       },
     });
     if (this.problems.length === before) return file;
   }
 
-  #target(spot: Spot, node: Node): Spot | undefined {
-    const isSecret = node.tag === "!secret";
-    if (!isSecret && node.tag !== "!include") return this.#wrong(spot, NO_TAG);
-    const name = isScalar(node) ? String(node.value) : "";
-    const where = `${node.tag} ${name.replace(/[^\x20-\x7e]/g, "?")}:`;
-    if (++this.#followed > MAX_FOLLOWED) {
-      return this.#wrong(spot, `${where} files must not include each other without end`);
+  #valueOf(spot: Spot, node: Node): unknown {
+    if (this.#open.has(node) || ++this.#followed > MAX_FOLLOWED) return this.#loop(spot), null;
+    this.#open.add(node);
+    const target = this.#isLoop ? undefined : this.#targetOf(spot);
+    const value = target ? valueOf(target) : null;
+    this.#open.delete(node);
+    return value;
+  }
+
+  /** Nothing more is followed, for it would lead here again. */
+  #loop(spot: Spot): void {
+    if (!this.#isLoop) this.#wrong(spot, "files must not include each other without end");
+    this.#isLoop = true;
+  }
+
+  #targetOf(spot: Spot): Spot | undefined {
+    const { node } = spot;
+    if (isTagged(node) && !this.#targets.has(node)) {
+      this.#targets.set(
+        node,
+        targetOf(spot, node, {
+          house: this.house,
+          notes: this.notes,
+          fileOf: (path, subject) => this.#fileOf(path, subject),
+          within: (spot, name) => this.#within(spot, name),
+          wrong: (spot, problem) => this.#wrong(spot, problem),
+        }),
+      );
     }
-    const path = resolve(dirname(spot.file.path), isSecret ? "secrets.yaml" : name);
-    const subject = `${placeOf(spot)}: ${where} ${isSecret ? "secrets.yaml" : "it"}`;
-    const file = this.#open(path, subject);
-    if (!file || !isSecret) return file && wholeOf(file);
-    return this.#within(wholeOf(file), name) ??
-      this.#wrong(spot, `${where} secrets.yaml beside it must have that name`);
+    return this.#targets.get(node);
   }
 
   #wrong(spot: Spot, problem: string): undefined {
@@ -204,6 +213,7 @@ export class YamlReader {
   /** What is in a block by that name, of several the last, or in a list by that number. */
   #within(spot: Spot, name: string): Spot | undefined {
     const { file, node } = this.#endOf(spot);
+    if (node instanceof YamlFolder) return node.within(name, (whole) => this.#within(whole, name));
     const item = isSeq(node) ? node.items[Number(name)] : undefined;
     if (!isMap(node)) return isNode(item) ? { file, node: item } : undefined;
     const own = node.items.findLast(({ key }) => isScalar(key) && key.value === name);
@@ -212,39 +222,28 @@ export class YamlReader {
       .map((source) => this.#within({ file, node: source }, name)).find((found) => found);
   }
 
+  /** The names in a block. */
+  #namesIn(spot: Spot, seen: Set<unknown>): readonly string[] {
+    const { file, node } = this.#endOf(spot);
+    if (node instanceof YamlFolder) return node.names((whole) => this.#namesIn(whole, seen));
+    if (!isMap(node) || seen.has(node)) return [];
+    seen.add(node);
+    return node.items.flatMap((pair) => {
+      const { key } = pair;
+      if (isScalar(key) && typeof key.value === "string") return [key.value];
+      return sourcesOf(pair).flatMap((source) => this.#namesIn({ file, node: source }, seen));
+    });
+  }
+
   /** Where aliases and tags lead to. */
   #endOf(spot: Spot): Spot {
-    const target = this.#targets.get(spot.node);
-    return target ? this.#endOf(target) : spot;
+    const passed = new Set<unknown>();
+    let at = spot;
+    for (let next = this.#targetOf(at); next; next = this.#targetOf(at)) {
+      if (passed.has(next.node)) return this.#loop(at), { ...at, node: undefined };
+      passed.add(next.node);
+      at = next;
+    }
+    return at;
   }
-}
-
-function wholeOf(file: YamlText): Spot {
-  return { file, node: file.document.contents };
-}
-
-function placeOf({ file, key, node }: Spot): string {
-  const at = key ?? node;
-  return file.placeAt(isNode(at) ? at.range?.[0] : 0);
-}
-
-function valueOf({ file, node }: Spot): unknown {
-  // aliases are counted later, by what they repeat
-  return isNode(node) ? node.toJS(file.document, { maxAliasCount: -1 }) : null;
-}
-
-/** What the block takes over by `<<`. */
-function sourcesOf({ key, value }: Pair): readonly unknown[] {
-  if (!isScalar(key) || typeof key.value !== "symbol") return [];
-  return isSeq(value) ? value.items : [value];
-}
-
-/** How many values there are; more than are allowed where they are too deep. */
-function countOf(value: unknown, depth = 0): number {
-  if (typeof value !== "object" || value === null) return 1;
-  if (depth > MAX_DEPTH) return Infinity;
-  return Object.values(value).reduce<number>(
-    (count, part) => count > MAX_VALUES ? count : count + countOf(part, depth + 1),
-    1,
-  );
 }

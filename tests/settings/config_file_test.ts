@@ -116,7 +116,7 @@ Deno.test("readConfigFile names what is no option, and the nearest that is", () 
       "hosts: a",
       "include: {entity_glob: a, domains: b}",
       "component_config: {sensor.a: {overide_measurement: b}}",
-      "homeassistant:\nrecorder:\n",
+      "influxbd:\n  include: {domains: b}",
     ),
     [
       "influxdb.yaml has no influxdb: in it, and none of that block's options",
@@ -272,6 +272,15 @@ Deno.test("fileNotes tells what an option does not do here", () => {
   ]);
 });
 
+Deno.test("A whole configuration without the block has the integration's defaults, and a note that says so", () => {
+  const { file, problems } = read("default_config:\nautomation: !include automations.yaml\n");
+  assert.deepEqual([file.options, problems], [NO_FILE, []]);
+  assert.match(
+    fileNotes(file, "homeassistant", true)[0] ?? "",
+    /^influxdb\.yaml has no influxdb: in it, so that all entities are kept/,
+  );
+});
+
 /** A password, wherever it stands: no problem may hold it. */
 const SECRET = "s3cretValue";
 
@@ -415,7 +424,7 @@ Deno.test("Whatever the files hold, there are settings to work with, or problems
         for (const problem of error.problems) {
           assert.match(
             problem,
-            /^(?:influxdb|b|secrets)\.yaml(?:, line \d+(?:: | is no YAML: | holds )| has | cannot )|^INFLUXDB_/,
+            /^(?:influxdb|b|secrets)\.yaml(?:, line \d+(?:: | is no YAML: | holds | names no host)| has | cannot )|^INFLUXDB_/,
           );
           // a name may be shown, and nothing else
           assert.ok(

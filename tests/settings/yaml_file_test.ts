@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { dirname, join } from "node:path";
 import { YamlReader } from "../../lib/settings/yaml_file.ts";
 import { TemporaryFolder } from "../temporary.ts";
 
@@ -24,6 +25,18 @@ Deno.test("YamlReader reads the block of a whole configuration, and nothing else
   });
   assert.deepEqual(value, { host: "here" });
   assert.deepEqual(problems, []);
+});
+
+Deno.test("YamlReader takes no whole configuration for a block that is not in it", () => {
+  for (const name of ["homeassistant", "default_config"]) {
+    const text = `${name}:\nautomation: !include automations.yaml\n`;
+    assert.deepEqual(read({ "a.yaml": text }), {
+      value: undefined,
+      problems: [],
+      names: ["a.yaml"],
+    });
+  }
+  assert.deepEqual(read({ "a.yaml": "automation:\n" }).value, { automation: null });
 });
 
 Deno.test("YamlReader reads the whole file where it has no such block", () => {
@@ -184,4 +197,130 @@ Deno.test("YamlReader finds the file and line of a value, of its name, or of wha
   assert.equal(placeOf("list", 7, "none"), "a.yaml, line 6");
   assert.equal(placeOf("included", "in_b", 0), "b.yaml, line 3");
   assert.equal(placeOf("empty"), "a.yaml, line 10");
+});
+
+/** What stands in the files of a Home Assistant's folder, `configuration.yaml` first, under these names. */
+function house(
+  files: Readonly<Record<string, string>>,
+  names: readonly string[] = ["block"],
+  env: Readonly<Record<string, string>> = {},
+) {
+  using above = new TemporaryFolder();
+  const folder = above.file("house");
+  for (const [name, text] of Object.entries(files)) {
+    const path = join(folder, name);
+    Deno.mkdirSync(dirname(path), { recursive: true });
+    Deno.writeTextFileSync(path, text);
+  }
+  const reader = new YamlReader({ folder, env });
+  const path = join(folder, "configuration.yaml");
+  const found = reader.valueAt(path, names);
+  return {
+    value: found?.value,
+    placeOf: (...path: PropertyKey[]) => found?.at(path).place,
+    names: reader.namesAt(path, names),
+    problems: reader.problems,
+    notes: reader.notes,
+  };
+}
+
+Deno.test("YamlReader takes a house's folders as Home Assistant does", () => {
+  const files = {
+    "b/two.yaml": "z: 2\ny: 3\n",
+    "b/one.yaml": "z: 1\nx: 1\n",
+    "b/deep/er.yaml": "- 5\n- 6\n",
+    "b/empty.yaml": "",
+    "b/secrets.yaml": "s: 1\n",
+    "b/.hidden.yaml": "hidden: 1\n",
+    "b/.hidden/a.yaml": "hidden: 1\n",
+    "b/notes.yml": "hidden: 1\n",
+  };
+  const at = (tag: string) =>
+    house({ "configuration.yaml": `block: !include_dir_${tag} b\n`, ...files });
+  const one = { z: 1, x: 1 };
+  const two = { z: 2, y: 3 };
+  assert.deepEqual(at("list").value, [one, two, [5, 6]]);
+  assert.deepEqual(at("merge_list").value, [5, 6]);
+  assert.deepEqual(at("named").value, { empty: {}, one, two, er: [5, 6] });
+  assert.deepEqual(at("merge_named").value, { z: 2, x: 1, y: 3 });
+  assert.deepEqual(at("named").names, ["empty", "one", "two", "er"]);
+  assert.deepEqual(at("merge_named").names, ["z", "x", "y"]);
+  assert.equal(at("named").placeOf("two", "y"), "b/two.yaml, line 2");
+  assert.equal(at("merge_named").placeOf("z"), "b/two.yaml, line 1");
+  assert.equal(at("merge_list").placeOf(0), "configuration.yaml, line 1");
+  for (const tag of ["list", "named", "merge_list", "merge_named"]) {
+    assert.deepEqual([at(tag).problems, at(tag).notes], [[], []]);
+  }
+  const none = house({ "configuration.yaml": "block: !include_dir_named b\n" });
+  assert.deepEqual([none.value, none.problems], [{}, []]);
+  assert.match(
+    none.notes[0] ?? "",
+    /^configuration\.yaml, line 1: !include_dir_named b: there is no/,
+  );
+});
+
+Deno.test("YamlReader looks for a house's !secret upwards, as far as its folder", () => {
+  const files = {
+    "configuration.yaml": "block: !include a/b/c.yaml\n",
+    "a/b/c.yaml": "[!secret here, !secret above, !secret top]\n",
+    "a/b/secrets.yaml": "here: 1\n",
+    "a/secrets.yaml": "here: 2\nabove: 2\n",
+    "secrets.yaml": "here: 3\nabove: 3\ntop: 3\n",
+  };
+  const { value, problems } = house(files);
+  assert.deepEqual([value, problems], [[1, 2, 3], []]);
+  const lacking = house({ ...files, "secrets.yaml": "others: 1\n" });
+  assert.deepEqual(lacking.problems, [
+    "a/b/c.yaml, line 1: !secret top: secrets.yaml beside it, or in a folder above, must have that name",
+  ]);
+  const beyond = house({ "configuration.yaml": "block: !secret s\n", "../secrets.yaml": "s: 1\n" });
+  assert.equal(beyond.problems.length, 1, "a folder above the house's is not the house's");
+});
+
+Deno.test("YamlReader takes !env_var from the environment, else its default, and says which", () => {
+  const text = "block:\n  - !env_var DB_HOST\n  - !env_var DB_NAME home of mine\n";
+  const { value, problems, notes } = house({ "configuration.yaml": text }, ["block"], {
+    DB_HOST: SECRET,
+  });
+  assert.deepEqual([value, problems], [[SECRET, "home of mine"], []]);
+  assert.deepEqual(notes, [
+    "configuration.yaml, line 2: !env_var DB_HOST: its value here is taken; Home Assistant may have another",
+    "configuration.yaml, line 3: !env_var DB_NAME: its default is taken; Home Assistant may have another",
+  ]);
+  assert.deepEqual(house({ "configuration.yaml": text }).problems, [
+    "configuration.yaml, line 2: !env_var DB_HOST: it must be set where this is run, as it is for Home Assistant",
+  ]);
+});
+
+Deno.test("YamlReader follows in a house only what is asked for", () => {
+  const { value, names, problems } = house({
+    "configuration.yaml": "automation: !include none.yaml\nhomeassistant: !include core.yaml\n",
+    "core.yaml": "customize: !include none.yaml\npackages: !include_dir_named packages\n",
+    "packages/db.yaml": "script: !include none.yaml\nblock: {a: 1}\n",
+  }, ["homeassistant", "packages", "db", "block"]);
+  assert.deepEqual([value, names, problems], [{ a: 1 }, ["a"], []]);
+});
+
+Deno.test("YamlReader ends with one sentence where files include each other, or one is not there", () => {
+  const loops: readonly Readonly<Record<string, string>>[] = [
+    {
+      "configuration.yaml":
+        "block: {a: !include configuration.yaml, b: !include configuration.yaml}",
+    },
+    { "configuration.yaml": "block: !include b.yaml\n", "b.yaml": "!include b.yaml\n" },
+    { "configuration.yaml": "block: !include b.yaml\n", "b.yaml": "x: !include_dir_list .\n" },
+    { "configuration.yaml": "!include configuration.yaml\n" },
+  ];
+  for (const files of loops) {
+    const { problems } = house(files);
+    assert.equal(problems.length, 1, problems.join("\n"));
+    assert.match(
+      problems[0] ?? "",
+      /^(configuration|b)\.yaml, line 1: files must not include each other without end$/,
+    );
+  }
+  const { problems } = house({ "configuration.yaml": "\nblock: !include b/c.yaml\n" });
+  assert.deepEqual(problems, [
+    "configuration.yaml, line 2: !include b/c.yaml: it must be a file that can be read (there is none)",
+  ]);
 });
