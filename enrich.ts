@@ -3,6 +3,7 @@ import { checkStore } from "./lib/enrich/commands/check_store.ts";
 import { type EnrichSettings, enrichSettings } from "./lib/settings/program_settings.ts";
 import { ConfigWatch } from "./lib/enrich/rules/config_watch.ts";
 import { exportStore } from "./lib/enrich/commands/export_command.ts";
+import { fromHomeAssistant } from "./lib/enrich/takeover/from_home_assistant.ts";
 import { InfluxDb } from "./lib/enrich/influxdb/influxdb.ts";
 import { LocalStore } from "./lib/enrich/local/local_store.ts";
 import { influxDbOptions, openStore } from "./lib/enrich/open_store.ts";
@@ -125,6 +126,8 @@ Usage: enrich [--help] [--version]
                                           or bucket that is missing
        enrich health                      says whether the running enrich does its work
        enrich export [--help]             sends the local store to an InfluxDB that was set later
+       enrich from-home-assistant FOLDER  makes settings of Home Assistant's own, where its
+                                          integration influxdb wrote before
 
 Settings, from the environment or an .env in the working directory:
 ${settingsHelp("enrich")}`;
@@ -132,7 +135,11 @@ ${settingsHelp("enrich")}`;
     await runProgram({
       name: "enrich",
       help,
-      commands: { check: checkStore, export: exportStore },
+      commands: {
+        check: checkStore,
+        export: exportStore,
+        "from-home-assistant": fromHomeAssistant,
+      },
       readSettings: enrichSettings,
       run: enrich,
     }, Deno.args),

@@ -37,6 +37,16 @@ function readable(env: Environment, dataDir: string): string {
   return [".env", dataDir, ...files].join(",");
 }
 
+/** In the working directory: what `enrich from-home-assistant FOLDER` writes. */
+const TAKEOVER_FOLDER = "config";
+
+/** What a command reads and writes besides. */
+function besides([command, ...args]: readonly string[]): { read: string; write: string } {
+  if (command !== "from-home-assistant") return { read: "", write: "" };
+  const folders = args.map((path) => `,${path}`).join("");
+  return { read: `,${TAKEOVER_FOLDER}${folders}`, write: `,${TAKEOVER_FOLDER}` };
+}
+
 interface Running {
   readonly name: string;
   readonly process: Deno.ChildProcess;
@@ -65,12 +75,13 @@ function runProgram(
   env: Environment,
   args: readonly string[] = [],
 ): Running {
+  const { read, write } = besides(args);
   const flags = [
     "--allow-net",
     "--allow-env",
     "--allow-sys=statfs",
-    `--allow-read=${readable(env, dataDir)}`,
-    `--allow-write=${dataDir}`,
+    `--allow-read=${readable(env, dataDir)}${read}`,
+    `--allow-write=${dataDir}${write}`,
   ];
   return run(name, `${name}.ts`, flags, env, args);
 }

@@ -24,7 +24,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ],
   ["lib/ingest/outbox", "lib/ingest/hass"],
   // enrich
-  ["lib/enrich/enrich_report.ts", "lib/enrich/commands"],
+  ["lib/enrich/enrich_report.ts", "lib/enrich/commands", "lib/enrich/takeover"],
   ["lib/enrich/receiver.ts", "lib/enrich/open_store.ts"],
   ["lib/enrich/schema.ts"],
   ["lib/enrich/tidy", "lib/enrich/homeassistant", "lib/enrich/rules"],

@@ -30,7 +30,7 @@ export interface InfluxDbSettings extends InfluxDbEnvironment {
 }
 
 /** The integration's own (homeassistant/components/influxdb/const.py and its two clients), but for the host: none is guessed. */
-const DEFAULTS = {
+export const DEFAULTS = {
   database: "home_assistant",
   bucket: "Home Assistant",
   1: { ssl: false, port: 8086 },

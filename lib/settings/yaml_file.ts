@@ -98,7 +98,8 @@ export class YamlReader {
   #reading<T>(path: string, read: (whole: Spot) => T | undefined): T | undefined {
     try {
       this.#root = dirname(resolve(path));
-      const file = this.#fileOf(resolve(path), `CONFIG_FILE is "${path}": it`);
+      const subject = this.house ? path : `CONFIG_FILE is "${path}": it`;
+      const file = this.#fileOf(resolve(path), subject);
       return file && read(wholeOf(file));
     } catch {
       // the stack may be at its end, however that shows itself

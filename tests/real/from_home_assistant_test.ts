@@ -1,0 +1,122 @@
+/**
+ * Coming from Home Assistant's own `influxdb` integration, on a real Home Assistant of 2026: what
+ * `enrich from-home-assistant` makes of its folder, and what it takes for the integration to stop.
+ */
+import assert from "node:assert/strict";
+import util from "node:util";
+import { z } from "zod";
+import { enrichSettings } from "../../lib/settings/program_settings.ts";
+import { TemporaryFolder } from "../temporary.ts";
+import { until } from "../until.ts";
+import { HomeAssistant, newestVersion } from "./parts/home_assistant.ts";
+import { Influxd } from "./parts/influxd.ts";
+import { Process } from "./parts/process.ts";
+import { measured, realTest } from "./parts/real_test_case.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const ADMIN = { username: "ha", password: "pass word$1" };
+const DATABASE = "of home assistant";
+
+const entriesSchema = z.array(z.looseObject({ entry_id: z.string(), domain: z.string() }));
+
+/** Runs it in the folder, which it may write to, with what the tasks' runner lets it read. */
+async function takeOver(folder: string, house: string): Promise<string> {
+  await using process = new Process("enrich from-home-assistant", [
+    Deno.execPath(),
+    "run",
+    "--quiet",
+    "--no-prompt",
+    "--allow-env",
+    `--allow-read=.env,config,${house}`,
+    "--allow-write=config",
+    `${ROOT}enrich.ts`,
+    "from-home-assistant",
+    house,
+  ], { cwd: folder });
+  assert.equal((await process.ended()).code, 0, process.output);
+  return process.output;
+}
+
+realTest(
+  "The integration's settings are taken over from a real folder, and the integration stops with its entry and its block",
+  async () => {
+    await using influxd = await Influxd.start(ADMIN);
+    await influxd.createDatabase(DATABASE);
+    const { hostname, port } = new URL(influxd.url);
+    await using hass = await HomeAssistant.start({
+      version: await newestVersion(),
+      minimal: true,
+      extraYaml: `influxdb:\n  host: ${hostname}\n  port: ${port}\n  database: ${DATABASE}\n` +
+        `  username: ${ADMIN.username}\n  password: "${ADMIN.password}"\n` +
+        '  include: { entity_globs: ["sensor.moved_*"] }\n  tags: { version: 1.0 }\n',
+    });
+    const yamlPath = `${hass.dir}/configuration.yaml`;
+    const entries = async () => {
+      const all = entriesSchema.parse(
+        await hass.rest("config/config_entries/entry", undefined, "GET"),
+      );
+      return all.filter(({ domain }) => domain === "influxdb");
+    };
+    await until(async () => (await entries()).length === 1, "the block became an entry");
+    let states = 0;
+    const stored = async () => {
+      const [series] = await influxd.query(
+        `SELECT count("value") FROM "sensor.moved_1"`,
+        DATABASE,
+      );
+      return Number(series?.values[0]?.[1] ?? 0);
+    };
+    const change = () => hass.setState("sensor.moved_1", { state: String(++states) });
+    const writes = async (what: string) => {
+      const before = await stored();
+      await until(async () => {
+        await change();
+        return await stored() > before;
+      }, what);
+    };
+    await writes("the integration writes");
+
+    using folder = new TemporaryFolder();
+    const said = await takeOver(folder.path, hass.dir);
+    assert.match(said, /\.storage\/core\.config_entries: the connection, InfluxDB 1 at http:/);
+    assert.ok(!said.includes(ADMIN.password), said);
+    const env = util.parseEnv(Deno.readTextFileSync(folder.file("config/influxdb.env")));
+    const { settings } = enrichSettings({
+      ...env,
+      CONFIG_FILE: folder.file(env.CONFIG_FILE ?? ""),
+    });
+    const { influxdb, file } = settings;
+    assert.deepEqual(
+      [influxdb?.url, influxdb?.version, influxdb?.database, influxdb?.username],
+      [influxd.url, 1, DATABASE, ADMIN.username],
+    );
+    assert.equal(influxdb?.password?.(), ADMIN.password);
+    assert.deepEqual(file?.options.include.entity_globs, ["sensor.moved_*"]);
+    assert.deepEqual([...file?.options.tags ?? []], [["version", "1.0"]]);
+
+    // out of the YAML alone, as one would have done before 2026.3
+    const yaml = await Deno.readTextFile(yamlPath);
+    await Deno.writeTextFile(yamlPath, yaml.slice(0, yaml.indexOf("influxdb:\n")));
+    await hass.restart();
+    await writes("it goes on without its block");
+    const [entry] = await entries();
+    assert.ok(entry);
+    await hass.rest(`config/config_entries/entry/${entry.entry_id}`, undefined, "DELETE");
+    const last = await stored();
+    await hass.restart();
+    assert.deepEqual(await entries(), []);
+    const since = Date.now();
+    // the integration gathers for a second before it writes
+    while (Date.now() < since + 5_000) {
+      await change();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    assert.equal(await stored(), last, "it writes nothing any more");
+    // and a block that is left behind brings it back
+    await Deno.writeTextFile(yamlPath, yaml);
+    await hass.restart();
+    await until(async () => (await entries()).length === 1, "the block became an entry again");
+    await writes("the integration writes again");
+    measured(`the integration wrote ${last} of ${states} states, and none after it was deleted`);
+  },
+);
