@@ -18,9 +18,28 @@ same() {
 }
 
 same ingest/SERVICE_TOKEN enrich/SERVICE_TOKEN
-same enrich/INFLUXDB_TOKEN influxdb/token grafana/influxdb_token
+same influxdb/token grafana/influxdb_token
 same influxdb/password
 same grafana/password
+
+# the database of compose.yaml, which enrich takes where no other is named; its token stood alone before
+rm -f enrich/INFLUXDB_TOKEN
+case ",$(printf %s "${COMPOSE_PROFILES:-}" | tr -d ' ')," in
+  *,influxdb,* | *,\*,*)
+    cat >enrich/influxdb.yaml.new <<YAML
+influxdb:
+  api_version: 2
+  host: influxdb
+  port: 8086
+  ssl: false
+  organization: home
+  bucket: home
+  token: "$(cat influxdb/token)"
+YAML
+    mv enrich/influxdb.yaml.new enrich/influxdb.yaml
+    ;;
+  *) rm -f enrich/influxdb.yaml ;;
+esac
 
 if [ "${1:-}" = show ]; then
   echo "ingest, enrich   any user, password $(cat ingest/SERVICE_TOKEN) (SERVICE_TOKEN)"

@@ -37,17 +37,26 @@ export const DEFAULTS = {
   2: { ssl: true, port: undefined },
 };
 
+/** What a connection is read of. */
+export interface ConnectionSources {
+  readonly env: InfluxDbEnvironment;
+  /** CONFIG_FILE. */
+  readonly file: ConfigFile | undefined;
+  /** That of a database which came with enrich: it counts only where neither of the others names a host. */
+  readonly spare: ConfigFile | undefined;
+}
+
 /**
  * The connection, or undefined where none is named. `needed` is whether there must be one, to which
  * the integration's own defaults apply. Adds what is wrong to `problems`.
  */
 export function influxdbSettings(
-  env: InfluxDbEnvironment,
-  file: ConfigFile | undefined,
+  sources: ConnectionSources,
   needed: boolean,
   problems: string[],
 ): InfluxDbSettings | undefined {
-  const options: Partial<FileOptions> = file?.options ?? {};
+  const { env, file } = sources;
+  const options = connectionOptions(sources);
   const { host } = options;
   if (env.url === undefined && host === undefined) {
     // what is wrong with a faulty file has been said
@@ -121,6 +130,14 @@ function headersBeside(
     problems.push(error instanceof Error ? error.message : String(error));
   }
   return read;
+}
+
+function connectionOptions({ env, file, spare }: ConnectionSources): Partial<FileOptions> {
+  const options = file?.options ?? {};
+  if (!spare || env.url !== undefined || file?.options.host !== undefined) return options;
+  // an address is of one piece
+  const { host, port, ssl, path } = spare.options;
+  return { ...spare.options, ...options, host, port, ssl, path };
 }
 
 /** Whether both files, beside one and the same environment, name the same connection. */

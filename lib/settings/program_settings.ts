@@ -7,6 +7,7 @@ import util from "node:util";
 import { z } from "zod";
 import { fileNotes, readConfigFile } from "./config_file.ts";
 import { influxdbSettings } from "./influxdb_settings.ts";
+import { exists } from "./text_file.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
 import { describeError } from "../retry.ts";
 import { givenSecret, SECRETS } from "./secret.ts";
@@ -169,7 +170,15 @@ function readIngest(reader: SettingsReader, env: Environment) {
   };
 }
 
-function readEnrich(reader: SettingsReader) {
+/** In CREDENTIALS_DIRECTORY: the connection of a database that came with enrich, as in compose.yaml. */
+const SPARE_CONNECTION = "influxdb.yaml";
+
+function readSpare({ CREDENTIALS_DIRECTORY: folder }: Environment, problems: string[]) {
+  const path = `${folder}/${SPARE_CONNECTION}`;
+  return folder && exists(path) ? readConfigFile(path, problems) : undefined;
+}
+
+function readEnrich(reader: SettingsReader, env: Environment) {
   const parsed = reader.parse(enrichSchema);
   const serviceToken = reader.secret("SERVICE_TOKEN");
   const token = reader.secret("INFLUXDB_TOKEN");
@@ -179,22 +188,20 @@ function readEnrich(reader: SettingsReader) {
   const { SCHEMA: schema, CONFIG_FILE: path } = parsed;
   reader.checkListening("ENRICH_HOST", parsed.ENRICH_HOST, serviceToken);
   const file = path === undefined ? undefined : readConfigFile(path, reader.problems);
-  const influxdb = influxdbSettings(
-    {
-      url: parsed.INFLUXDB_URL,
-      version: parsed.INFLUXDB_VERSION,
-      org: parsed.INFLUXDB_ORG,
-      bucket: parsed.INFLUXDB_BUCKET,
-      database: parsed.INFLUXDB_DATABASE,
-      username: parsed.INFLUXDB_USERNAME,
-      token,
-      password,
-      headers,
-    },
-    file,
-    schema === "homeassistant",
-    reader.problems,
-  );
+  const given = {
+    url: parsed.INFLUXDB_URL,
+    version: parsed.INFLUXDB_VERSION,
+    org: parsed.INFLUXDB_ORG,
+    bucket: parsed.INFLUXDB_BUCKET,
+    database: parsed.INFLUXDB_DATABASE,
+    username: parsed.INFLUXDB_USERNAME,
+    token,
+    password,
+    headers,
+  };
+  const spare = readSpare(env, reader.problems);
+  const needed = schema === "homeassistant";
+  const influxdb = influxdbSettings({ env: given, file, spare }, needed, reader.problems);
   if (file) reader.warnings.push(...fileNotes(file, schema, influxdb !== undefined));
   return {
     dataDir: parsed.DATA_DIR,
@@ -221,7 +228,7 @@ export function ingestSettings(env: Environment): Configured<IngestSettings> {
 /** Enrich's settings. Throws ConfigError with every problem. */
 export function enrichSettings(env: Environment): Configured<EnrichSettings> {
   const reader = new SettingsReader(env);
-  const { settings, warnings } = reader.finish(readEnrich(reader), KNOWN_NAMES);
+  const { settings, warnings } = reader.finish(readEnrich(reader, env), KNOWN_NAMES);
   return { settings: { ...settings, reread: () => enrichSettings(env) }, warnings };
 }
 

@@ -149,7 +149,6 @@ realTest(
       assert.ok(mem_limit && pids_limit, `limits of ${name}`);
       for (const port of ports) assert.match(port, /^127\.0\.0\.1:\d+:\d+$/);
     }
-    assert.equal(all.enrich?.environment.INFLUXDB_URL, "http://influxdb:8086");
     // the image sets where it listens and writes, and a volume holds what is secret
     const fixed = /^(DATA_DIR|(INGEST|ENRICH)_(HOST|PORT)|SERVICE_TOKEN)$/;
     for (const program of PROGRAMS) {
@@ -160,12 +159,80 @@ realTest(
       assert.deepEqual(names.filter((name) => !fixed.test(name) && !known.includes(name)), []);
     }
     using alone = new Compose(TWO_SETTINGS);
-    const environment = (await services(alone)).enrich?.environment;
-    assert.equal(environment?.INFLUXDB_URL, "", "without a profile events go to the local store");
+    assert.equal((await services(alone)).enrich?.environment.INFLUXDB_URL, "");
     using none = new Compose({ HASS_URL: TWO_SETTINGS.HASS_URL });
     await assert.rejects(services(none), /HASS_TOKEN.*long-lived access token/s);
   },
 );
+
+/** Where enrich stores with this `.env` and this config/influxdb.yaml, as its own check says it. */
+async function storeOf(env: Readonly<Record<string, string>>, yaml?: string): Promise<string> {
+  using folder = composeFolder(yaml);
+  const all = { ...TWO_SETTINGS, ...env, ...(yaml ? { CONFIG_FILE: "config/influxdb.yaml" } : {}) };
+  using compose = new Compose(all, [], `${folder.path}/`);
+  await using started = new AsyncDisposableStack();
+  started.defer(() => compose.down());
+  const { stdout, stderr } = await run(
+    compose.words("tested", "run", "--rm", "-T", "enrich", "check"),
+  );
+  const said = stdout + stderr;
+  const [, local, url] = /(local store) |InfluxDB at (\S+):/.exec(said) ?? [];
+  const [, target] = /\/write\?(\S+?)&precision/.exec(said) ?? [];
+  return local ?? (url ? `${url} ${target}` : said);
+}
+
+/** What compose.yaml needs of the repository, with a config of the test's own. */
+function composeFolder(yaml: string | undefined): TemporaryFolder {
+  const folder = new TemporaryFolder();
+  Deno.mkdirSync(folder.file("etc/containers"), { recursive: true });
+  Deno.mkdirSync(folder.file("config"));
+  for (const path of ["compose.yaml", "etc/containers/secrets.sh"]) {
+    Deno.copyFileSync(`${ROOT}${path}`, folder.file(path));
+  }
+  if (yaml) Deno.writeTextFileSync(folder.file("config/influxdb.yaml"), yaml);
+  return folder;
+}
+
+realTest(
+  "compose.yaml gives enrich its own database only where that is started and no other is named",
+  async () => {
+    const own = { INFLUXDB_URL: "http://own:8086", INFLUXDB_DATABASE: "house" };
+    const file = "influxdb:\n  host: own\n  database: house\n";
+    const came = "http://influxdb:8086 org=home&bucket=home";
+    const profiles = { COMPOSE_PROFILES: "influxdb,grafana" };
+    assert.equal(await storeOf({}), "local store");
+    assert.equal(await storeOf({ COMPOSE_PROFILES: "grafana" }), "local store");
+    assert.equal(await storeOf(profiles), came);
+    assert.equal(await storeOf(profiles, "influxdb:\n  include: {domains: sensor}\n"), came);
+    for (const profile of ["grafana", "influxdb,grafana"]) {
+      const env = { COMPOSE_PROFILES: profile };
+      assert.equal(await storeOf({ ...env, ...own }), "http://own:8086 db=house");
+      assert.equal(await storeOf(env, file), "http://own:8086 db=house");
+    }
+  },
+);
+
+realTest("A CONFIG_FILE that an editor has replaced is seen inside the container", async () => {
+  using folder = composeFolder("influxdb:\n  include: {domains: sensor}\n");
+  const env = { ...TWO_SETTINGS, CONFIG_FILE: "./config/influxdb.yaml" };
+  using compose = new Compose(env, [], `${folder.path}/`);
+  await using started = new AsyncDisposableStack();
+  started.defer(() => compose.down());
+  await compose.run("tested", "up", "-d", "--no-build", "enrich");
+  const log = async () => (await run(["podman", "logs", compose.container("enrich")])).stderr;
+  await until(async () => (await log()).includes("Listening"), "it runs");
+  Deno.writeTextFileSync(folder.file("config/new"), "influxdb:\n  hots: a\n  port: 1\n");
+  Deno.renameSync(folder.file("config/new"), folder.file("config/influxdb.yaml"));
+  await until(async () => (await log()).includes("hots is no option"), "the new file is read");
+  const mounts = await done(
+    "podman",
+    "inspect",
+    "-f",
+    "{{range .Mounts}}{{.Destination}} {{.RW}},{{end}}",
+    compose.container("enrich"),
+  );
+  assert.match(mounts, /(^|,)\/config false,/);
+});
 
 realTest(
   "compose.yaml carries a house into the database, through an upgrade, a rollback and an outage",

@@ -111,6 +111,43 @@ Deno.test("The environment wins where both speak, and the file speaks where it i
   assert.deepEqual([both?.version, both?.bucket, both?.org], [2, "b", "o"]);
 });
 
+Deno.test("A database that came with enrich counts only where no other is named, and is one piece", () => {
+  const spare = "influxdb:\n  api_version: 2\n  host: influxdb\n  port: 8086\n  ssl: false\n" +
+    "  organization: home\n  bucket: home\n  token: made-up\n";
+  using folder = new TemporaryFolder();
+  Deno.mkdirSync(folder.file("secrets"));
+  Deno.writeTextFileSync(folder.file("secrets/influxdb.yaml"), spare);
+  const with_ = (env: Environment, yaml?: string) => {
+    const found = connection({ ...env, CREDENTIALS_DIRECTORY: folder.file("secrets") }, yaml);
+    return [found?.url, found?.version, found?.org, found?.bucket, found?.database, found?.token];
+  };
+  const came = ["http://influxdb:8086", 2, "home", "home", "home_assistant", "made-up"];
+  assert.deepEqual(with_({}), came);
+  assert.deepEqual(with_({}, "include: {domains: sensor}\nssl: true"), came);
+  assert.deepEqual(with_(HOMEASSISTANT), came);
+  assert.deepEqual(
+    with_({ INFLUXDB_URL: "http://own:1", INFLUXDB_DATABASE: "house" }),
+    ["http://own:1", 1, undefined, undefined, "house", undefined],
+  );
+  assert.deepEqual(
+    with_({}, "host: own\ndatabase: house"),
+    ["http://own:8086", 1, undefined, "Home Assistant", "house", undefined],
+  );
+  assert.deepEqual(
+    with_({}, "host: own\napi_version: 2\ntoken: mine\norganization: o\nbucket: b"),
+    ["https://own", 2, "o", "b", "home_assistant", "mine"],
+  );
+  assert.deepEqual(with_({ INFLUXDB_TOKEN: "mine" }), [...came.slice(0, 5), "mine"]);
+  assert.deepEqual(with_({}, "bucket: other\ntoken: mine"), [
+    "http://influxdb:8086",
+    2,
+    "home",
+    "other",
+    "home_assistant",
+    "mine",
+  ]);
+});
+
 Deno.test("Passwords come out of secrets.yaml too", () => {
   const yaml = "influxdb:\n  host: a\n  username: u\n  password: !secret influx";
   const merged = connection({}, yaml, { "secrets.yaml": "influx: s3cret\n" });

@@ -19,10 +19,11 @@ export class Compose implements Disposable {
   readonly ports = { ingest: freePort(), enrich: freePort(), influxdb: freePort() };
   readonly #folder = new TemporaryFolder();
 
-  /** Takes `env` for the `.env`, and `files` over compose.yaml. */
+  /** Takes `env` for the `.env`, and `files` over compose.yaml, all of them in the folder `root`. */
   constructor(
     env: Readonly<Record<string, string>>,
     private readonly files: readonly string[] = [],
+    private readonly root = ROOT,
   ) {
     const all = {
       INGEST_PORT: this.ports.ingest,
@@ -39,7 +40,12 @@ export class Compose implements Disposable {
 
   /** Runs podman-compose, with `version` for HA_INGESTOR_VERSION. */
   async run(version: string, ...args: readonly string[]): Promise<string> {
-    return await done(
+    return await done(...this.words(version, ...args));
+  }
+
+  /** The words of `run`, for what may fail. */
+  words(version: string, ...args: readonly string[]): string[] {
+    return [
       "env",
       `HA_INGESTOR_VERSION=${version}`,
       "podman-compose",
@@ -47,9 +53,9 @@ export class Compose implements Disposable {
       this.#folder.file("env"),
       "-p",
       this.project,
-      ...["compose.yaml", ...this.files].flatMap((file) => ["-f", `${ROOT}${file}`]),
+      ...["compose.yaml", ...this.files].flatMap((file) => ["-f", `${this.root}${file}`]),
       ...args,
-    );
+    ];
   }
 
   container(service: string): string {
