@@ -3,14 +3,16 @@
  * `enrich from-home-assistant` makes of its folder, and what it takes for the integration to stop.
  */
 import assert from "node:assert/strict";
+import { dirname } from "node:path";
 import util from "node:util";
 import { z } from "zod";
+import { readHouseBlock } from "../../lib/enrich/takeover/house_block.ts";
 import { enrichSettings } from "../../lib/settings/program_settings.ts";
 import { TemporaryFolder } from "../temporary.ts";
 import { until } from "../until.ts";
 import { HomeAssistant, newestVersion } from "./parts/home_assistant.ts";
 import { Influxd } from "./parts/influxd.ts";
-import { Process } from "./parts/process.ts";
+import { Process, run } from "./parts/process.ts";
 import { measured, realTest } from "./parts/real_test_case.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -124,3 +126,71 @@ realTest(
     measured(`the integration wrote ${last} of ${states} states, and none after it was deleted`);
   },
 );
+
+/** Prints the block that Home Assistant makes of a folder, with its own loader and merge of packages. */
+const ORACLE = `
+import json, logging, re, sys
+from pathlib import Path
+logging.disable(logging.CRITICAL)
+from homeassistant.config import _recursive_merge
+from homeassistant.util.yaml.loader import Secrets, load_yaml
+folder = Path(sys.argv[1])
+config = load_yaml(str(folder / "configuration.yaml"), Secrets(folder))
+for name, package in config["homeassistant"]["packages"].items():
+    if not re.fullmatch("[a-z0-9]+(_[a-z0-9]+)*", name) or "influxdb" not in package:
+        continue
+    if isinstance(package["influxdb"] or {}, dict):
+        config["influxdb"] = config.get("influxdb") or {}
+        _recursive_merge(conf=config["influxdb"], package=package["influxdb"] or {})
+print(json.dumps(config["influxdb"]))
+`;
+
+/** A house whose block stands in as many places as it can. */
+const HOUSE: Readonly<Record<string, string>> = {
+  "configuration.yaml": "homeassistant: {packages: !include_dir_named packages/}\n" +
+    "influxdb: !include influx.yaml\nautomation: !include_dir_list automations\n",
+  "influx.yaml": "host: !secret host\ninclude: !include_dir_merge_named rules\n" +
+    'tags: {a: 1, <<: {b: yes, c: "on"}}\ntags_attributes: !include_dir_merge_list lists\n' +
+    "component_config_glob: !include_dir_merge_named globs\n" +
+    "component_config_domain: !include_dir_named domains\nignore_attributes: !include_dir_list many\n" +
+    "default_measurement: !env_var NOT_SET_ANYWHERE state  of it\nport: 0x1F\n",
+  "globs/10.yaml": "b.*: {override_measurement: one}\na.*: {override_measurement: two}\n",
+  "globs/20.yaml": "c.*: {override_measurement: three}\nb.*: {override_measurement: four}\n",
+  "lists/a.yaml": "- x\n- !secret t\n",
+  "lists/b.yaml": "- 5\n- 012\n",
+  "lists/c.yaml": "no: list\n",
+  "lists/secrets.yaml": "t: of lists\n",
+  "secrets.yaml": "t: of the top\nhost: h.example\n",
+  "rules/z.yaml": "domains: [sensor, light]\n",
+  "rules/a/y.yaml": "domains: [a]\nentities: [a.b]\n",
+  "domains/light.yaml": "override_measurement: !secret t\n",
+  "domains/empty.yaml": "",
+  "many/1.yaml": "one\n",
+  "many/2.yaml": "",
+  "many/.3.yaml": "hidden\n",
+  "packages/one.yaml": "influxdb:\n  tags: {d: 4, a: 9, e: 5}\n  exclude: {domains: [x]}\n",
+  "packages/sub/two.yaml": "influxdb:\n  include: {domains: zz, entities: [c.d]}\n" +
+    '  exclude: {domains: [y, ""]}\n',
+  "packages/sub/three.yaml": "influxdb:\n",
+  "packages/not-one.yaml": "influxdb: {precision: s}\n",
+};
+
+realTest("A house's block is read as Home Assistant's own loader reads it", async () => {
+  using folder = new TemporaryFolder();
+  for (const [name, text] of Object.entries(HOUSE)) {
+    Deno.mkdirSync(dirname(folder.file(name)), { recursive: true });
+    Deno.writeTextFileSync(folder.file(name), text);
+  }
+  const install = `${import.meta.dirname}/home-assistant/install.sh`;
+  const installed = await run([install, await newestVersion()]);
+  const python = `${installed.stdout.trim()}/bin/python3`;
+  const { code, stdout, stderr } = await run([python, "-c", ORACLE, folder.path]);
+  assert.equal(code, 0, stderr);
+  const { value, problems } = readHouseBlock(folder.path, {});
+  assert.deepEqual(problems, []);
+  assert.deepEqual(value, JSON.parse(stdout));
+  // the order of globs says which goes before
+  const globs = z.looseObject({ component_config_glob: z.record(z.string(), z.unknown()) });
+  const namesOf = (block: unknown) => Object.keys(globs.parse(block).component_config_glob);
+  assert.deepEqual(namesOf(value), namesOf(JSON.parse(stdout)));
+});
