@@ -124,12 +124,7 @@ function headersBeside(
       `INFLUXDB_HEADERS holds Authorization, in which ${authorizedBy} is sent: leave one of them out`,
     );
   };
-  try {
-    read();
-  } catch (error) {
-    problems.push(error instanceof Error ? error.message : String(error));
-  }
-  return read;
+  return tried(read, problems);
 }
 
 function connectionOptions({ env, file, spare }: ConnectionSources): Partial<FileOptions> {
@@ -204,6 +199,11 @@ function caCertOf(
       );
     }
   };
+  return tried(read, problems);
+}
+
+/** What is read again at each use is read once at the start, for its problems. */
+function tried<T>(read: () => T, problems: string[]): () => T {
   try {
     read();
   } catch (error) {
