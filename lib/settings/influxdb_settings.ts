@@ -1,12 +1,10 @@
 /** Where InfluxDB is and who may write: out of the environment, and of CONFIG_FILE where that is silent. */
-import { dirname, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { ConfigFile } from "./config_file.ts";
 import { CONNECTION, type FileOptions } from "./file_options.ts";
-import { MAX_CERTIFICATES_BYTES } from "../certificates.ts";
+import { caCertOf, headersBeside } from "./influxdb_transport.ts";
 import type { RequestHeaders } from "./request_headers.ts";
 import { givenSecret, type Secret } from "./secret.ts";
-import { readTextFile } from "./text_file.ts";
 
 /** What the environment says. */
 export interface InfluxDbEnvironment {
@@ -110,23 +108,6 @@ export function influxdbSettings(
   return { ...settings, headers: headersBeside(authorizedBy, env.headers, problems) };
 }
 
-/** The headers, where none of them is the one that the setting `authorizedBy` is sent in. */
-function headersBeside(
-  authorizedBy: string | undefined,
-  headers: InfluxDbEnvironment["headers"],
-  problems: string[],
-): InfluxDbEnvironment["headers"] {
-  if (!headers || !authorizedBy) return headers;
-  const read = () => {
-    const given = headers();
-    if (!given.has("authorization")) return given;
-    throw new Error(
-      `INFLUXDB_HEADERS holds Authorization, in which ${authorizedBy} is sent: leave one of them out`,
-    );
-  };
-  return tried(read, problems);
-}
-
 function connectionOptions({ env, file, spare }: ConnectionSources): Partial<FileOptions> {
   const options = file?.options ?? {};
   if (!spare || env.url !== undefined || file?.options.host !== undefined) return options;
@@ -170,46 +151,6 @@ export function urlOf(
   const portText = port ?? standard.port;
   const pathText = path?.replace(/^\/*/, "/").replace(/\/+$/, "") ?? "";
   return `${scheme}://${host}${portText ? `:${portText}` : ""}${pathText}`;
-}
-
-function caCertOf(
-  url: string,
-  file: ConfigFile | undefined,
-  problems: string[],
-): (() => string) | undefined {
-  if (!file) return undefined;
-  const { ssl_ca_cert: caCert, verify_ssl: verifies } = file.options;
-  if (!verifies && url.startsWith("https:")) {
-    problems.push(
-      `${file.placeOf("verify_ssl")}: verify_ssl: false is refused, for anybody could read and ` +
-        "change what is sent: leave it out, and where the certificate is of an authority of your " +
-        "own name that by ssl_ca_cert: /path/to/ca.pem",
-    );
-  }
-  if (caCert === undefined) return undefined;
-  const path = resolve(dirname(file.path), caCert);
-  const place = file.placeOf("ssl_ca_cert");
-  const read = () => {
-    try {
-      return readTextFile(path, MAX_CERTIFICATES_BYTES);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : "";
-      throw new Error(
-        `${place}: ssl_ca_cert must be a file that can be read (${reason})`,
-      );
-    }
-  };
-  return tried(read, problems);
-}
-
-/** What is read again at each use is read once at the start, for its problems. */
-function tried<T>(read: () => T, problems: string[]): () => T {
-  try {
-    read();
-  } catch (error) {
-    problems.push(error instanceof Error ? error.message : String(error));
-  }
-  return read;
 }
 
 function checkCredentials(
