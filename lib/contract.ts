@@ -77,6 +77,8 @@ export const entityInfoSchema = z.looseObject({
   device_class: z.string().nullish(),
   state_class: z.string().nullish(),
   old_entity_id: z.string().nullish(),
+  /** Whether the registry has lost it; the rest is what was said last. Absent of 0.1.0. */
+  removed: z.boolean().nullish(),
 });
 export type EntityInfo = z.infer<typeof entityInfoSchema>;
 

@@ -44,17 +44,17 @@ export function* recordedEvents(): Generator<RecordedFrame> {
   }
 }
 
-/** The result that was recorded for the first command of that type. */
+/** The result that was recorded for the first command of that type, or for a later one. */
 export function recordedResult(
   version: (typeof VERSIONS)[number],
   file: string,
   command: string,
+  index = 0,
 ): unknown {
   const lines = Deno.readTextFileSync(new URL(`${version}/${file}`, FIXTURES)).trim().split("\n");
   const rows = lines.map((line) => row.parse(JSON.parse(line)));
-  const sent = rows.find(({ dir, text }) =>
-    dir === "send" && text?.includes(`"type":"${command}"`)
-  );
+  const sent =
+    rows.filter(({ dir, text }) => dir === "send" && text?.includes(`"type":"${command}"`))[index];
   const { id } = z.object({ id: z.number() }).parse(JSON.parse(sent?.text ?? "null"));
   const answer = z.object({ id: z.literal(id), type: z.literal("result"), result: z.unknown() });
   for (const { dir, text } of rows) {

@@ -50,7 +50,7 @@ export function announceStart(
     .filter(({ disabled_by }) => disabled_by === null);
   const old = new Map(before.map((state) => [state.entityId, state]));
   for (const entity of enabled) {
-    const attributes = restoredAttributes(entity, old.get(entity.entity_id));
+    const attributes = restoredAttributes(core, entity, old.get(entity.entity_id));
     core.setState(entity.entity_id, "unavailable", attributes);
   }
   core.fire("homeassistant_start");
@@ -77,8 +77,12 @@ export function componentsOf({ states }: HomeAssistantCore): string[] {
   ];
 }
 
-// homeassistant/helpers/entity_registry.py, write_unavailable_state: the short name
-function restoredAttributes(entity: Entity, before: HassState | undefined) {
+// homeassistant/helpers/entity_registry.py, write_unavailable_state: the short name, but in 2026
+function restoredAttributes(
+  { registries, states }: HomeAssistantCore,
+  entity: Entity,
+  before: HassState | undefined,
+) {
   const attributes: Readonly<Record<string, unknown>> = JSON.parse(
     before?.attributes ?? "{}",
   );
@@ -87,7 +91,9 @@ function restoredAttributes(entity: Entity, before: HassState | undefined) {
       names.filter((name) => name in attributes)
         .map((name) => [name, attributes[name]]),
     );
-  const friendly_name = entity.name ?? entity.original_name;
+  const friendly_name = states.version === "2026.11.0"
+    ? registries.friendlyName(entity)
+    : entity.name ?? entity.original_name;
   return {
     restored: true,
     ...pick("state_class", "supported_color_modes", "hvac_modes"),

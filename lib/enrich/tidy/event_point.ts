@@ -53,6 +53,7 @@ export function entityPoint(info: EntityInfo, { source }: Envelope, timeNs: bigi
     ENTITY_INFO_FIELDS.map((name) => [name, tagText(name, info[name] ?? "")]),
   );
   fields.set("labels", info.labels?.map(textWithoutSecret).join(", ") ?? "");
+  fields.set("removed", info.removed ? 1 : 0);
   if (info.old_entity_id) fields.set("old_entity_id", info.old_entity_id);
   const tags = tagsOf({ entity_id: info.entity_id, source });
   return { measurement: "entities", tags, fields, timeNs };

@@ -15,7 +15,7 @@ import { envelopeLine } from "../outbox/envelope.ts";
 import { accessOf, type HassAccessSettings } from "../hass/hass_access.ts";
 import { HassClock } from "../hass/hass_clock.ts";
 import type { Outbox } from "../outbox/outbox.ts";
-import { type EventHead, isRegistryEvent } from "../hass/protocol.ts";
+import type { EventHead } from "../hass/protocol.ts";
 import type { PresentState } from "../hass/present_states.ts";
 import { type CaptureState, describeLost, type Lost, lostBy } from "./capture_state.ts";
 import { CAPTURE_TIMES, type CaptureTimes, reconnectWaitMs } from "./capture_times.ts";
@@ -64,6 +64,7 @@ export class Capture {
       this.#clock,
       (event) =>
         envelopeLine(event, { registry: undefined, source: options.source, via: "registry" }),
+      this.#times.registryPollMs,
     );
     this.filling = new Filling({
       outbox: options.outbox,
@@ -211,7 +212,7 @@ export class Capture {
   }
 
   #onEvent(connection: Connection, event: EventHead, text: string): void {
-    const { event_type, time_fired, data } = event;
+    const { time_fired, data } = event;
     const { entity_id: entityId, new_state: newState, old_state: oldState } = data;
     const timeUs = parseTimeUs(time_fired);
     const stamp = stampOf(event, timeUs);
@@ -225,7 +226,7 @@ export class Capture {
     this.#options.outbox.add({ line, stamp, firedUs: timeUs });
     this.#lastEventMs = performance.now();
     if (timeUs !== undefined) this.#clock.hear(timeUs);
-    if (isRegistryEvent(event_type)) this.#registry.schedule(connection);
+    this.#registry.hear(connection, event);
   }
 
   /** The line of an event that ingest makes of what Home Assistant says of an entity. */

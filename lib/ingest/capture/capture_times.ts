@@ -8,7 +8,10 @@ export interface CaptureTimes extends ConnectionTimes, TokenRefusalTimes {
   readonly subscribeDeadlineMs: number;
   /** How often a refused token is read again, which costs Home Assistant nothing. */
   readonly tokenLookMs: number;
-  /** How often the registries are read where not all of their events can be heard. */
+  /**
+   * How often the registries are read where not all of their events can be heard; and how soon where
+   * a state shows a name that they have not told of.
+   */
   readonly registryPollMs: number;
   /** The longest wait at first; it grows with the time away, so that little is missed at the end. */
   readonly backoffBaseMs: number;

@@ -8,6 +8,7 @@ import {
   registryNamesSchema,
 } from "../../contract.ts";
 import { listOf } from "../hass/answer_list.ts";
+import { entityName, isSettled, type NamedState } from "./entity_name.ts";
 import type { RegistryKind, RegistryLists } from "./registry_lists.ts";
 
 /** What an entity or a device has of which list. */
@@ -54,9 +55,9 @@ export class Registry {
   }
 
   /**
-   * Looks everything up once. An entity whose state is missing or only restored keeps the unit and
-   * classes that `previous` knows: while Home Assistant starts it does not say them. What comes of
-   * a list that was refused stays as `previous` has it.
+   * Looks everything up once. An entity whose state is missing or only restored keeps the name, unit
+   * and classes that `previous` knows: while Home Assistant starts it does not say them. What comes
+   * of a list that was refused stays as `previous` has it.
    */
   static from(
     lists: RegistryLists,
@@ -75,13 +76,18 @@ export class Registry {
       const area = areaId ? areas.get(areaId) : undefined;
       return { area: area?.name, floor: area?.floor_id ? floors.get(area.floor_id) : undefined };
     };
+    const parentOf = (device: Device | undefined) =>
+      device?.parent_device_id ? devices.get(device.parent_device_id) : undefined;
+    const knownById = new Map(
+      [...previous.#entities.values()].map(({ registryId, info }) => [registryId, info]),
+    );
     const entities = lists.entities.map((entry): [string, Entity] => {
       const device = entry.device_id ? devices.get(entry.device_id) : undefined;
+      const parent = parentOf(device);
       const state = states.get(entry.entity_id);
-      const known = previous.#entities.get(entry.entity_id)?.info;
-      const deviceName = refused.has("devices")
-        ? known?.device
-        : device?.name_by_user ?? device?.name;
+      // a renamed entity is the one that it was
+      const known = (entry.id ? knownById.get(entry.id) : undefined) ??
+        previous.#entities.get(entry.entity_id)?.info;
       const said = state && !state.isRestored
         ? { unit: state.unit, device_class: state.deviceClass, state_class: state.stateClass }
         : { unit: known?.unit, device_class: known?.device_class, state_class: known?.state_class };
@@ -89,11 +95,13 @@ export class Registry {
         ...entry.id ? { registryId: entry.id } : {},
         info: entityInfoSchema.parse(present({
           entity_id: entry.entity_id,
-          name: entityName(entry, deviceName),
-          ...place(entry.area_id ?? device?.area_id),
-          device: deviceName,
-          manufacturer: device?.manufacturer,
-          model: device?.model,
+          removed: false,
+          name: entityName(entry, { state, deviceName: ownName(device), knownName: known?.name }),
+          ...place(entry.area_id ?? device?.area_id ?? parent?.area_id),
+          device: fullName(device, parent),
+          // a child device has none of its own
+          manufacturer: device?.manufacturer ?? parent?.manufacturer,
+          model: device?.model ?? parent?.model,
           platform: entry.platform,
           entity_category: entry.entity_category,
           // Home Assistant keeps them as a set, whose order is another one after each of its starts
@@ -103,16 +111,15 @@ export class Registry {
         })),
       }];
     });
-    const deviceNames = lists.devices.map((device): [string, RegistryNames] => [
-      device.id,
-      registryNamesSchema.parse(
-        present({
-          ...place(device.area_id),
-          device: device.name_by_user ?? device.name,
-          ...kept(previous.#devices.get(device.id)),
-        }),
-      ),
-    ]);
+    const deviceNames = lists.devices.map((device): [string, RegistryNames] => {
+      const parent = parentOf(device);
+      const names = {
+        ...place(device.area_id ?? parent?.area_id),
+        device: fullName(device, parent),
+        ...kept(previous.#devices.get(device.id)),
+      };
+      return [device.id, registryNamesSchema.parse(present(names))];
+    });
     return new Registry(
       refused.has("entities") ? previous.#entities : new Map(entities),
       refused.has("devices") ? previous.#devices : new Map(deviceNames),
@@ -163,33 +170,47 @@ export class Registry {
     return deviceId === undefined ? undefined : this.#devices.get(deviceId);
   }
 
-  /** What is new or changed against `previous`, one an entity; a renamed one says its old id. */
+  /**
+   * Whether a state that was heard shows another name than the entity has here: its integration has
+   * changed it, or was not there when the names were read.
+   */
+  isNamedOtherwise(entityId: string, state: NamedState): boolean {
+    const info = this.#entities.get(entityId)?.info;
+    return info !== undefined && isSettled(state) &&
+      info.name !== (state.friendlyName || undefined);
+  }
+
+  /**
+   * What is new or changed against `previous`, one an entity; a renamed one says its old id. What
+   * has left since is said once more, as removed.
+   */
   changesSince(previous: Registry): EntityInfo[] {
     const oldIds = new Map(
       [...previous.#entities.values()].map(({ registryId, info }) => [registryId, info.entity_id]),
     );
-    return [...this.#entities.values()].flatMap(({ registryId, info }) => {
+    const changed = [...this.#entities.values()].flatMap(({ registryId, info }) => {
       const before = previous.#entities.get(info.entity_id)?.info;
       if (isDeepStrictEqual(before, info)) return [];
       const oldId = registryId === undefined ? undefined : oldIds.get(registryId);
       const renamed = oldId !== undefined && oldId !== info.entity_id;
       return [renamed ? { ...info, old_entity_id: oldId } : info];
     });
+    const removed = [...previous.#entities.values()]
+      .filter(({ info }) => !this.#entities.has(info.entity_id))
+      .map(({ info }) => ({ ...info, removed: true }));
+    return [...changed, ...removed];
   }
 }
 
-/**
- * The name as Home Assistant's own pages show it: the user's; else, with has_entity_name, the
- * device's and the entity's own together (the device's alone for its main feature).
- * https://developers.home-assistant.io/docs/core/entity#entity-naming
- */
-function entityName(
-  { name, has_entity_name, original_name }: RegistryLists["entities"][number],
-  deviceName: string | null | undefined,
-): string | null | undefined {
-  if (name) return name;
-  if (!has_entity_name || !deviceName) return original_name;
-  return original_name ? `${deviceName} ${original_name}` : deviceName;
+type Device = RegistryLists["devices"][number];
+
+function ownName(device: Device | undefined): string | null | undefined {
+  return device?.name_by_user ?? device?.name;
+}
+
+/** A child's own name ("Outlet 1") says little without its parent's. */
+function fullName(device: Device | undefined, parent: Device | undefined): string | undefined {
+  return [ownName(parent), ownName(device)].filter(Boolean).join(" / ");
 }
 
 function parseJson(text: string | undefined): unknown {

@@ -19,6 +19,8 @@ export const registryEntries = {
     name: text,
     name_by_user: text,
     area_id: text,
+    /** Since 2026.9: the device that this one is a part of. */
+    parent_device_id: text,
     manufacturer: text,
     model: text,
   }),
@@ -32,6 +34,8 @@ export const registryEntries = {
     labels: texts,
     name: text,
     original_name: text,
+    disabled_by: text,
+    /** Until 2026.10. */
     has_entity_name: z.boolean().nullish().catch(undefined),
   }),
 };

@@ -6,7 +6,9 @@ import { getLogger } from "../../log.ts";
 import { describeError } from "../../retry.ts";
 import type { Connection } from "../hass/connection.ts";
 import type { HassClock } from "../hass/hass_clock.ts";
+import { type EventHead, isRegistryEvent } from "../hass/protocol.ts";
 import type { Outbox } from "../outbox/outbox.ts";
+import { CAPTURE_TIMES } from "./capture_times.ts";
 import { Registry } from "./registry.ts";
 import { RegistryAnswers } from "./registry_answers.ts";
 
@@ -25,6 +27,7 @@ export class RegistryRefresh {
   readonly #outbox: Outbox;
   readonly #clock: HassClock;
   readonly #envelope: (event: string) => string;
+  readonly #nameWaitMs: number;
   readonly #answers = new RegistryAnswers();
   /** How often the registries are fetched besides, in milliseconds, where not all their events are heard. */
   pollMs: number | undefined;
@@ -39,12 +42,17 @@ export class RegistryRefresh {
   #connection: Connection | undefined;
   #ended = new AbortController();
 
-  /** `envelope` makes the outbox's line of an event's text. */
+  /**
+   * `envelope` makes the outbox's line of an event's text. A name that changes without an event of
+   * the registries is read within `nameWaitMs`: one that never rests must cost little.
+   */
   constructor(
     outbox: Outbox,
     clock: HassClock,
     envelope: (event: string) => string,
+    nameWaitMs = CAPTURE_TIMES.registryPollMs,
   ) {
+    this.#nameWaitMs = nameWaitMs;
     this.#outbox = outbox;
     this.#clock = clock;
     this.#envelope = envelope;
@@ -64,6 +72,21 @@ export class RegistryRefresh {
   /** The id that an entity has now, where a rename was found since the program's start. */
   renamedTo(entityId: string): string | undefined {
     return this.#renamed.get(entityId);
+  }
+
+  /**
+   * An event was heard: those of the registries have them fetched anew. So has, later, a state that
+   * shows another name than the last one known.
+   */
+  hear(connection: Connection, { event_type, data }: EventHead): void {
+    if (isRegistryEvent(event_type)) this.schedule(connection);
+    const { entity_id: entityId, new_state: state } = data;
+    if (this.#latestMs !== Infinity || !entityId || !state) return;
+    const { friendly_name: friendlyName, restored } = state.attributes ?? {};
+    const shown = { state: state.state ?? "", friendlyName, isRestored: Boolean(restored) };
+    if (this.#registry.isNamedOtherwise(entityId, shown)) {
+      this.schedule(connection, this.#nameWaitMs);
+    }
   }
 
   /**

@@ -219,6 +219,7 @@ Deno.test("tidyPoint of an entity_info has what the registries say, empty where 
       device_class: "",
       state_class: "",
       labels: "one, two",
+      removed: 0,
       old_entity_id: "sensor.b",
     },
     leftOut: {},

@@ -11,7 +11,7 @@ import { HOUSE } from "../../simulator/sample_house.ts";
 import { ListingHomeAssistant } from "../../stand_ins/listing_home_assistant.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { until } from "../../until.ts";
-import { type Capturing, capturing, connected, hears, linesOf } from "./capturing.ts";
+import { type Capturing, capturing, connected, hears, linesOf, TIMES } from "./capturing.ts";
 
 /** Many times what it takes where nothing else runs, 0.1 s. */
 const LONGEST_TURN_MS = 2_000;
@@ -339,4 +339,91 @@ Deno.test("A rename that a full disk takes no note of is noted once there is roo
   await refresh.fetch(connection);
   assert.equal(refresh.renamedTo("sensor.living_room_temperature"), undefined, "it is back");
   connection.close("tested");
+});
+
+Deno.test("A name that a state shows without an event of the registries is read soon, but not one that is shortened", async () => {
+  using folder = new TemporaryFolder();
+  await using hass = new SimulatedHomeAssistant({ recorder: false, house: HOUSE }).start();
+  const id = "sensor.living_room_temperature";
+  const options = { times: { ...TIMES, registryPollMs: 20 } };
+  await capturing(hass, folder.file("outbox.sqlite"), async (setup) => {
+    const { capture, outbox } = setup;
+    await connected(setup);
+    await until(() => outbox.meta("registry") !== undefined, "the names are read");
+    const full = "Living room climate Temperature";
+    assert.equal(capture.namesOf(id)?.name, full);
+    const listed = () =>
+      hass.received.filter(({ type }) => type === "config/entity_registry/list").length;
+    const before = listed();
+    const shorten = (state: string, more: object) =>
+      hass.setState(id, state, { friendly_name: "Temperature", ...more });
+    shorten("unavailable", { restored: true });
+    shorten("unavailable", {});
+    hass.setState(id, "21", { friendly_name: full });
+    hass.setState("sensor.rest", "1", { friendly_name: "Another" });
+    await hears(hass, setup, "sensor.heard");
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    assert.equal(listed(), before, "nothing has another name");
+
+    shorten("unavailable", { restored: true });
+    const [area] = HOUSE.areas;
+    hass.renameArea(area?.area_id ?? "", "A new name");
+    await until(
+      () => listed() > before && capture.namesOf(id)?.area === "A new name",
+      "it is read",
+    );
+    assert.equal(capture.namesOf(id)?.name, full, "its name goes on");
+
+    hass.setState(id, "21", { friendly_name: "Temperature of the room" });
+    await until(
+      () => capture.namesOf(id)?.name === "Temperature of the room",
+      "the new name is known",
+    );
+    const read = listed();
+    hass.setState(id, "22", { friendly_name: "Temperature of the room" });
+    await hears(hass, setup, "sensor.heard_again");
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    assert.equal(listed(), read, "once is enough");
+  }, options);
+});
+
+Deno.test("Entities renamed by the user are called so after the next event of the registries, in each version", async () => {
+  for (const version of ["2024.3.3", "2025.4.4", "2026.11.0"] as const) {
+    using folder = new TemporaryFolder();
+    await using hass = new SimulatedHomeAssistant({ recorder: false, house: HOUSE, version })
+      .start();
+    await capturing(hass, folder.file("outbox.sqlite"), async (setup) => {
+      const { capture, outbox } = setup;
+      await connected(setup);
+      await until(() => outbox.meta("registry") !== undefined, "the names are read");
+      const prefix = version === "2026.11.0" ? "Living room climate " : "";
+      hass.registry.updateEntity("sensor.living_room_temperature", { name: "Warmth" });
+      hass.registry.updateEntity("sensor.living_room_humidity", { entity_id: "sensor.moved" });
+      hass.registry.updateEntity("sensor.bedroom_humidity", { disabled_by: "user", name: "Wet" });
+      hass.registry.removeEntity("sensor.outdoor_illuminance");
+      const nameOf = (entityId: string) => capture.namesOf(entityId)?.name;
+      await until(
+        () => nameOf("sensor.living_room_temperature") === `${prefix}Warmth`,
+        "the new name is known",
+      );
+      assert.equal(nameOf("sensor.moved"), "Living room climate Humidity");
+      const wet = version === "2026.11.0" ? "Bedroom climate Wet" : "Wet";
+      assert.equal(nameOf("sensor.bedroom_humidity"), wet);
+      const told = () =>
+        linesOf(setup).filter((line) => line.includes("entity_info")).map((line) =>
+          JSON.parse(line).event.data
+        );
+      await until(() => told().some(({ removed }) => removed), "it is told what left");
+      const gone = told().filter(({ removed }) => removed).map(({ entity_id }) => entity_id);
+      assert.deepEqual(gone.sort(), [
+        "sensor.living_room_humidity",
+        "sensor.outdoor_illuminance",
+      ]);
+      const moved = told().find(({ old_entity_id }) => old_entity_id);
+      assert.deepEqual(
+        [moved.entity_id, moved.old_entity_id, moved.removed],
+        ["sensor.moved", "sensor.living_room_humidity", false],
+      );
+    });
+  }
 });

@@ -40,6 +40,7 @@ const HOUSE = {
       unit_of_measurement: "°C",
       device_class: "temperature",
       state_class: "measurement",
+      friendly_name: "Window sensor Temperature",
     },
   }],
 };
@@ -64,20 +65,6 @@ Deno.test("Registry looks an entity's names up through its device, area and floo
   });
 });
 
-Deno.test("Registry names an entity as Home Assistant does", () => {
-  const nameOf = (change: Record<string, unknown>) => {
-    const entities = [{ ...ENTITY, ...change }];
-    const registry = Registry.from(lists({ ...HOUSE, entities }), Registry.empty);
-    return registry.namesOf({ entityId: "sensor.window_temperature", friendlyName: "friendly" })
-      ?.name;
-  };
-  assert.equal(nameOf({ name: "My name" }), "My name");
-  assert.equal(nameOf({ original_name: null }), "Window sensor");
-  assert.equal(nameOf({ has_entity_name: false }), "Temperature");
-  assert.equal(nameOf({ has_entity_name: false, original_name: null }), undefined);
-  assert.equal(nameOf({ device_id: null }), "Temperature");
-});
-
 Deno.test("Registry prefers an entity's own area to its device's", () => {
   const entities = [{ ...ENTITY, area_id: "attic" }];
   const names = Registry.from(lists({ ...HOUSE, entities }), Registry.empty)
@@ -100,6 +87,7 @@ Deno.test("Registry tells what is new or changed, once, and the old id of what w
   const before = Registry.from(lists(HOUSE), Registry.empty);
   assert.deepEqual(before.changesSince(Registry.empty), [{
     entity_id: "sensor.window_temperature",
+    removed: false,
     name: "Window sensor Temperature",
     area: "Kitchen",
     floor: "Ground floor",
@@ -121,12 +109,121 @@ Deno.test("Registry tells what is new or changed, once, and the old id of what w
   assert.equal(moved?.area, "Cuisine");
 });
 
-Deno.test("Registry keeps unit and classes while a state is missing or only restored", () => {
+Deno.test("Registry keeps name, unit and classes while a state is missing or only restored", () => {
   const before = Registry.from(lists(HOUSE), Registry.empty);
-  const restored = [{ ...HOUSE.states[0], attributes: { restored: true } }];
+  const restored = [{
+    ...HOUSE.states[0],
+    state: "unavailable",
+    attributes: { restored: true, friendly_name: "Temperature" },
+  }];
   for (const states of [[], restored]) {
     assert.deepEqual(Registry.from(lists({ ...HOUSE, states }), before).changesSince(before), []);
+    // under another id it is still the same entity
+    const entities = [{ ...ENTITY, entity_id: "sensor.window" }];
+    const renamed = Registry.from(lists({ ...HOUSE, entities, states }), before);
+    const [info] = renamed.changesSince(before);
+    assert.deepEqual(info, {
+      ...before.changesSince(Registry.empty)[0],
+      entity_id: "sensor.window",
+      old_entity_id: "sensor.window_temperature",
+    });
   }
+});
+
+Deno.test("Registry says once of what has left that it is removed, also after it was loaded", () => {
+  const before = Registry.from(lists(HOUSE), Registry.empty);
+  const [info] = before.changesSince(Registry.empty);
+  const left = Registry.from(lists({ ...HOUSE, entities: [], states: [] }), before);
+  assert.deepEqual(left.changesSince(Registry.load(before.save())), [{ ...info, removed: true }]);
+  assert.deepEqual(left.changesSince(left), []);
+  assert.deepEqual(Registry.from(lists(HOUSE), left).changesSince(left), [info]);
+  // a list that was refused says nothing of it
+  const refused = Registry.from(lists(), before, new Set(["entities"]));
+  assert.deepEqual(refused.changesSince(before), []);
+  // the old id of what was renamed has left, too
+  const entities = [{ ...ENTITY, entity_id: "sensor.window" }];
+  const renamed = Registry.from(lists({ ...HOUSE, entities }), before).changesSince(before);
+  assert.deepEqual(
+    renamed.map(({ entity_id, removed, old_entity_id }) => [entity_id, removed, old_entity_id]),
+    [
+      ["sensor.window", false, "sensor.window_temperature"],
+      ["sensor.window_temperature", true, undefined],
+    ],
+  );
+});
+
+Deno.test("Registry tells all entities again that 0.1.0 kept, which never said of one that it is there", () => {
+  const registry = Registry.from(lists(HOUSE), Registry.empty);
+  const kept = JSON.parse(registry.save());
+  for (const { info } of kept.entities) delete info.removed;
+  const old = Registry.load(JSON.stringify(kept));
+  assert.deepEqual(Registry.from(lists(HOUSE), old).changesSince(old), [
+    registry.changesSince(Registry.empty)[0],
+  ]);
+});
+
+Deno.test("A child device is where its parent is, and is called after it", () => {
+  const strip = { id: "strip", name: "Power strip", area_id: "kitchen", manufacturer: "Acme" };
+  const child = { id: "child", name: "Outlet 1", area_id: null, parent_device_id: "strip" };
+  const entity = { ...ENTITY, device_id: "child" };
+  const namesOf = (change: {
+    readonly child?: object;
+    readonly strip?: object;
+    readonly entity?: object;
+  }) => {
+    const devices = [{ ...child, ...change.child }, { ...strip, ...change.strip }];
+    const entities = [{ ...entity, ...change.entity }];
+    const registry = Registry.from(lists({ ...HOUSE, devices, entities }), Registry.empty);
+    const [info] = registry.changesSince(Registry.empty);
+    assert.equal(info?.manufacturer, "Acme");
+    const { area, floor, device } = registry.namesOf({ entityId: entity.entity_id }) ?? {};
+    return { entity: [area, floor, device], device: registry.namesOf({ deviceId: "child" }) };
+  };
+  const kitchen = { area: "Kitchen", floor: "Ground floor" };
+  assert.deepEqual(namesOf({}), {
+    entity: ["Kitchen", "Ground floor", "Power strip / Outlet 1"],
+    device: { ...kitchen, device: "Power strip / Outlet 1" },
+  });
+  assert.deepEqual(namesOf({ child: { area_id: "attic" } }), {
+    entity: ["Attic", undefined, "Power strip / Outlet 1"],
+    device: { area: "Attic", device: "Power strip / Outlet 1" },
+  });
+  assert.deepEqual(namesOf({ entity: { area_id: "attic" } }), {
+    entity: ["Attic", undefined, "Power strip / Outlet 1"],
+    device: { ...kitchen, device: "Power strip / Outlet 1" },
+  });
+  const named = { child: { name_by_user: "Lamp" }, strip: { name_by_user: "Desk", area_id: null } };
+  assert.deepEqual(namesOf(named), {
+    entity: [undefined, undefined, "Desk / Lamp"],
+    device: { device: "Desk / Lamp" },
+  });
+  // its parent is not listed
+  assert.deepEqual(namesOf({ child: { parent_device_id: "gone", manufacturer: "Acme" } }), {
+    entity: [undefined, undefined, "Outlet 1"],
+    device: { device: "Outlet 1" },
+  });
+});
+
+Deno.test("Registry knows when a state shows another name than it has, but for one that is not settled", () => {
+  const registry = Registry.from(lists(HOUSE), Registry.empty);
+  const isNamedOtherwise = (friendlyName: string | undefined, state = "1", isRestored = false) =>
+    registry.isNamedOtherwise("sensor.window_temperature", { state, friendlyName, isRestored });
+  assert.equal(isNamedOtherwise("Window sensor Temperature"), false);
+  assert.equal(isNamedOtherwise("Temperature"), true);
+  assert.equal(isNamedOtherwise(undefined), true);
+  assert.equal(isNamedOtherwise("Temperature", "unavailable"), false);
+  assert.equal(isNamedOtherwise("Temperature", "1", true), false);
+  const state = { state: "1", friendlyName: "Rest" };
+  assert.equal(registry.isNamedOtherwise("sensor.rest", state), false, "it has its event's own");
+  const attributes = { friendly_name: "" };
+  const unnamed = Registry.from(
+    lists({ ...HOUSE, states: [{ ...HOUSE.states[0], attributes }] }),
+    Registry.empty,
+  );
+  assert.equal(
+    unnamed.isNamedOtherwise("sensor.window_temperature", { ...state, friendlyName: "" }),
+    false,
+  );
 });
 
 Deno.test("Registry is the same after it was saved and loaded", () => {
@@ -145,35 +242,81 @@ Deno.test("Registry leaves out an entry that it cannot read, and no other", () =
   assert.equal(Registry.from(lists({ ...HOUSE, entities }), Registry.empty).size, 1);
 });
 
-Deno.test("Registry reads the lists of the real versions of Home Assistant", () => {
+/** What a recording has of all lists: those of `index`, in the order in which they were asked for. */
+function recordedLists(version: (typeof VERSIONS)[number], file: string, index = 0) {
+  const list = (command: string, from = file) =>
+    z.array(z.unknown()).parse(recordedResult(version, from, command, index));
+  const ofRegistry = (kind: string) => list(`config/${kind}_registry/list`);
+  return {
+    areas: ofRegistry("area"),
+    floors: ofRegistry("floor"),
+    labels: ofRegistry("label"),
+    devices: ofRegistry("device"),
+    entities: ofRegistry("entity"),
+    states: list("get_states", file === "registries.jsonl" ? "states.jsonl" : file),
+  };
+}
+
+Deno.test("Registry reads the lists of the real versions of Home Assistant, and names as they do", () => {
   for (const version of VERSIONS) {
-    const listOf = (name: string) =>
-      z.array(z.unknown()).parse(
-        recordedResult(version, "registries.jsonl", `config/${name}_registry/list`),
-      );
-    const registry = Registry.from(
-      lists({
-        areas: listOf("area"),
-        floors: listOf("floor"),
-        labels: listOf("label"),
-        devices: listOf("device"),
-        entities: listOf("entity"),
-        states: z.array(z.unknown()).parse(
-          recordedResult(version, "states.jsonl", "get_states"),
-        ),
-      }),
-      Registry.empty,
-    );
-    assert.ok(registry.size > 50, `${version}: ${registry.size}`);
+    const all = [recordedLists(version, "registries.jsonl")];
+    if (version === "home-assistant-2026.11") {
+      all.push(...[0, 1].map((index) => recordedLists(version, "child-devices.jsonl", index)));
+    }
+    for (const recorded of all) {
+      const registry = Registry.from(lists(recorded), Registry.empty);
+      assert.ok(registry.size > 40, `${version}: ${registry.size}`);
+      const shown = lists(recorded).states.map((
+        { entityId, friendlyName },
+      ) => [entityId, friendlyName]);
+      const named = shown.map(([entityId, friendlyName]) => [
+        entityId,
+        registry.namesOf({ entityId, friendlyName })?.name,
+      ]);
+      assert.deepEqual(named, shown);
+    }
+    const [recorded] = all;
+    assert.ok(recorded);
+    const registry = Registry.from(lists(recorded), Registry.empty);
     assert.equal(registry.namesOf({ entityId: "light.bed_light" })?.device, "Bed Light");
-    const sun = registry.changesSince(Registry.empty).find(({ entity_id }) =>
-      entity_id === "sensor.sun_next_dawn"
-    );
-    // 2026.11 no longer lists which names go behind the device's
-    const name = version === "home-assistant-2026.11" ? "Next dawn" : "Sun Next dawn";
-    assert.equal(sun?.name, name);
+    const infos = registry.changesSince(Registry.empty);
+    const sun = infos.find(({ entity_id }) => entity_id === "sensor.sun_next_dawn");
     assert.equal(sun?.device_class, "timestamp");
   }
+});
+
+Deno.test("Registry places the child devices of a real Home Assistant 2026.11 as it does", () => {
+  const recorded = recordedLists("home-assistant-2026.11", "child-devices.jsonl", 1);
+  const registry = Registry.from(lists(recorded), Registry.empty);
+  const named = (entityId: string) => {
+    const { name, area, floor, device } = registry.namesOf({ entityId }) ?? {};
+    return [name, area, floor, device];
+  };
+  const strip = "Power strip with 2 sockets";
+  assert.deepEqual(named("sensor.power_strip_with_2_sockets_outlet_1_power"), [
+    "Outlet 1 Watts",
+    "Workshop",
+    "Ground",
+    `${strip} / Outlet 1`,
+  ]);
+  assert.deepEqual(named("switch.power_strip_with_2_sockets_outlet_2"), [
+    "Lamp socket",
+    "Kitchen",
+    undefined,
+    `${strip} / Lamp socket`,
+  ]);
+  assert.deepEqual(named("sensor.power_strip_with_2_sockets_outlet_2_power"), [
+    "Lamp socket Power",
+    "Bedroom",
+    undefined,
+    `${strip} / Lamp socket`,
+  ]);
+  assert.deepEqual(named("button.power_strip_with_2_sockets_restart"), [
+    `${strip} Restart`,
+    "Workshop",
+    "Ground",
+    strip,
+  ]);
 });
 
 Deno.test("Registry is equal in another order, of labels too, and not where anything is new", () => {
@@ -193,7 +336,7 @@ Deno.test("Registry is equal in another order, of labels too, and not where anyt
     const again = Registry.from(lists(turned), previous);
     assert.ok(again.equals(previous));
     assert.deepEqual(again.changesSince(previous), []);
-    const renamed = { ...house, entities: [ENTITY, { ...other, name: "New" }] };
+    const renamed = { ...house, entities: [ENTITY, { ...other, platform: "new" }] };
     assert.ok(!Registry.from(lists(renamed), previous).equals(previous));
     assert.ok(!Registry.from(lists({ ...house, entities: [ENTITY] }), previous).equals(previous));
     assert.ok(!Registry.from(lists({ ...house, devices: [] }), previous).equals(previous));
