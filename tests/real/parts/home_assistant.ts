@@ -57,6 +57,8 @@ export interface HomeAssistantOptions {
   readonly extraYaml?: string;
   /** Without the `demo` integration, whose 100 entities have devices, but also a life of their own. */
   readonly minimal?: boolean;
+  /** More options of `homeassistant`, indented by two. */
+  readonly coreYaml?: string;
   /** More options of `http`, indented by two. */
   readonly httpYaml?: string;
   /** More options of the recorder, indented by two. */
@@ -114,6 +116,7 @@ export class HomeAssistant implements AsyncDisposable {
     {
       version,
       extraYaml = "",
+      coreYaml = "",
       httpYaml = "",
       recorderYaml = "",
       templateYaml = "",
@@ -133,6 +136,7 @@ export class HomeAssistant implements AsyncDisposable {
       [
         template.replace("server_port: 8123", `server_port: ${port}`)
           .replace("history:\n", withoutHistory ? "" : "history:\n")
+          .replace("homeassistant:\n", `homeassistant:\n${coreYaml}`)
           .replace("http:\n", `http:\n${httpYaml}`)
           .replace("recorder:\n", `recorder:\n${recorderYaml}`)
           .replace("template:\n", `template:\n${templateYaml}`)
