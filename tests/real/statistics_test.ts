@@ -7,6 +7,7 @@ import type { StoredPoint } from "./parts/influxd.ts";
 import { total } from "./parts/metrics_text.ts";
 import { DATABASE, Pipeline } from "./parts/pipeline.ts";
 import { Process } from "./parts/process.ts";
+import { renameEntity } from "./parts/registered_entities.ts";
 import { measured, realTest } from "./parts/real_test_case.ts";
 
 const HOURS = 1_800;
@@ -50,6 +51,21 @@ async function showHouse(hass: HomeAssistant, state: string): Promise<void> {
   });
 }
 
+const MEAN = { has_mean: true, has_sum: false };
+
+function addStatistics(
+  socket: HassSocket,
+  statistic_id: string,
+  metadata: object,
+  stats: readonly object[],
+): Promise<unknown> {
+  return socket.command({
+    type: "recorder/import_statistics",
+    metadata: { statistic_id, name: null, source: "recorder", ...metadata },
+    stats,
+  });
+}
+
 async function makeStatistics(hass: HomeAssistant): Promise<void> {
   using socket = await hass.connect();
   const { area_id } = z.looseObject({ area_id: z.string() }).parse(
@@ -58,17 +74,12 @@ async function makeStatistics(hass: HomeAssistant): Promise<void> {
   await socket.command({ type: "config/entity_registry/update", entity_id: LEVEL, area_id });
   await showHouse(hass, "70");
   const add = (statistic_id: string, metadata: object, stats: readonly object[]) =>
-    socket.command({
-      type: "recorder/import_statistics",
-      metadata: { statistic_id, name: null, source: "recorder", ...metadata },
-      stats,
-    });
-  const mean = { has_mean: true, has_sum: false };
+    addStatistics(socket, statistic_id, metadata, stats);
   const sum = { has_mean: false, has_sum: true };
   const means = hoursOf((i) => ({ mean: i / 7, min: -i, max: i * 1e15 }));
-  await add(LEVEL, { ...mean, unit_of_measurement: "%" }, means);
-  await add(HOUSE, { ...mean, unit_of_measurement: "°C" }, means);
-  await add(GONE, { ...mean, unit_of_measurement: null }, means.slice(0, 10));
+  await add(LEVEL, { ...MEAN, unit_of_measurement: "%" }, means);
+  await add(HOUSE, { ...MEAN, unit_of_measurement: "°C" }, means);
+  await add(GONE, { ...MEAN, unit_of_measurement: null }, means.slice(0, 10));
   await add(
     SOLAR,
     { ...sum, name: "Solar energy", source: "energy", unit_of_measurement: "kWh" },
@@ -183,6 +194,30 @@ for (const version of await oldestAndNewestVersions()) {
       const again = await importStatistics(pipeline, "--since", "2000-01-01");
       assert.match(again, new RegExp(`Imported 5,302 hours of ${length} statistics`));
       assert.deepEqual(await stored(pipeline), first);
+
+      const renamed = "sensor.renamed_level";
+      await renameEntity(socket, LEVEL, renamed);
+      const hour = new Date(Math.floor(Date.now() / HOUR_MS) * HOUR_MS).toISOString();
+      await until(async () => {
+        const list = JSON.stringify(await socket.command({ type: "recorder/list_statistic_ids" }));
+        return list.includes(`"${renamed}"`) && !list.includes(`"${LEVEL}"`);
+      }, "the recorder knows the new id");
+      const third = await importStatistics(pipeline);
+      assert.match(third, new RegExp(`Imported 0 hours of ${length} statistics`));
+      await addStatistics(socket, renamed, { ...MEAN, unit_of_measurement: "%" }, [
+        { start: hour, mean: 5, min: 5, max: 5 },
+      ]);
+      const fourth = await until(async () => {
+        const output = await importStatistics(pipeline);
+        return /Imported 1 hours/.test(output) && output;
+      }, "the new hour is imported");
+      assert.match(fourth, new RegExp(`Imported 1 hours of ${length} statistics`));
+      const after = await stored(pipeline);
+      assert.equal(after.length, first.length + 1);
+      const level = after.filter(({ tags }) => tags.statistic_id === LEVEL);
+      assert.equal(level.length, HOURS * 0.98 + 1, "a renamed statistic goes on as one");
+      const ids = new Set(level.map(({ tags }) => tags.entity_id));
+      assert.deepEqual([...ids].sort(), [LEVEL, renamed]);
       measured(
         `Home Assistant ${version}: ${first.length} hours of statistics in ${seconds.toFixed(1)} s`,
       );

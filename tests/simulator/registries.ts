@@ -103,6 +103,11 @@ export class Registries {
     return ownName === null ? deviceName : `${deviceName} ${ownName}`;
   }
 
+  /** A new entity that has the id of one that was renamed is another one. */
+  #idOfNew(entityId: string): string {
+    return [...this.#firstIds.values()].includes(entityId) ? `${entityId} again` : entityId;
+  }
+
   #times(kind: RegistryKind, id: string) {
     return {
       created_at: this.#created.get(`${kind} ${id}`) ?? 0,
@@ -208,7 +213,7 @@ export class Registries {
     const old = this.#version === "2024.3.3";
     const new2026 = this.#version === "2026.11.0";
     const { created_at, modified_at } = this.#times("entity", entity_id);
-    const firstId = this.#firstIds.get(entity_id) ?? entity_id;
+    const firstId = this.#firstIds.get(entity_id) ?? this.#idOfNew(entity_id);
     return {
       area_id: entity.area_id,
       ...old ? {} : { categories: {} },

@@ -5,6 +5,7 @@ import type { Clock } from "./clock.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Area, Device, Entity, Floor, Label, Registries, RegistryKind } from "./registries.ts";
 import type { StateMachine, Write } from "./states.ts";
+import type { StatisticsTables } from "./statistics.ts";
 
 /** What the editor writes to, besides the registries. */
 export interface EditorTarget {
@@ -13,6 +14,7 @@ export interface EditorTarget {
   readonly clock: Clock;
   readonly states: StateMachine;
   readonly recorder: Recorder;
+  readonly statistics: StatisticsTables;
   /** Writes a state of an entity; `attributes` is JSON text. */
   writeState(write: Write): boolean;
   removeState(entityId: string): boolean;
@@ -93,6 +95,7 @@ export class RegistryEditor {
     this.#target.registries.renamed(entityId, newId);
     const more = { changes, old_entity_id: entityId };
     this.#target.recorder.rename(entityId, newId);
+    this.#target.statistics.rename(entityId, newId);
     this.#fire("entity", "update", newId, more, () => {
       const state = states.get(entityId);
       if (!state) return;

@@ -88,6 +88,14 @@ export class StatisticsTables {
     });
   }
 
+  /** An entity has another id now: all its hours have it, too. */
+  rename(from: string, to: string): void {
+    const table = this.#tables.get(from);
+    if (table === undefined || this.#tables.has(to)) return;
+    this.#tables.delete(from);
+    this.#tables.set(to, { ...table, metadata: { ...table.metadata, statistic_id: to } });
+  }
+
   /** The JSON text of `recorder/list_statistic_ids`: what has hours, and what will have some. */
   list(): string {
     const coming = this.#states.all().flatMap((state) =>

@@ -9,6 +9,7 @@ import { getLogger } from "../../log.ts";
 import { backoffMs, describeError, sleep } from "../../retry.ts";
 import { CommandFailed } from "../hass/outstanding_commands.ts";
 import type { Outbox } from "../outbox/outbox.ts";
+import { StatisticIds } from "./statistic_ids.ts";
 import { type ImportRequest, sinceMs } from "./statistics_request.ts";
 import {
   type EntityAttributes,
@@ -72,17 +73,22 @@ export class StatisticsImport {
   /** Imports. Throws where Home Assistant has no statistics, or the signal is aborted. */
   async run({ since, entities }: ImportRequest): Promise<void> {
     const wanted = globOf(entities ?? "*");
-    const list = statisticsListSchema.parse(await this.#ask("recorder/list_statistic_ids"))
-      .filter(({ statistic_id }) => wanted.test(statistic_id));
+    const all = statisticsListSchema.parse(await this.#ask("recorder/list_statistic_ids"));
+    const list = all.filter(({ statistic_id }) => wanted.test(statistic_id));
     this.#tally.statistics = list.length;
     log.info("Importing {statistics} statistics", { statistics: list.length });
     const states = entityAttributesSchema.parse(await this.#ask("get_states"));
     const attributes = new Map(states.map((state) => [state.entity_id, state.attributes]));
+    const ids = new StatisticIds(
+      this.#options.outbox,
+      all.map(({ statistic_id }) => statistic_id),
+      await this.#ask("config/entity_registry/list"),
+    );
     const fromMs = since === undefined ? undefined : sinceMs(since);
     for (const statistic of list) {
       const { statistic_id: id } = statistic;
       try {
-        await this.#importOne(statistic, fromMs, attributes.get(id));
+        await this.#importOne(statistic, ids, fromMs, attributes.get(id));
       } catch (error) {
         if (!(error instanceof CommandFailed)) throw error;
         const reason = error.message;
@@ -97,11 +103,14 @@ export class StatisticsImport {
   /** Month by month, those alone that have hours. The cursor is the end of the last hour that was whole. */
   async #importOne(
     statistic: Statistic,
+    ids: StatisticIds,
     fromMs: number | undefined,
     attributes: EntityAttributes | undefined,
   ): Promise<void> {
     const { outbox, source, names, nowMs = Date.now } = this.#options;
-    const key = `statistics ${statistic.statistic_id}`;
+    const { statistic_id: id } = statistic;
+    const storedId = ids.storedId(id);
+    const key = `statistics ${storedId}`;
     let cursorMs = Number(outbox.meta(key) ?? 0);
     const startMs = fromMs ?? cursorMs;
     // an import that begins behind the cursor leaves hours out, and must not move it
@@ -115,16 +124,21 @@ export class StatisticsImport {
       const entityId = entityOf(statistic);
       const registry = entityId === undefined ? undefined : names(entityId);
       const lines = rows.filter(hasValue).map((row) =>
-        statisticsLine(statistic, row, { registry, attributes, source })
+        statisticsLine(statistic, row, { storedId, registry, attributes, source })
       );
       const ends = rows.map(({ end }) => end).filter((end) => end <= askedMs);
       const reachedMs = joins ? Math.max(cursorMs, ...ends) : cursorMs;
       if (lines.length > 0 || reachedMs > cursorMs) {
-        await this.#spool(lines, () => outbox.setMeta(key, String(reachedMs)));
+        await this.#spool(lines, () => {
+          outbox.setMeta(key, String(reachedMs));
+          ids.note(id);
+        });
       }
       cursorMs = reachedMs;
       this.#tally.part = (index + 1) / months.length;
     }
+    // 0.1.0 has imported it
+    if (cursorMs > 0 && !ids.isNoted(id)) await this.#spool([], () => ids.note(id));
   }
 
   async #rows(statistic: Statistic, span: Parameters<typeof rowsOf>[1]) {

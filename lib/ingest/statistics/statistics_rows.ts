@@ -73,7 +73,9 @@ export function hasValue(row: StatisticsRow): boolean {
 export function statisticsLine(
   statistic: Statistic,
   row: StatisticsRow,
-  { registry, attributes, source }: {
+  { storedId, registry, attributes, source }: {
+    /** The id that it had when it was imported first. */
+    readonly storedId: string;
     readonly registry: RegistryNames | undefined;
     readonly attributes: EntityAttributes | undefined;
     readonly source: string | undefined;
@@ -81,7 +83,7 @@ export function statisticsLine(
 ): string {
   const start = formatTimeUs(row.start * 1000);
   const data: StatisticsHour = {
-    statistic_id: statistic.statistic_id,
+    statistic_id: storedId,
     entity_id: entityOf(statistic),
     start,
     ...Object.fromEntries(STATISTICS_VALUES.map((name) => [name, row[name] ?? undefined])),

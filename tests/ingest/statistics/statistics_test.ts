@@ -13,6 +13,7 @@ import {
   importing,
   SOLAR,
 } from "./importing.ts";
+import { entity } from "../../simulator/house.ts";
 import { SimulatedHomeAssistant } from "../../simulator/home_assistant.ts";
 import { readRecording, RECORDED } from "../../simulator/recording.ts";
 import { STATISTICS_TYPES } from "../../simulator/statistics.ts";
@@ -164,6 +165,72 @@ Deno.test("Statistics imported again are those that have come since, even after 
       ["energy:solar", "2024-02-03T04:00:00.000000+00:00"],
       ["energy:solar", "2024-02-03T05:00:00.000000+00:00"],
     ]);
+  });
+});
+
+/** The entity registry's entry of HOUSE. */
+function register(hass: SimulatedHomeAssistant): void {
+  hass.registry.addEntity(entity(HOUSE.statistic_id, null, "House", "20", {}));
+}
+
+Deno.test("A renamed statistic goes on as one: under its first id, each hour once", async () => {
+  await importing(async ({ hass, imported, restart }) => {
+    register(hass);
+    const first = await imported();
+    hass.registry.updateEntity(HOUSE.statistic_id, { entity_id: "sensor.renamed" });
+    assert.deepEqual(await imported(), [], "nothing is imported again");
+    await restart();
+    const more = { ...HOUSE, statistic_id: "sensor.renamed" };
+    hass.statistics.import(more, hours(2, () => ({ mean: 1 }), FIRST_MS + 100 * HOUR_MS));
+    const second = await imported();
+    assert.deepEqual(
+      second.map(({ statistic_id, entity_id, start }) => [statistic_id, entity_id, start]),
+      [
+        ["sensor.house", "sensor.renamed", "2024-02-03T04:00:00.000000+00:00"],
+        ["sensor.house", "sensor.renamed", "2024-02-03T05:00:00.000000+00:00"],
+      ],
+    );
+    const starts = [...first, ...second].filter(({ statistic_id }) =>
+      statistic_id === "sensor.house"
+    )
+      .map(({ start }) => start);
+    assert.equal(new Set(starts).size, 102);
+    assert.equal(starts.length, 102);
+    // a choice is made by the id that Home Assistant has now
+    const chosen = await imported({ entities: "sensor.ren*", since: "2024-02-01" });
+    assert.deepEqual([...new Set(chosen.map(({ statistic_id }) => statistic_id))], [
+      "sensor.house",
+    ]);
+  });
+});
+
+Deno.test("A new device that has the old one's id is imported from its beginning, beside it", async () => {
+  await importing(async ({ hass, imported }) => {
+    register(hass);
+    await imported();
+    hass.registry.updateEntity(HOUSE.statistic_id, { entity_id: "sensor.house_old" });
+    register(hass);
+    hass.statistics.import(HOUSE, hours(3, () => ({ mean: 7 })));
+    const data = await imported();
+    assert.deepEqual(
+      data.map(({ statistic_id, entity_id, mean }) => [statistic_id, entity_id, mean]),
+      Array(3).fill(["sensor.house_2", "sensor.house", 7]),
+    );
+  });
+});
+
+Deno.test("A statistic that 0.1.0 has imported goes on as one after a rename, once an import has seen it", async () => {
+  await importing(async ({ hass, imported, outbox }) => {
+    // no entry of the registry, no note: as 0.1.0 leaves it
+    await imported();
+    register(hass);
+    assert.deepEqual(await imported(), []);
+    assert.equal(outbox.appends.at(-1), 0, "it is noted");
+    const { length } = outbox.appends;
+    assert.deepEqual(await imported(), []);
+    assert.equal(outbox.appends.length, length, "once");
+    hass.registry.updateEntity(HOUSE.statistic_id, { entity_id: "sensor.renamed" });
+    assert.deepEqual(await imported(), []);
   });
 });
 
