@@ -6,7 +6,8 @@ export type NamedState = Pick<PresentState, "state" | "friendlyName" | "isRestor
 
 /**
  * Whether a state's `friendly_name` can be taken for the entity's name: while an integration is not
- * loaded, or cannot reach the device, releases before 2026 leave the device's name out of it.
+ * loaded the releases before 2026 leave the device's name out, and while it cannot reach the device
+ * it may not know its name.
  */
 export function isSettled({ state, isRestored }: NamedState): boolean {
   return state !== "unavailable" && !isRestored;

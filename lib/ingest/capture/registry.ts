@@ -88,6 +88,9 @@ export class Registry {
       // a renamed entity is the one that it was
       const known = (entry.id ? knownById.get(entry.id) : undefined) ??
         previous.#entities.get(entry.entity_id)?.info;
+      // 0.1.0 put names together, which it could not where the registry does not say how
+      const isWrong = known?.removed === undefined && typeof entry.has_entity_name !== "boolean";
+      const knownName = isWrong ? undefined : known?.name;
       const said = state && !state.isRestored
         ? { unit: state.unit, device_class: state.deviceClass, state_class: state.stateClass }
         : { unit: known?.unit, device_class: known?.device_class, state_class: known?.state_class };
@@ -96,7 +99,7 @@ export class Registry {
         info: entityInfoSchema.parse(present({
           entity_id: entry.entity_id,
           removed: false,
-          name: entityName(entry, { state, deviceName: ownName(device), knownName: known?.name }),
+          name: entityName(entry, { state, deviceName: ownName(device), knownName }),
           ...place(entry.area_id ?? device?.area_id ?? parent?.area_id),
           device: fullName(device, parent),
           // a child device has none of its own

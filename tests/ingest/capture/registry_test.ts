@@ -162,6 +162,29 @@ Deno.test("Registry tells all entities again that 0.1.0 kept, which never said o
   ]);
 });
 
+Deno.test("A name that 0.1.0 has put together goes on while a state is unavailable, but not where it was a guess", () => {
+  const kept = JSON.parse(Registry.from(lists(HOUSE), Registry.empty).save());
+  for (const { info } of kept.entities) {
+    delete info.removed;
+    info.name = "Of 0.1.0";
+  }
+  const old = Registry.load(JSON.stringify(kept));
+  const states = [{
+    ...HOUSE.states[0],
+    state: "unavailable",
+    attributes: { friendly_name: "Window sensor Temperature" },
+  }];
+  const nameWith = (has_entity_name: boolean | undefined, previous = old) => {
+    const entities = [{ ...ENTITY, has_entity_name }];
+    return Registry.from(lists({ ...HOUSE, entities, states }), previous)
+      .namesOf({ entityId: "sensor.window_temperature" })?.name;
+  };
+  assert.equal(nameWith(true), "Of 0.1.0");
+  assert.equal(nameWith(undefined), "Window sensor Temperature");
+  for (const { info } of kept.entities) info.removed = false;
+  assert.equal(nameWith(undefined, Registry.load(JSON.stringify(kept))), "Of 0.1.0");
+});
+
 Deno.test("A child device is where its parent is, and is called after it", () => {
   const strip = { id: "strip", name: "Power strip", area_id: "kitchen", manufacturer: "Acme" };
   const child = { id: "child", name: "Outlet 1", area_id: null, parent_device_id: "strip" };
