@@ -134,6 +134,22 @@ function newestInfos(points: readonly StoredPoint[]): Map<string, StoredPoint["f
   return new Map(infos.map(({ tags, fields }) => [tags.entity_id ?? "", fields]));
 }
 
+const namesIn = (infos: ReturnType<typeof newestInfos>) =>
+  new Map([...infos].map(([id, { name, device }]) => [id, [name, device]]));
+
+/** From its next start on, the integration's entries cannot be set up. */
+async function breakIntegration({ dir }: HomeAssistant, domain: string): Promise<void> {
+  const folder = `${dir}/custom_components/${domain}`;
+  await Deno.mkdir(folder);
+  const manifest = { domain, name: domain, version: "1.0.0", documentation: "", codeowners: [] };
+  await Deno.writeTextFile(`${folder}/manifest.json`, JSON.stringify(manifest));
+  await Deno.writeTextFile(
+    `${folder}/__init__.py`,
+    "async def async_setup(hass, config):\n    return True\n\n\n" +
+      "async def async_setup_entry(hass, entry):\n    return False\n",
+  );
+}
+
 /** The tags of what is stored of states since then, one an entity; `minutes` are snapshots. */
 function newestTags(
   points: readonly StoredPoint[],
@@ -172,13 +188,13 @@ async function compare(pipeline: Pipeline, version: HomeAssistantVersion): Promi
   const registered = (await listed(socket, "entity")).map(({ entity_id }) => entity_id);
   const shown = await shownBy(hass, version, [...new Set([...ids, ...registered])]);
   const text = (value: unknown) => typeof value === "string" && value !== "" ? value : null;
-  const namesIn = (of: Readonly<Record<string, unknown>>, name = of.name): Names => [
+  const shownIn = (of: Readonly<Record<string, unknown>>, name = of.name): Names => [
     text(name),
     text(of.area),
     text(of.floor),
     text(of.device),
   ];
-  const stored = new Map(ids.map((id) => [id, namesIn(tags.get(id) ?? {})]));
+  const stored = new Map(ids.map((id) => [id, shownIn(tags.get(id) ?? {})]));
   assert.deepEqual(stored, new Map(ids.map((id) => [id, shown.get(id)])));
   const infos = newestInfos(await influxd.allPoints(DATABASE));
   assert.deepEqual(
@@ -186,7 +202,7 @@ async function compare(pipeline: Pipeline, version: HomeAssistantVersion): Promi
       registered.map((id) => [
         id,
         // an entity without a state shows no name
-        namesIn(infos.get(id) ?? {}, ids.includes(id) ? infos.get(id)?.name : null),
+        shownIn(infos.get(id) ?? {}, ids.includes(id) ? infos.get(id)?.name : null),
       ]),
     ),
     new Map(registered.map((id) => [id, shown.get(id)])),
@@ -267,22 +283,30 @@ for (const version of await availableVersions()) {
         assert.match(String(infos.get(id)?.name), new RegExp(`Disabled ${when}$`));
       }
 
-      // while it starts, states are missing or restored, which shortens their names before 2026
-      const namesOf = (points: readonly StoredPoint[]) =>
-        new Map([...newestInfos(points)].map(([id, { name, device }]) => [id, [name, device]]));
-      const told = await pipeline.influxd.allPoints(DATABASE);
-      await hass.restart();
+      // states of integrations that cannot be loaded are restored, which shortens names before 2026
+      const told = namesIn(newestInfos(await pipeline.influxd.allPoints(DATABASE)));
+      await hass.stop();
+      for (const domain of ["demo", "sun"]) await breakIntegration(hass, domain);
+      await hass.startAgain();
       await until(
         async () => total(await pipeline.ingest.metrics(), "ingest_connections_total") === 2,
         "it captures again",
       );
-      const { points } = await pipeline.settle();
-      assert.deepEqual(namesOf(points), namesOf(told));
-      const times = new Set(told.map(({ timeNs }) => timeNs));
-      const newer = points.filter(({ measurement, timeNs }) =>
-        measurement === "entities" && !times.has(timeNs)
+      using again = await hass.connect();
+      const change = { entity_id: "sensor.double_level", area_id: null, name: "Anew" };
+      await again.command({ type: "config/entity_registry/update", ...change });
+      const kept = await until(async () => {
+        const infos = newestInfos(await pipeline.influxd.allPoints(DATABASE));
+        return infos.get("sensor.double_level")?.name === "Anew" && namesIn(infos);
+      }, "the registries are read");
+      told.set("sensor.double_level", ["Anew", ""]);
+      assert.deepEqual(kept, told);
+      const shortened = (await presentStates(hass)).filter(({ entity_id, attributes }) =>
+        attributes.restored && entity_id !== CUSTOMIZED &&
+        attributes.friendly_name !== kept.get(entity_id)?.[0]
       );
-      measured(`${version}: a restart tells ${newer.length} entities again, none by another name`);
+      assert.equal(shortened.length > 0, version !== "2026.11.0", `${shortened.length} are short`);
+      measured(`${version}: ${shortened.length} names are shortened while nothing loads them`);
       measured(`${version}: names of ${before} and ${after} entities are Home Assistant's own`);
     },
   );
