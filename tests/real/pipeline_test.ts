@@ -207,7 +207,8 @@ for (const version of await availableVersions()) {
       const floor = floorOf(version);
       const names = {
         entity_id: LAMP,
-        name: "Bed lamp",
+        // since 2026 the device's name is a part of one that the user gave, too
+        name: version === "2026.11.0" ? "Lamp = device Bed lamp" : "Bed lamp",
         area: "Küche, hinten",
         device: "Lamp = device",
         ...(floor === undefined ? {} : { floor }),

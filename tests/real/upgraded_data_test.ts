@@ -35,11 +35,21 @@ function event(event_type: string, at: string, data: object): string {
 }
 
 /** What happens on a day: Anna is in the garden for one hour, and at home for one before. */
-function dayOf(day: string, unit: string, dust: number, mean: readonly [string, string]) {
+function dayOf(
+  day: string,
+  unit: string,
+  dust: number,
+  mean: readonly [string, string],
+  name: string,
+) {
   const at = (time: string) => `${day}T${time}:00+00:00`;
   const garden = { in_zones: ["zone.garden", "zone.home"] };
   const means = { unit_of_measurement: "°C" };
   return [
+    state("sensor.kitchen", String(dust), at("08:00")).replace(
+      /}$/,
+      `,"registry":${JSON.stringify({ name })}}`,
+    ),
     state("sensor.fine_dust", String(dust), at("08:00"), { unit_of_measurement: unit }),
     state("person.anna", "Garden", at("10:00"), garden, ["home", at("09:00")]),
     state("person.anna", "Work", at("11:00"), { in_zones: ["zone.work"] }, ["Garden", at("10:00")]),
@@ -88,11 +98,14 @@ realTest(
     const ask = async (query: string) => cells(await influxd.query(query, DATABASE));
     const before = ["21.416666666666668", "21.466666666666665"] as const;
     const after = ["21.516666666666666", "21.566666666666666"] as const;
-    await store(influxd, dayOf("2026-03-28", "\u00b5g/m³", 10, before), { checkout: old.path });
-    await store(influxd, dayOf("2026-03-29", "\u03bcg/m³", 20, after), {});
+    await store(influxd, dayOf("2026-03-28", "\u00b5g/m³", 10, before, "Temperature"), {
+      checkout: old.path,
+    });
+    await store(influxd, dayOf("2026-03-29", "\u03bcg/m³", 20, after, "Kitchen Temperature"), {});
 
-    const [dust, hours, uptime, mean, errors, ...deletions] = queriesOfChangelog();
-    assert.ok(dust && hours && uptime && mean && errors && deletions.length === 2);
+    const [named, dust, hours, uptime, mean, errors, ...deletions] = queriesOfChangelog();
+    assert.ok(named && dust && hours && uptime && mean && errors && deletions.length === 2);
+    assert.deepEqual(await ask(named), [[15]]);
     assert.deepEqual(await ask(dust), [[15]]);
     assert.deepEqual(await ask(hours), [[4]]);
     assert.deepEqual(await ask(uptime), [["2026-03-29T07:00:00+00:00"]]);
@@ -100,6 +113,9 @@ realTest(
     assert.deepEqual(await ask(errors), [[12]]);
 
     // what the page warns of
+    assert.deepEqual(await ask(named.replace('entity_id"\n', 'entity_id", "name"\n')), [[20], [
+      10,
+    ]]);
     assert.deepEqual(await ask(dust.replace('entity_id"\n', 'entity_id", "unit"\n')), [[10], [20]]);
     assert.deepEqual(await ask('SELECT "value" FROM "person"'), [[0], [0], [1], [0]]);
     assert.deepEqual(await ask(mean.replace('last("value")', 'last("state")')), [[before[1]]]);

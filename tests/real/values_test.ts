@@ -32,6 +32,8 @@ realTest(
     const version = await newestVersion();
     await using pipeline = await Pipeline.start({ version, extraYaml: YAML, minimal: true });
     const { hass, ingest } = pipeline;
+    // what was there before is stored
+    await untilFilled(ingest);
     const setText = (entity: string, value: string) =>
       hass.callService("input_text", "set_value", { entity_id: `input_text.${entity}`, value });
     await hass.setState("device_tracker.phone", {
