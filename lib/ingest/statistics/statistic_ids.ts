@@ -30,9 +30,16 @@ export class StatisticIds {
       this.#stored.set(id, storedId);
       taken.add(storedId);
     };
-    for (const id of listed) {
-      const known = this.#noted(id);
-      if (known !== undefined) store(id, known);
+    // the hours of an entity outlive its entry in the registry
+    const notes = [
+      (id: string) => this.#noted(id),
+      (id: string) => this.#outbox.meta(lastKeyOf(id)),
+    ];
+    for (const noted of notes) {
+      for (const id of listed) {
+        const known = this.#stored.has(id) ? undefined : noted(id);
+        if (known !== undefined && !taken.has(known)) store(id, known);
+      }
     }
     // the new device that got the id of the old one, which has another id now, is stored beside it
     for (const id of listed) {
@@ -58,7 +65,12 @@ export class StatisticIds {
   note(statisticId: string): void {
     const registryId = this.#registryIds.get(statisticId);
     if (registryId === undefined) return;
-    this.#outbox.setMeta(keyOf(registryId), this.storedId(statisticId));
+    const storedId = this.storedId(statisticId);
+    this.#outbox.setMeta(keyOf(registryId), storedId);
+    const lastKey = lastKeyOf(statisticId);
+    if (storedId !== (this.#outbox.meta(lastKey) ?? statisticId)) {
+      this.#outbox.setMeta(lastKey, storedId);
+    }
   }
 
   #noted(statisticId: string): string | undefined {
@@ -69,4 +81,9 @@ export class StatisticIds {
 
 function keyOf(registryId: string): string {
   return `stored_statistic ${registryId}`;
+}
+
+/** Under which id the statistic of that id was stored last, where that is another one. */
+function lastKeyOf(statisticId: string): string {
+  return `stored_statistic_of ${statisticId}`;
 }

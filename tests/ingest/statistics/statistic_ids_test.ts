@@ -70,6 +70,30 @@ Deno.test("A new device with the old one's id is stored beside it while that is 
   });
 });
 
+Deno.test("The hours of a renamed entity go on as they were once the entity is removed, or another has its id", () => {
+  const notes = new Notes();
+  notes.imported({ "sensor.a": "1" });
+  notes.imported({ "sensor.b": "1" });
+  assert.deepEqual(notes.imported({ "sensor.b": undefined }), { "sensor.b": "sensor.a" });
+  assert.deepEqual(notes.imported({ "sensor.b": "2" }), { "sensor.b": "sensor.a" });
+  // while the entity is there under a third id, another with its second one is its own
+  const moved = new Notes();
+  moved.imported({ "sensor.a": "1" });
+  moved.imported({ "sensor.b": "1" });
+  const both = { "sensor.c": "1", "sensor.b": "2" };
+  const stored = { "sensor.c": "sensor.a", "sensor.b": "sensor.b" };
+  assert.deepEqual(moved.imported(both), stored);
+  assert.deepEqual(moved.imported({ ...both, "sensor.b": undefined }), stored);
+  // a new device with the first id does not take the hours' place
+  const left = new Notes();
+  left.imported({ "sensor.a": "1" });
+  left.imported({ "sensor.b": "1" });
+  assert.deepEqual(left.imported({ "sensor.a": "2", "sensor.b": undefined }), {
+    "sensor.a": "sensor.a_2",
+    "sensor.b": "sensor.a",
+  });
+});
+
 Deno.test("A statistic that 0.1.0 has imported is not noted before it is", () => {
   const ids = new StatisticIds(new Notes(), ["sensor.a", "energy:solar"], [
     { entity_id: "sensor.a", id: "1" },
