@@ -94,7 +94,8 @@ export function isPlainNumber(text: string): boolean {
   if (!PLAIN_NUMBER.test(text)) return false;
   const signAndPoint = (text.startsWith("-") ? 1 : 0) + (text.includes(".") ? 1 : 0);
   if (text.length - signAndPoint <= PLAIN_DIGITS) return true;
-  return pythonFloatText(Number(text)).replace(/\.0$/, "") === text;
+  const shortest = pythonFloatText(Number(text));
+  return text === shortest || `${text}.0` === shortest;
 }
 
 /**

@@ -109,6 +109,7 @@ Deno.test("isPlainNumber holds for what a float gives back as it stood", () => {
     "-1234567.890123456",
     "0.30000000000000004",
     "1234567890123456",
+    "1234567890123456.0",
   ];
   for (const text of plain) assert.ok(isPlainNumber(text), text);
   const others = [
