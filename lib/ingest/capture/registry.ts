@@ -85,9 +85,11 @@ export class Registry {
       const device = entry.device_id ? devices.get(entry.device_id) : undefined;
       const parent = parentOf(device);
       const state = states.get(entry.entity_id);
-      // a renamed entity is the one that it was
+      // a renamed entity is the one that it was, and one that got the id of another is not that one
+      const before = previous.#entities.get(entry.entity_id);
+      const isOther = Boolean(entry.id && before?.registryId) && entry.id !== before?.registryId;
       const known = (entry.id ? knownById.get(entry.id) : undefined) ??
-        previous.#entities.get(entry.entity_id)?.info;
+        (isOther ? undefined : before?.info);
       // 0.1.0 put names together, which it could not where the registry does not say how
       const isWrong = known?.removed === undefined && typeof entry.has_entity_name !== "boolean";
       const knownName = isWrong ? undefined : known?.name;
@@ -192,11 +194,13 @@ export class Registry {
       [...previous.#entities.values()].map(({ registryId, info }) => [registryId, info.entity_id]),
     );
     const changed = [...this.#entities.values()].flatMap(({ registryId, info }) => {
-      const before = previous.#entities.get(info.entity_id)?.info;
-      if (isDeepStrictEqual(before, info)) return [];
       const oldId = registryId === undefined ? undefined : oldIds.get(registryId);
-      const renamed = oldId !== undefined && oldId !== info.entity_id;
-      return [renamed ? { ...info, old_entity_id: oldId } : info];
+      // also where it is all that the entity was that had the id before: a device was replaced
+      if (oldId !== undefined && oldId !== info.entity_id) {
+        return [{ ...info, old_entity_id: oldId }];
+      }
+      const before = previous.#entities.get(info.entity_id)?.info;
+      return isDeepStrictEqual(before, info) ? [] : [info];
     });
     const removed = [...previous.#entities.values()]
       .filter(({ info }) => !this.#entities.has(info.entity_id))
@@ -208,7 +212,7 @@ export class Registry {
 type Device = RegistryLists["devices"][number];
 
 function ownName(device: Device | undefined): string | null | undefined {
-  return device?.name_by_user ?? device?.name;
+  return device?.name_by_user || device?.name;
 }
 
 /** A child's own name ("Outlet 1") says little without its parent's. */

@@ -130,6 +130,41 @@ Deno.test("Registry keeps name, unit and classes while a state is missing or onl
   }
 });
 
+Deno.test("A new entity that has the id of one that was removed is not named after that one", () => {
+  const before = Registry.from(lists(HOUSE), Registry.empty);
+  const entities = [{ ...ENTITY, id: "e2", original_name: "Humidity" }];
+  const [info] = Registry.from(lists({ ...HOUSE, entities, states: [] }), before)
+    .changesSince(before);
+  assert.equal(info?.name, "Window sensor Humidity");
+  assert.equal(info?.unit, undefined);
+});
+
+Deno.test("A device that replaces another under the same id and name was renamed, too", () => {
+  const [state] = HOUSE.states;
+  const newId = "sensor.window_temperature_2";
+  const both = {
+    ...HOUSE,
+    entities: [ENTITY, { ...ENTITY, id: "e2", entity_id: newId }],
+    states: [state, { ...state, entity_id: newId }],
+  };
+  const before = Registry.from(lists(both), Registry.empty);
+  const replaced = { ...HOUSE, entities: [{ ...ENTITY, id: "e2" }] };
+  const changes = Registry.from(lists(replaced), before).changesSince(before);
+  assert.deepEqual(
+    changes.map(({ entity_id, old_entity_id, removed }) => ({ entity_id, old_entity_id, removed })),
+    [
+      { entity_id: "sensor.window_temperature", old_entity_id: newId, removed: false },
+      { entity_id: newId, old_entity_id: undefined, removed: true },
+    ],
+  );
+});
+
+Deno.test("A device whose own name the user has emptied has the integration's", () => {
+  const devices = [{ ...HOUSE.devices[0], name_by_user: "" }];
+  const registry = Registry.from(lists({ ...HOUSE, devices }), Registry.empty);
+  assert.equal(registry.namesOf({ deviceId: "d1" })?.device, "Sensor 3000");
+});
+
 Deno.test("Registry says once of what has left that it is removed, also after it was loaded", () => {
   const before = Registry.from(lists(HOUSE), Registry.empty);
   const [info] = before.changesSince(Registry.empty);
