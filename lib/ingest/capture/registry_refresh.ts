@@ -167,11 +167,9 @@ export class RegistryRefresh {
     if (renames.length === 0) return;
     const note = () => renames.forEach(([oldId, newId]) => missing.renamed(oldId, newId));
     if (!this.#outbox.append([], note)) throw new Error(size.reason);
-    for (const [oldId, newId] of renames) {
-      this.#renamed.set(oldId, newId);
-      // renamed back it has its own id again
-      this.#renamed.delete(newId);
-    }
+    // renamed back it has its own id again; of two that change their ids both have another
+    for (const [, newId] of renames) this.#renamed.delete(newId);
+    for (const [oldId, newId] of renames) this.#renamed.set(oldId, newId);
   }
 
   /** Spools what is new or changed, in steps, and with the last of them what it was compared with. */

@@ -338,6 +338,18 @@ Deno.test("A rename that a full disk takes no note of is noted once there is roo
   hass.registry.updateEntity("sensor.new", { entity_id: "sensor.living_room_temperature" });
   await refresh.fetch(connection);
   assert.equal(refresh.renamedTo("sensor.living_room_temperature"), undefined, "it is back");
+  // two that change their ids
+  const [one, two, free] = [
+    "sensor.living_room_temperature",
+    HOUSE.entities.at(-1)?.entity_id ?? "",
+    "sensor.free",
+  ];
+  hass.registry.updateEntity(one, { entity_id: free });
+  hass.registry.updateEntity(two, { entity_id: one });
+  hass.registry.updateEntity(free, { entity_id: two });
+  await refresh.fetch(connection);
+  assert.equal(refresh.renamedTo(one), two);
+  assert.equal(refresh.renamedTo(two), one);
   connection.close("tested");
 });
 
