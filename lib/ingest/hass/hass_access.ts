@@ -27,6 +27,7 @@ export function accessOf({ hassUrl, hassCaCert, hassHeaders }: HassAccessSetting
 export interface HassAnswer {
   readonly status: number;
   readonly headers: Headers;
+  /** Its beginning. */
   readonly body: string;
 }
 
@@ -68,10 +69,24 @@ export async function askPlainly(access: HassAccess, signal: AbortSignal): Promi
       signal,
       ...(client && { client }),
     });
-    return { status: response.status, headers: response.headers, body: await response.text() };
+    const { status, headers: answered } = response;
+    return { status, headers: answered, body: await beginningOf(response) };
   } finally {
     client?.close();
   }
+}
+
+/** Home Assistant's own has 23. */
+const MAX_BODY_CHARS = 10_000;
+
+/** What answers may be a camera or a download, and have no end. */
+async function beginningOf({ body }: Response): Promise<string> {
+  let text = "";
+  for await (const part of body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    text += part;
+    if (text.length >= MAX_BODY_CHARS) break;
+  }
+  return text;
 }
 
 const ASK_DEADLINE_MS = 10_000;

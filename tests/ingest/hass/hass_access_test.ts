@@ -168,3 +168,23 @@ Deno.test("A port where nothing listens is told in the words of the system", asy
     assert.match(await faultOf({ hassUrl }), /^: .*failed to connect to WebSocket: .*connect/i);
   }
 });
+
+Deno.test("An answer without end is told by its status, and not read on", async () => {
+  const part = new Uint8Array(65_536).fill(97);
+  let sent = 0;
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () =>
+      new Response(
+        new ReadableStream({
+          pull: (stream) => {
+            sent += part.length;
+            stream.enqueue(part);
+          },
+        }),
+      ),
+  );
+  const hassUrl = `http://127.0.0.1:${server.addr.port}`;
+  assert.match(await faultOf({ hassUrl }), /answers 200, as Home Assistant does not/);
+  assert.ok(sent < 50_000_000, `${sent} bytes`);
+});
