@@ -7,7 +7,8 @@ const PLAIN = /^[\w./:@%+,=~-]*$/;
 export function envLine(name: string, value: string): string | undefined {
   if (PLAIN.test(value)) return `${name}=${value}`;
   if (/[\r\n\0]/.test(value)) return undefined;
-  // a backslash at the end, or before another, is taken for a sign of its own by some
-  if (!value.includes("'") && !/\\(?:\\|$)/.test(value)) return `${name}='${value}'`;
+  // a backslash at the end, or before another, is taken for a sign of its own by some, and ${ for
+  // a variable by podman-compose, whatever the quotes
+  if (!value.includes("'") && !/\\(?:\\|$)|\$\{/.test(value)) return `${name}='${value}'`;
   return /["\\$`]/.test(value) ? undefined : `${name}="${value}"`;
 }

@@ -21,7 +21,15 @@ Deno.test("envLine quotes what needs it, so that all programs read the same", ()
 
 Deno.test("envLine writes no line that some read otherwise", () => {
   for (
-    const value of [`it's "it"`, "it's $5", "ends in \\", "two \\\\", "two\nlines", "it's `x`"]
+    const value of [
+      `it's "it"`,
+      "it's $5",
+      "ends in \\",
+      "two \\\\",
+      "two\nlines",
+      "it's `x`",
+      "a${b}c",
+    ]
   ) {
     assert.equal(envLine("N", value), undefined, value);
   }
