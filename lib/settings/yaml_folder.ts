@@ -82,14 +82,25 @@ function gather(folder: string, found: string[]): void {
   const entries = [...Deno.readDirSync(folder)]
     .filter(({ name }) => !name.startsWith("."))
     .sort((a, b) => a.name < b.name ? -1 : 1);
-  for (const { name, isDirectory } of entries) {
+  for (const { name, isDirectory, isSymlink } of entries) {
     if (isDirectory || !name.endsWith(".yaml") || name === SECRETS_FILE) continue;
-    if (found.push(join(folder, name)) > MAX_FILES) {
+    const path = join(folder, name);
+    if (isSymlink && isFolder(path)) continue;
+    if (found.push(path) > MAX_FILES) {
       throw new Error(`it has over ${MAX_FILES} files`);
     }
   }
   // a link to a folder is not followed there either
   for (const { name, isDirectory } of entries) {
     if (isDirectory) gather(join(folder, name), found);
+  }
+}
+
+/** A link that leads nowhere is none: as there, it cannot be read. */
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
   }
 }

@@ -78,3 +78,14 @@ Deno.test("readHouseBlock knows an empty block from none", () => {
   assert.equal(read({ "configuration.yaml": "default_config:\n" }).value, undefined);
   assert.match(read({}).problems[0] ?? "", /configuration\.yaml must be a file .*there is none/);
 });
+
+Deno.test("readHouseBlock passes over a link to a folder, as Home Assistant does", () => {
+  using folder = new TakeoverFolder({
+    "configuration.yaml": "homeassistant:\n  packages: !include_dir_named packages\n",
+    "packages/db.yaml": BLOCK,
+    "elsewhere/more.yaml": "influxdb:\n  include:\n    domains: [light]\n",
+  });
+  folder.link(`${folder.house}/elsewhere`, `${folder.house}/packages/linked.yaml`);
+  const { value, problems } = readHouseBlock(folder.house, {});
+  assert.deepEqual([value, problems], [{ include: { domains: ["sensor"] } }, []]);
+});
