@@ -2,7 +2,6 @@
 import { join } from "node:path";
 import { argumentsOf, type CommandOutput, complainOf, WrongUse } from "../../program/command.ts";
 import type { Environment } from "../../settings/settings_reader.ts";
-import { exists } from "../../settings/text_file.ts";
 import { CA_FILE, ENV_FILE, type Takeover, takeoverOf, YAML_FILE } from "./takeover.ts";
 
 /** In the working directory: what Compose gives to enrich, too. */
@@ -67,7 +66,7 @@ function write({ yaml, env, caCert }: Takeover, into: string): string[] {
     ...(caCert === undefined ? [] : [{ name: CA_FILE, text: caCert, mode: 0o644 }]),
     { name: ENV_FILE, text: env, mode: 0o600 },
   ].map((file) => ({ ...file, path: join(into, file.name) }));
-  const present = files.map(({ path }) => path).filter(exists);
+  const present = files.map(({ path }) => path).filter(isTaken);
   if (present.length > 0) {
     throw new WrongUse(
       `${
@@ -80,6 +79,17 @@ function write({ yaml, env, caCert }: Takeover, into: string): string[] {
     Deno.writeTextFileSync(path, text, { createNew: true, mode });
   }
   return files.map(({ path }) => path);
+}
+
+/** Also by a link that leads nowhere, through which nothing is written. */
+function isTaken(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 function reportOf(

@@ -67,7 +67,8 @@ export function takeoverOf(
   ];
   return {
     yaml: yamlOf(block.value ?? {}, caCert.text !== undefined),
-    env: `${lines.map(({ line }) => line).join("\n")}\n`,
+    // an .env that they are added to may lack the line break at its end
+    env: `\n${lines.map(({ line }) => line).join("\n")}\n`,
     caCert: caCert.text,
     found: [
       ...(connection && connection === entry ? [`${entry.place}: ${shown(entry)}`] : []),

@@ -100,6 +100,23 @@ Deno.test("from-home-assistant lets only the user read what is secret, and write
   assert.equal(folder.file("influxdb.env"), undefined, "all or nothing");
 });
 
+Deno.test("from-home-assistant writes nothing where a link that leads nowhere is in the way", async () => {
+  using folder = new TakeoverFolder({ "configuration.yaml": FILTERS, ...entries(V1) });
+  Deno.mkdirSync(folder.into);
+  folder.link(`${folder.into}/elsewhere`, `${folder.into}/influxdb.env`);
+  const { status, complained } = await folder.run();
+  assert.equal(status, 2);
+  assert.match(complained, /config\/influxdb\.env is there already and is not written over/);
+  assert.equal(folder.file("influxdb.yaml"), undefined, "all or nothing");
+});
+
+Deno.test("The lines of from-home-assistant are whole behind an .env without a line break at its end", async () => {
+  using folder = new TakeoverFolder({ "configuration.yaml": FILTERS, ...entries(V1) });
+  await folder.run();
+  const { HASS_TOKEN, SCHEMA } = util.parseEnv(`HASS_TOKEN=abc${folder.file("influxdb.env")}`);
+  assert.deepEqual([HASS_TOKEN, SCHEMA], ["abc", "homeassistant"]);
+});
+
 Deno.test("from-home-assistant takes the entry's connection before the block's, which Home Assistant ignores too", async () => {
   const yaml = `${FILTERS}  host: old.example\n  password: 0123\n  username: a\n`;
   using folder = new TakeoverFolder({ "configuration.yaml": yaml, ...entries(V1, "user") });
