@@ -58,7 +58,7 @@ async function prune(store: LocalStore, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Receives and stores until the signal is aborted. `onListening` is told the address once it is known. */
+/** Receives and stores until the signal is aborted. `onListening` gets the address once it is known. */
 export async function enrich(
   settings: EnrichSettings,
   signal: AbortSignal,

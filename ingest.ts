@@ -27,7 +27,7 @@ import { settingsHelp } from "./lib/settings/settings_help.ts";
 import { isCorrupt } from "./lib/sqlite.ts";
 
 /**
- * Captures and delivers until the signal is aborted. `onListening` is told the address once it is
+ * Captures and delivers until the signal is aborted. `onListening` gets the address once it is
  * known. An outbox that proves to be damaged later than at its opening is set aside too, for the
  * next start to begin a new one: a supervisor's restarts must not end where they began.
  */

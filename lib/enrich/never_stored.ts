@@ -8,9 +8,9 @@ import { parseExactly } from "../json_text.ts";
 /** What stands in the place of a secret. */
 export const HIDDEN = "***";
 
-/** Of `code` only what opens a door or an alarm: `weather_code`, `zip_code` and `error_code` are data. */
+/** Of `code` only what opens a door or an alarm (`usercode` is Z-Wave's): `weather_code`, `zip_code` and `error_code` are data. */
 const SECRET_KEY =
-  /^code$|(?:^|_)(?:password|passcode|pin|token|secret|api_key|(?:alarm|pin|user|access|security)_code)$/i;
+  /^code$|(?:^|_)(?:password|passcode|pin|token|secret|api_key|(?:alarm_|pin_|user_?|access_|security_)code)$/i;
 const ACCESS_TOKEN = /(?:^|_)access_token$/i;
 /** `%3D`: a URL with a token inside another URL's query. */
 const TOKEN_IN_URL = /token(?:=|%3d)/i;

@@ -23,7 +23,7 @@ export class Metrics {
 
   /**
    * `prefix` is the program's name: `ingest` makes `ingest_events_received_total`. The process
-   * itself is told under Prometheus' own names.
+   * itself is served under Prometheus' own names.
    */
   constructor(prefix: string) {
     this.#prefix = prefix;

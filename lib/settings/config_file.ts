@@ -87,7 +87,14 @@ function problemsOf({ at }: YamlValue, issue: z.core.$ZodIssue): string[] {
     const shown = shownName(key);
     const nearest = NAMES.reduce((a, b) => distance(shown, b) < distance(shown, a) ? b : a);
     const option = [...path.map(shownName), shown].join(": ");
-    return `${at([...path, key]).namePlace}: ${option} is no option; did you mean ${nearest}?`;
+    const wish = nearest !== shown
+      ? `is no option; did you mean ${nearest}?`
+      : `is no option here: indent it under ${
+        Object.hasOwn(NO_FILE.include, shown)
+          ? "include or exclude"
+          : "the block that it belongs to"
+      }`;
+    return `${at([...path, key]).namePlace}: ${option} ${wish}`;
   });
 }
 

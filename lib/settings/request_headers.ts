@@ -28,6 +28,11 @@ export function requestHeaders(setting: string, text: string): RequestHeaders {
     if (!/^[\t\x20-\x7e]*$/.test(value)) {
       throw new Error(`${place} holds a character that no header has: use ASCII alone`);
     }
+    if (/\\n[\w-]+:/.test(value)) {
+      throw new Error(
+        `${place} holds \\n before another header: put it all in double quotes in an .env`,
+      );
+    }
     rememberSecret(value.trim());
     headers.set(name, value.trim());
   }

@@ -1,8 +1,8 @@
-/** What a person is told of the settings, out of the schemas that parse them. */
+/** What a person reads of the settings, out of the schemas that parse them. */
 import { z } from "zod";
 import { enrichSchema, ingestSchema } from "./program_settings.ts";
 
-/** What a person is told of a setting. */
+/** What a person reads of a setting. */
 export interface SettingRow {
   readonly name: string;
   readonly help: string;

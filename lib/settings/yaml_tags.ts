@@ -35,7 +35,7 @@ export function isTagged(node: unknown): node is Node {
   return isNode(node) && node.tag !== undefined && !IDLE_TAG.test(node.tag);
 }
 
-/** Where the tag leads to. Undefined where it cannot be followed, which the reader is told. */
+/** Where the tag leads to. Undefined where it cannot be followed, which the reader notes. */
 export function targetOf(spot: Spot, node: Node, reader: TagReader): Spot | undefined {
   const { house, wrong, fileOf } = reader;
   const tag = node.tag ?? "";

@@ -27,7 +27,17 @@ Deno.test("withoutSecret hides the values of keys that are, or end in _ and, a s
     assert.equal(withoutSecret(key.toUpperCase(), { deep: 1 }), "***", key);
     assert.equal(withoutSecret(`${key}_length`, "4"), "4", key);
   }
-  for (const key of ["code", "Code", "alarm_code", "home_alarm_code", "PIN_CODE", "user_code"]) {
+  for (
+    const key of [
+      "code",
+      "Code",
+      "alarm_code",
+      "home_alarm_code",
+      "PIN_CODE",
+      "user_code",
+      "usercode",
+    ]
+  ) {
     assert.equal(withoutSecret(key, "1234"), "***", key);
   }
   for (const key of ["access_code", "security_code"]) {

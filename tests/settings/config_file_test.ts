@@ -125,6 +125,13 @@ Deno.test("readConfigFile names what is no option, and the nearest that is", () 
       "influxdb.yaml has no influxdb: in it, and none of that block's options",
     ],
   );
+  assert.deepEqual(
+    problemsOf("include:\ndomains: a", "port: 1\nentities: []"),
+    [
+      "influxdb.yaml, line 2: domains is no option here: indent it under include or exclude",
+      "influxdb.yaml, line 2: entities is no option here: indent it under include or exclude",
+    ],
+  );
   assert.deepEqual(problemsOf("host: a\nmeasurment_attr: entity_id"), [
     "influxdb.yaml, line 2: measurment_attr is no option; did you mean measurement_attr?",
   ]);

@@ -30,6 +30,10 @@ Deno.test("requestHeaders names the line of what is no header, and shows none of
       "X: hunter2\u0000",
       "HASS_HEADERS, line 1 holds a character that no header has: use ASCII alone",
     ],
+    [
+      "X: hunter2\\nY: hunter3",
+      "HASS_HEADERS, line 1 holds \\n before another header: put it all in double quotes in an .env",
+    ],
     ["X: a\nx: hunter2", "HASS_HEADERS, line 2 has the name of a line before: leave one out"],
   ];
   for (const [text, message] of rows) {

@@ -98,7 +98,7 @@ async function checkInfluxDbClock(options: InfluxDbOptions, report: CheckReport)
     date = response.headers.get("date");
     await response.body?.cancel();
   } catch (error) {
-    // what is wrong with the answers is told already
+    // what is wrong with the answers has been said
     if (!(error instanceof InfluxDbFault)) throw error;
   } finally {
     http.close();

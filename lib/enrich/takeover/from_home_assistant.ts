@@ -1,4 +1,4 @@
-/** `enrich from-home-assistant`: what Home Assistant's `influxdb` integration is told, as settings of enrich. */
+/** `enrich from-home-assistant`: the settings of Home Assistant's `influxdb` integration, as those of enrich. */
 import { join } from "node:path";
 import { argumentsOf, type CommandOutput, complainOf, WrongUse } from "../../program/command.ts";
 import type { Environment } from "../../settings/settings_reader.ts";
@@ -8,7 +8,7 @@ import { CA_FILE, ENV_FILE, type Takeover, takeoverOf, YAML_FILE } from "./takeo
 const FOLDER = "config";
 
 const HELP =
-  `enrich from-home-assistant: makes settings of what Home Assistant's influxdb integration is told.
+  `enrich from-home-assistant: takes over the settings of Home Assistant's influxdb integration.
 
 Usage: enrich from-home-assistant FOLDER
 
@@ -69,9 +69,9 @@ function write({ yaml, env, caCert }: Takeover, into: string): string[] {
   const present = files.map(({ path }) => path).filter(isTaken);
   if (present.length > 0) {
     throw new WrongUse(
-      `${
-        present.join(" and ")
-      } is there already and is not written over: move it away, and run this again`,
+      `There already, and not written over: ${
+        present.join(", ")
+      }. Move it away, and run this again`,
     );
   }
   Deno.mkdirSync(into, { recursive: true });

@@ -1,4 +1,4 @@
-/** What Home Assistant's `influxdb` integration is told, as settings of enrich. */
+/** The settings of Home Assistant's `influxdb` integration, as those of enrich. */
 import { stringify } from "yaml";
 import { optionsIn } from "../../settings/config_file.ts";
 import { CONNECTION } from "../../settings/file_options.ts";
@@ -19,6 +19,14 @@ export const ENV_FILE = "influxdb.env";
 
 /** Options that only say where InfluxDB is, or that do nothing here. */
 const NOT_IN_FILE = [...CONNECTION, "verify_ssl", "max_retries"];
+
+/** Any of these that is set beside the new lines contradicts them, or is one of them. */
+const CONNECTION_SETTINGS = [
+  "SCHEMA",
+  "CONFIG_FILE",
+  ...["URL", "VERSION", "ORG", "BUCKET", "DATABASE", "USERNAME"].map((name) => `INFLUXDB_${name}`),
+  ...["TOKEN", "PASSWORD"].flatMap((name) => [`INFLUXDB_${name}`, `INFLUXDB_${name}_FILE`]),
+];
 
 /** What is made of the folder. */
 export interface Takeover {
@@ -54,14 +62,21 @@ export function takeoverOf(
     left.push("max_retries: what InfluxDB does not take is kept, and tried without end");
   }
   const { lines, unsaid } = linesOf(into, connection);
-  const set = lines.flatMap(({ name }) => env[name]?.trim() ? [name] : []);
+  const set = CONNECTION_SETTINGS.filter((name) => env[name]?.trim());
   const from = connection ? ` of ${connection.place}` : "";
   const todo = [
     ...unsaid.map((name) =>
       `${name} has signs that not every program reads alike in an .env: write that${from} ` +
       `into a file, and name it by ${name}_FILE`
     ),
-    ...(set.length > 0 ? [`${set.join(", ")} is set here already: leave one of both out`] : []),
+    ...(set.length > 0
+      ? [
+        `Take out of your .env, or wherever it is set now: ${
+          set.join(", ")
+        }. The new lines stand ` +
+        "in for that",
+      ]
+      : []),
     ...caCert.todo,
     ...advice(into, connection, caCert.text !== undefined),
   ];

@@ -11,7 +11,7 @@ import { accessOf, HassFault } from "../hass/hass_access.ts";
 const configSchema = z.object({ state: z.string() });
 const listSchema = z.array(z.unknown());
 
-/** `doubt` is told where nothing there speaks as Home Assistant does. The token is tried once. */
+/** `doubt` is said where nothing there speaks as Home Assistant does. The token is tried once. */
 export async function checkHass(
   settings: IngestSettings,
   doubt: HassFault | undefined,

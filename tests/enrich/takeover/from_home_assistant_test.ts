@@ -95,7 +95,7 @@ Deno.test("from-home-assistant lets only the user read what is secret, and write
   Deno.removeSync(`${folder.into}/influxdb.env`);
   const again = await folder.run();
   assert.equal(again.status, 2);
-  assert.match(again.complained, /config\/influxdb\.yaml is there already and is not written over/);
+  assert.match(again.complained, /There already, and not written over: .*config\/influxdb\.yaml/);
   assert.equal(folder.file("influxdb.yaml"), "mine\n");
   assert.equal(folder.file("influxdb.env"), undefined, "all or nothing");
 });
@@ -106,7 +106,7 @@ Deno.test("from-home-assistant writes nothing where a link that leads nowhere is
   folder.link(`${folder.into}/elsewhere`, `${folder.into}/influxdb.env`);
   const { status, complained } = await folder.run();
   assert.equal(status, 2);
-  assert.match(complained, /config\/influxdb\.env is there already and is not written over/);
+  assert.match(complained, /There already, and not written over: .*config\/influxdb\.env/);
   assert.equal(folder.file("influxdb.yaml"), undefined, "all or nothing");
 });
 
@@ -145,7 +145,10 @@ Deno.test("from-home-assistant takes the block's connection where there is no en
     const { status, written } = await folder.run({ SCHEMA: "tidy" });
     assert.equal(status, 0);
     assert.equal(linesOf(folder).INFLUXDB_URL, undefined);
-    assert.match(written, /1\. SCHEMA is set here already.*\n {2}2\. .*set INFLUXDB_URL/);
+    assert.match(
+      written,
+      /1\. Take out of your \.env, or wherever it is set now: SCHEMA\..*\n {2}2\. .*set INFLUXDB_URL/,
+    );
     assert.throws(() => settingsOf(folder), /names no host, and INFLUXDB_URL is not set/);
   }
 });
