@@ -193,17 +193,18 @@ export class GapHouse implements AsyncDisposable {
   }
 
   /**
-   * Entities of which a state was that nobody fired to us, is not stored, and the recorder lacks: only
-   * the event that replaced it names it. Cores before 2026 record nothing while they begin to start.
+   * Entities of which a state was that ingest did not hear, and the recorder lacks: only the event that
+   * replaced it names it. Cores before 2026 record nothing while they begin to start.
    */
   #nameless(
     states: readonly ReadEvent[],
     points: readonly StoredPoint[],
     rows: readonly HistoryRow[],
   ): Set<string> {
+    const missed = states.filter(({ arrivedMs }) => this.#isOff(arrivedMs))
+      .map(({ entityId = "", timeFiredUs: timeUs }) => ({ entityId, timeUs }));
     const known = new Set(
-      [...rows, ...states.map(({ entityId = "", timeFiredUs: timeUs }) => ({ entityId, timeUs }))]
-        .map(({ entityId, timeUs }) => stateKey(entityId, timeUs)),
+      [...rows, ...missed].map(({ entityId, timeUs }) => stateKey(entityId, timeUs)),
     );
     const stored = indexByEntity(points);
     return new Set(states.flatMap(({ entityId = "", data }) => {
