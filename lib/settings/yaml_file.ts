@@ -4,12 +4,13 @@
  * so that a whole configuration.yaml can be read.
  */
 import { basename, dirname, relative, resolve } from "node:path";
-import { isAlias, isMap, isNode, isScalar, isSeq, type Node, visit } from "yaml";
+import { isMap, isNode, isScalar, isSeq, type Node, visit } from "yaml";
 import { readTextFile } from "./text_file.ts";
 import { YamlFolder } from "./yaml_folder.ts";
 import { isTagged, targetOf, type YamlHouse } from "./yaml_tags.ts";
 import {
   countOf,
+  Merges,
   parseYaml,
   placeOf,
   sourcesOf,
@@ -27,7 +28,6 @@ const MAX_ALIASES = 10_000;
 const MAX_FOLLOWED = 300;
 
 const NO_ANCHOR = "nothing has the name that follows *: quote a text that begins with *";
-const NO_MERGE = "<< must be a block, or a list of blocks, as in <<: *name";
 /** By one of these a file is known for Home Assistant's whole configuration. */
 const WHOLE_CONFIGURATION = ["homeassistant", "default_config"];
 
@@ -144,13 +144,12 @@ export class YamlReader {
   #prepare(file: YamlText): YamlText | undefined {
     const before = this.problems.length;
     const anchors = new Map<string, Node>();
+    const merges = new Merges(anchors);
     let aliases = 0;
     visit(file.document, {
       Pair: (_key, pair) => {
-        const areBlocks = sourcesOf(pair).every((source) =>
-          isMap(isAlias(source) ? anchors.get(source.source) : source)
-        );
-        if (!areBlocks) this.#wrong({ file, node: pair.key }, NO_MERGE);
+        const problem = merges.problemOf(pair);
+        if (problem !== undefined) this.#wrong({ file, node: pair.key }, problem);
       },
       Alias: (_key, node) => {
         const target = anchors.get(node.source);

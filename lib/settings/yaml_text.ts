@@ -1,10 +1,13 @@
 /** One text of YAML 1.1, as PyYAML reads it, with its places. */
 import {
   type Document,
+  isAlias,
+  isMap,
   isNode,
   isScalar,
   isSeq,
   LineCounter,
+  type Node,
   type Pair,
   parseDocument,
 } from "yaml";
@@ -82,6 +85,43 @@ export function valueOf({ file, node }: Spot): unknown {
 export function sourcesOf({ key, value }: Pair): readonly unknown[] {
   if (!isScalar(key) || typeof key.value !== "symbol") return [];
   return isSeq(value) ? value.items : [value];
+}
+
+const NO_MERGE = "<< must be a block, or a list of blocks, as in <<: *name";
+/** More names than that are no person's, but those of blocks that take each other over again and again. */
+const MAX_MERGED = 100_000;
+
+/** Tells what is wrong with what blocks take over by `<<`, in the order of the file. */
+export class Merges {
+  readonly #sizes = new Map<unknown, number>();
+
+  constructor(private readonly anchors: ReadonlyMap<string, Node>) {}
+
+  problemOf(pair: Pair): string | undefined {
+    const blocks = sourcesOf(pair).map((source) => this.#blockOf(source));
+    if (!blocks.every(isMap)) return NO_MERGE;
+    const names = blocks.reduce((sum, block) => sum + this.#sizeOf(block), 0);
+    return names > MAX_MERGED ? "too many names, counting what << takes over" : undefined;
+  }
+
+  #blockOf(source: unknown): unknown {
+    return isAlias(source) ? this.anchors.get(source.source) : source;
+  }
+
+  /** How many names are taken over, one by one, with all that the block itself takes over. */
+  #sizeOf(block: unknown): number {
+    if (!isMap(block)) return 0;
+    const known = this.#sizes.get(block);
+    if (known !== undefined) return known;
+    // a block that takes itself over has no end
+    this.#sizes.set(block, Infinity);
+    const taken = block.items.flatMap(sourcesOf).map((source) =>
+      this.#sizeOf(this.#blockOf(source))
+    );
+    const size = taken.reduce((sum, one) => sum + one, block.items.length);
+    this.#sizes.set(block, size);
+    return size;
+  }
 }
 
 /** How many values there are, counted as far as `max`; more than that where they are too deep. */

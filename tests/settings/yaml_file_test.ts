@@ -146,8 +146,25 @@ Deno.test("YamlReader soon ends with whatever repeats itself, or is nested witho
   const deep = ["[", "{a: ", "- ", "? ", "!!set {? "].map((text) => text.repeat(20_000));
   const twice = "a: !include a.yaml\nb: !include a.yaml\n";
   const many = `a: &a\nblock: [${"*a, ".repeat(200_000)}]`;
+  const merged = Array.from(
+    { length: 40 },
+    (_, i) => `m${i}: &m${i} {a${i}: 1${i > 0 ? `, <<: [*m${i - 1}, *m${i - 1}]` : ""}}`,
+  ).join("\n");
+  const merging = [`${merged}\nblock: *m39`, "block: &b {a: 1, <<: *b}"];
+  const shared = Array.from({ length: 500 }, (_, i) => `s${i}: {<<: *m9}`).join("\n");
+  const used = `${merged.split("\n").slice(0, 10).join("\n")}\n${shared}\nblock: *m9`;
+  assert.deepEqual(read({ "a.yaml": used }).problems, [], "a block may be taken over by many");
   const begun = performance.now();
-  for (const text of [`${laughs}\nblock: *h`, many, ...deep, `block: ${"[".repeat(900)}`, twice]) {
+  for (
+    const text of [
+      `${laughs}\nblock: *h`,
+      many,
+      ...deep,
+      `block: ${"[".repeat(900)}`,
+      twice,
+      ...merging,
+    ]
+  ) {
     assert.notEqual(read({ "a.yaml": text }).problems.length, 0, text.slice(0, 80));
   }
   assert.ok(performance.now() - begun < 30_000);
