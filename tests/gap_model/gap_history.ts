@@ -470,6 +470,7 @@ export class GapHistory implements AsyncDisposable {
       wentBackFired: this.#wentBackFired,
       restartsFired: this.#restartsFired,
       renamed: this.#renamed,
+      isPurged: this.#isPurged,
     };
   }
 }
