@@ -163,9 +163,10 @@ async function missed(
     captured(hass);
     await until(async () => (await eventsOf(ingest)).delivered > 20, "states are captured");
   }
+  // before ingest fills: on a busy machine it takes its time
+  await using chromium = await Chromium.start();
   await happens(hass, influx);
   await using ingest = await start();
-  await using chromium = await Chromium.start();
   await test({ hass, influx, ingest, chromium });
 }
 
