@@ -80,24 +80,16 @@ export class MissingStates {
    * where `isAll`, else of what says so itself, at that time of the clock. All up to the gap's begin was
    * heard, so what is missing of all is before the step back, behind that, or after the step. What
    * nobody had seen misses nothing where its state, or the one before it, is older than the gap.
-   * `gapUs`: the begin of the gap that was compared now.
    */
   start(
     nowUs: number,
-    { gapUs, backUs, earlyUs, isAll }: {
-      readonly gapUs: number;
+    { backUs, earlyUs, isAll }: {
       readonly backUs: number;
       readonly earlyUs: number;
       readonly isAll: boolean;
     },
   ): void {
-    if (isAll) {
-      // what an earlier gap left without an end goes on behind the step: all that was is wanted
-      this.#statements.get(
-        "UPDATE gap SET from_us = max(from_us, ?1), to_us = max(from_us, ?1) " +
-          "WHERE start_us IS NULL AND begin_us <> ?1 AND to_us > from_us",
-      ).run(gapUs);
-    } else {
+    if (!isAll) {
       this.#db.exec(
         "DELETE FROM gap WHERE start_us IS NULL AND last_state IS NULL AND from_us = begin_us " +
           "AND (to_us <= from_us OR proof_us <= from_us)",

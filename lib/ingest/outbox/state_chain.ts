@@ -215,6 +215,6 @@ export class StateChain {
     const isBack = wentBackUs > earlyUs;
     const isAll = isBack || fromUs > nowUs;
     const backUs = isBack ? fromUs - wentBackUs : isAll ? nowUs - DAY_US : fromUs;
-    this.#missing.start(nowUs, { gapUs: fromUs, isAll, earlyUs, backUs: backUs - SLACK_US });
+    this.#missing.start(nowUs, { isAll, earlyUs, backUs: backUs - SLACK_US });
   }
 }

@@ -65,7 +65,7 @@ Deno.test("What has no start yet is not read, and then from a little before its 
   );
   assert.deepEqual(of.next(9, Infinity), []);
   assert.equal(of.extent().entities, 6, "but it counts");
-  of.start(1_000, { gapUs: 300, isAll: false, backUs: 50, earlyUs: 70 });
+  of.start(1_000, { isAll: false, backUs: 50, earlyUs: 70 });
   const starts = Object.fromEntries(
     allMissing(of).map(({ entityId, startUs, readUs }) => [entityId, [startUs, readUs]]),
   );
@@ -81,13 +81,13 @@ Deno.test("What has no start yet is not read, and then from a little before its 
   });
   // what has a start keeps it
   of.filled([{ id: 1, readUs: 450, lastState: undefined, isProven: false }]);
-  of.start(1_000, { gapUs: 300, isAll: true, backUs: 7, earlyUs: 70 });
+  of.start(1_000, { isAll: true, backUs: 7, earlyUs: 70 });
   assert.deepEqual(allMissing(of).map(({ readUs }) => readUs), [450, 350, 50, 50, 230, 230]);
 });
 
 Deno.test("Where a clock went back all that has no start yet is read from there", () => {
   const of = missingStates({ startsLater: true, beginUs: 300 }, {});
-  of.start(1_000, { gapUs: 300, isAll: true, backUs: 50, earlyUs: 70 });
+  of.start(1_000, { isAll: true, backUs: 50, earlyUs: 70 });
   assert.deepEqual(allMissing(of).map(({ startUs }) => startUs), [50, 100]);
 });
 
