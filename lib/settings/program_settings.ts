@@ -1,5 +1,5 @@
 /**
- * The environment, and an `.env` where there is one, as typed settings. Every problem is told
+ * The environment, and an `.env` where there is one, as typed settings. Every problem is named
  * at once and by name, before anything is opened. No other module reads the environment.
  */
 // not parseEnv by name, which keeps a runtime before Deno 2.9 from starting at all

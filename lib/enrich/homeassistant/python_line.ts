@@ -33,7 +33,7 @@ interface Client {
 const NUL = "\0";
 /** A backslash that would escape what follows it. Before these a measurement is stored, but never found again. */
 const OPEN_IN_MEASUREMENT = /\\(?=[,= "]|$)/g;
-/** All that matters of a tag, and where InfluxDB 1's client doubles the others. */
+/** All that matters where InfluxDB 1's client doubles the others. */
 const OPEN_AT_END = /\\$/g;
 /** Before these it ends the name of a field too early. */
 const OPEN_IN_FIELD = /\\(?=[,= ]|$)/g;
@@ -49,7 +49,8 @@ const INFLUXDB_1: Client = {
 
 const INFLUXDB_2: Client = {
   measurement: escaping(` ,\n\r\t${NUL}`, OPEN_IN_MEASUREMENT),
-  tag: escaping(` ,=\n\r\t${NUL}`, OPEN_AT_END),
+  // what cannot be kept of its backslashes storableTags has seen to
+  tag: escaping(` ,=\n\r\t${NUL}`),
   field: escaping(` ,=\n\r\t${NUL}`, OPEN_IN_FIELD),
   number: (value) => pythonFloatText(value).replace(/\.0$/, ""),
   text: escaping('\\"'),

@@ -71,10 +71,8 @@ export function takeoverOf(
     ),
     ...(set.length > 0
       ? [
-        `Take out of your .env, or wherever it is set now: ${
-          set.join(", ")
-        }. The new lines stand ` +
-        "in for that",
+        `Take these out of your .env, or wherever they are set now: ${set.join(", ")}. The new ` +
+        "lines take their place",
       ]
       : []),
     ...caCert.todo,

@@ -147,7 +147,7 @@ Deno.test("from-home-assistant takes the block's connection where there is no en
     assert.equal(linesOf(folder).INFLUXDB_URL, undefined);
     assert.match(
       written,
-      /1\. Take out of your \.env, or wherever it is set now: SCHEMA\..*\n {2}2\. .*set INFLUXDB_URL/,
+      /1\. Take these out of your \.env, or wherever they are set now: SCHEMA\..*\n {2}2\. .*set INFLUXDB_URL/,
     );
     assert.throws(() => settingsOf(folder), /names no host, and INFLUXDB_URL is not set/);
   }
