@@ -15,7 +15,7 @@ export interface Patience {
 export async function until<T>(
   condition: () => T | false | undefined | Promise<T | false | undefined>,
   wish: string,
-  { limitMs = 60_000, everyMs = 25 }: Patience = {},
+  { limitMs = 180_000, everyMs = 25 }: Patience = {},
 ): Promise<T> {
   const limit = performance.now() + limitMs;
   let cause: unknown;

@@ -122,7 +122,7 @@ async function refuse(
   store: Refuser,
   pipeline: SimulatedPipeline,
   places: readonly number[],
-  limitMs = 60_000,
+  limitMs = 180_000,
 ): Promise<Took> {
   const { hass, ingest, enrich, enrichProxy } = pipeline;
   const first = hass.fired.length;

@@ -5,6 +5,7 @@ import { HassSocket } from "./hass_socket.ts";
 import { keepHttpOptions, onboard } from "./onboarding.ts";
 import { Process, run } from "./process.ts";
 import { note } from "./real_test_case.ts";
+import { Turns } from "./turns.ts";
 import { until } from "../../until.ts";
 import { underWrongClock } from "./wrong_clock.ts";
 
@@ -15,6 +16,8 @@ const PYTHON_MISSING = 3;
 /** homeassistant.restart ends the process with this status, for its supervisor to start it again. */
 const RESTART_EXIT_CODE = 100;
 const START_LIMIT_MS = 240_000;
+/** A start takes half a minute of a processor: many at once starve those that run, and what they are asked. */
+const starts = new Turns(2);
 
 export type HomeAssistantVersion = typeof KNOWN_VERSIONS[number];
 
@@ -112,7 +115,11 @@ export class HomeAssistant implements AsyncDisposable {
   }
 
   /** Installs it where needed, starts it, makes the first user, and returns when it is RUNNING. */
-  static async start(
+  static start(options: HomeAssistantOptions): Promise<HomeAssistant> {
+    return starts.take(() => HomeAssistant.#start(options));
+  }
+
+  static async #start(
     {
       version,
       extraYaml = "",
@@ -246,6 +253,11 @@ export class HomeAssistant implements AsyncDisposable {
   /** A WebSocket, for example for the registries' commands. */
   connect(): Promise<HassSocket> {
     return HassSocket.open(this.url, this.token);
+  }
+
+  /** What it has written since its start: its log. */
+  get output(): string {
+    return this.#process.output;
   }
 
   /** SIGKILL of Home Assistant itself. */

@@ -108,7 +108,7 @@ export class Process implements AsyncDisposable {
   }
 
   /** SIGTERM; returns its exit code. Throws where it has not ended after `limitMs`. */
-  async stop(limitMs = 30_000): Promise<number> {
+  async stop(limitMs = 120_000): Promise<number> {
     if (this.running) this.#child.kill("SIGTERM");
     await until(() => !this.running, `${this.name} has ended`, { limitMs });
     return (await this.ended()).code;

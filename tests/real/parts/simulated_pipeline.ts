@@ -58,7 +58,7 @@ export class SimulatedPipeline implements AsyncDisposable {
 
   /** Waits until all that was fired is captured and nothing waits; tells `onSample` how much does. */
   async untilDrained(
-    limitMs = 60_000,
+    limitMs = 180_000,
     onSample: (queued: number) => void = () => {},
   ): Promise<Metrics> {
     return await until(
