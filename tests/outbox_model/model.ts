@@ -111,7 +111,7 @@ export class Model {
       one.entityId === entityId && one.toUs === undefined
     );
     const isBack = endless !== undefined && toUs !== undefined && this.openedUs !== undefined &&
-      endless.beginUs !== this.openedUs && endless.fromUs <= this.openedUs;
+      endless.beginUs !== this.openedUs;
     // between the two gaps nothing came
     if (isBack) Object.assign(endless, { toUs: (this.openedUs ?? 0) + 1 });
     else if (endless) {

@@ -49,7 +49,9 @@ export class MissingStates {
    * Within a transaction: notes it as missing, or, where that has no end yet, the end of what is missing
    * of the entity. Either way it gets a new number, for no barrier stands behind it yet.
    */
-  add({ entityId, fromUs, toUs, beginUs, lastState, proofUs, startsLater }: Stretch): void {
+  add(
+    { entityId, fromUs, toUs, beginUs, lastState, proofUs, startsLater }: Stretch,
+  ): void {
     const end = [toUs ?? null, proofUs ?? null, proofUs === undefined ? 1 : 0];
     if (startsLater && toUs !== undefined && this.#endAt(beginUs, entityId)) {
       [fromUs, lastState] = [beginUs, undefined];
@@ -74,14 +76,12 @@ export class MissingStates {
 
   /**
    * What an earlier gap left without an end, of an entity that is back since, ends where this one
-   * begins: nothing came in between, and of one stretch only one part could be from before a step back
-   * of the clock. Where the clock went back between the gaps it goes on as one, which is read from
-   * there. Returns whether there was any that ended.
+   * begins: nothing came in between. Of one stretch only one part could be from before a step back of
+   * the clock. Returns whether there was any.
    */
   #endAt(beginUs: number, entityId: string): boolean {
     return this.#statements.get(
-      "UPDATE gap SET to_us = ?1 + 1 WHERE entity_id = ?2 AND to_us IS NULL " +
-        "AND begin_us <> ?1 AND from_us <= ?1",
+      "UPDATE gap SET to_us = ?1 + 1 WHERE entity_id = ?2 AND to_us IS NULL AND begin_us <> ?1",
     ).run(beginUs, entityId).changes > 0;
   }
 

@@ -48,16 +48,6 @@ Deno.test("MissingStates ends what had no end, where it is in reading, and notes
   assert.equal(anew?.isProven, false);
 });
 
-Deno.test("MissingStates ends at the next gap's begin what had no end, where its entity is back since", () => {
-  const back = { fromUs: 100, beginUs: 600, toUs: 900, proofUs: 800, startsLater: true };
-  const of = missingStates({ toUs: undefined, proofUs: undefined });
-  add(of, back);
-  assert.deepEqual(boundsOf(of), [["a.a", 100, 601], ["a.a", 600, 900]]);
-  const behindAStepBack = missingStates({ toUs: undefined, proofUs: undefined, fromUs: 700 });
-  add(behindAStepBack, back);
-  assert.deepEqual(boundsOf(behindAStepBack), [["a.a", 700, 900]], "it goes on as one");
-});
-
 Deno.test("MissingStates ends no other entity's", () => {
   const of = missingStates({ toUs: undefined, entityId: "b.b" }, {});
   assert.deepEqual(boundsOf(of), [["b.b", 100, undefined], ["a.a", 100, 500]]);
