@@ -110,16 +110,12 @@ export class Model {
     const endless = this.stretches.find((one) =>
       one.entityId === entityId && one.toUs === undefined
     );
-    const isBack = endless !== undefined && toUs !== undefined && this.openedUs !== undefined &&
-      endless.beginUs !== this.openedUs;
-    // between the two gaps nothing came
-    if (isBack) Object.assign(endless, { toUs: (this.openedUs ?? 0) + 1 });
-    else if (endless) {
+    if (endless) {
       // in another gap it is to be read from where that says
       const startUs = this.openedUs === undefined ? endless.startUs : undefined;
       return void Object.assign(endless, { toUs, proofUs, startUs });
     }
-    const fromUs = (isBack ? undefined : this.seen.get(entityId)?.us) ?? this.openedUs;
+    const fromUs = this.seen.get(entityId)?.us ?? this.openedUs;
     assert.ok(fromUs !== undefined);
     const startUs = this.openedUs === undefined ? fromUs : undefined;
     const beginUs = this.openedUs ?? fromUs;

@@ -49,13 +49,8 @@ export class MissingStates {
    * Within a transaction: notes it as missing, or, where that has no end yet, the end of what is missing
    * of the entity. Either way it gets a new number, for no barrier stands behind it yet.
    */
-  add(
-    { entityId, fromUs, toUs, beginUs, lastState, proofUs, startsLater }: Stretch,
-  ): void {
+  add({ entityId, fromUs, toUs, beginUs, lastState, proofUs, startsLater }: Stretch): void {
     const end = [toUs ?? null, proofUs ?? null, proofUs === undefined ? 1 : 0];
-    if (startsLater && toUs !== undefined && this.#endAt(beginUs, entityId)) {
-      [fromUs, lastState] = [beginUs, undefined];
-    }
     const open = this.#statements.get("SELECT id FROM gap WHERE entity_id = ? AND to_us IS NULL")
       .all(entityId);
     // several where another entity that was gone, too, was renamed to this one; where the clock went
@@ -72,17 +67,6 @@ export class MissingStates {
       "INSERT INTO gap (id, to_us, proof_us, proof, entity_id, from_us, begin_us, start_us, read_us, last_state) " +
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     ).run(this.#nextId(), ...end, entityId, fromUs, beginUs, startUs, startUs, textOf(lastState));
-  }
-
-  /**
-   * What an earlier gap left without an end, of an entity that is back since, ends where this one
-   * begins: nothing came in between. Of one stretch only one part could be from before a step back of
-   * the clock. Returns whether there was any.
-   */
-  #endAt(beginUs: number, entityId: string): boolean {
-    return this.#statements.get(
-      "UPDATE gap SET to_us = ?1 + 1 WHERE entity_id = ?2 AND to_us IS NULL AND begin_us <> ?1",
-    ).run(beginUs, entityId).changes > 0;
   }
 
   #nextId(): number {
