@@ -10,8 +10,12 @@ const HOUSE: GapHouse = {
   before: 0,
 };
 
-async function live(...actions: GapAction[]): Promise<void> {
-  await using history = new GapHistory(HOUSE);
+function live(...actions: GapAction[]): Promise<void> {
+  return liveIn(HOUSE, ...actions);
+}
+
+async function liveIn(house: GapHouse, ...actions: GapAction[]): Promise<void> {
+  await using history = new GapHistory(house);
   await history.begin();
   for (const one of actions) await history.do(one);
   await history.end();
@@ -24,6 +28,41 @@ Deno.test("States from before a step back of the clock are filled in, of entitie
     { kind: "changes", n: 9 },
     { kind: "clock", seconds: -3_600 },
     { kind: "changes", n: 9 },
+  ));
+
+Deno.test("An entity that was gone in a gap, and is back before a step back of the clock in the next, loses nothing", () =>
+  liveIn(
+    { ...HOUSE, version: "2024.3.3", commitIntervalMs: 60, before: 4 },
+    // its recorder cannot be asked for as long as nothing is heard
+    { kind: "cut" },
+    { kind: "change", entity: 4, how: "remove" },
+    { kind: "clock", seconds: 3_600 },
+    { kind: "wait", ms: 25 },
+    { kind: "complete" },
+    { kind: "stop" },
+    { kind: "changes", n: 9 },
+    { kind: "clock", seconds: -3_600 },
+    { kind: "changes", n: 9 },
+  ));
+
+Deno.test("An entity that was gone in a gap, and is back behind a step back of the clock while that waits, loses nothing", () =>
+  liveIn(
+    { ...HOUSE, version: "2025.4.4", commitIntervalMs: 20, before: 10 },
+    { kind: "stop" },
+    { kind: "changes", n: 9 },
+    { kind: "start" },
+    {
+      kind: "restart",
+      crashed: true,
+      loses: true,
+      downMs: 10,
+      startingMs: 15,
+      historyMs: 0,
+      awaits: true,
+    },
+    { kind: "complete" },
+    { kind: "clock", seconds: -3_600 },
+    { kind: "changes", n: 12 },
   ));
 
 Deno.test("States that are years ahead of a clock that was put right are filled in", async () => {

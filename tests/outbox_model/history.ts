@@ -279,7 +279,7 @@ export class History implements Disposable {
         chain.heard([{ line: "", stamp: { entityId: "sensor.e0", known }, firedUs: us }]);
         chain.shown("sensor.e1", known);
         chain.gone(["sensor.e0", "sensor.e2"]);
-        chain.compared(this.#world.laterUs);
+        chain.compared(...this.#world.later);
         throw fault;
       });
     try {
@@ -394,7 +394,7 @@ export class History implements Disposable {
     const also = () => {
       if (isOutdated()) throw new OutdatedError();
       chain.gone(gone);
-      chain.compared(this.#world.laterUs);
+      chain.compared(...this.#world.later);
     };
     if (!this.#appendIfCurrent([], also)) return;
     this.#committed([]);

@@ -15,9 +15,10 @@ export class World {
     return this.#nowUs++;
   }
 
-  /** Later than all of it, so that no clock seems to have gone back. */
-  get laterUs(): number {
-    return this.#nowUs + 1_000_000_000_000;
+  /** Later than all of it, so that no clock seems to have gone back, and by how much. */
+  get later(): readonly [nowUs: number, marginUs: number] {
+    const marginUs = 1_000_000_000_000;
+    return [this.#nowUs + marginUs, marginUs];
   }
 
   /** An entity changes, or is removed, or comes back. */

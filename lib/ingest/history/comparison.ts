@@ -83,7 +83,7 @@ export class Comparison {
       // what was refused since may be newer than these states, and no other may ever come
       if (chain.openings !== openings) throw new Error("events were refused meanwhile");
     };
-    const nowUs = await this.#hassTime(connection);
+    const { nowUs, marginUs } = await this.#hassTime(connection);
     // what is spooled from here on keeps the names that it gets
     await Promise.race([this.#options.namesRead(), sleep(NAMES_DEADLINE_MS, ended)]);
     const states = await presentStates(connection, { askedSinceMs });
@@ -99,22 +99,24 @@ export class Comparison {
     const compared = outbox.append([], () => {
       assertCurrent();
       if (chain.opened) chain.gone(chain.goneSince(present));
-      chain.compared(nowUs());
+      chain.compared(nowUs(), marginUs);
     });
     if (!compared) throw new Error(outbox.size.reason);
     gaps.resumed(nowUs(), missing.byGap());
   }
 
-  /** Home Assistant's time from now on, at the latest. */
-  async #hassTime(connection: Connection): Promise<() => number> {
+  /** Home Assistant's time from now on, at the latest, and by how much that may be too late. */
+  async #hassTime(
+    connection: Connection,
+  ): Promise<{ readonly nowUs: () => number; readonly marginUs: number }> {
     try {
       const nowUs = await hassTime(connection, CLOCK_DEADLINE_MS);
       this.#options.clock.hear(nowUs());
-      return nowUs;
+      return { nowUs, marginUs: 0 };
     } catch (error) {
       // a database that is away, or history that is off, must not keep present states out
       if (!connection.isOpen) throw error;
-      return () => this.nowUs();
+      return { nowUs: () => this.nowUs(), marginUs: MARGIN_US };
     }
   }
 

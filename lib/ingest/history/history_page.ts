@@ -62,8 +62,8 @@ export function pageOf(asked: readonly Missing[], { rows, endUs }: ReadRows): Pa
 }
 
 /** The stamp of the last row that says something of it, that of the state which ends it. */
-export function lastWantedUs({ fromUs, toUs = Infinity }: Missing): number {
-  return toUs > fromUs ? toUs : Infinity;
+export function lastWantedUs({ fromUs, toUs = Infinity, untilUs = toUs }: Missing): number {
+  return toUs > fromUs ? Math.max(toUs, untilUs) : Infinity;
 }
 
 /** Where a clock went back rows are in no order, and say nothing of what they replaced. */
@@ -71,9 +71,11 @@ function isUnordered({ startUs, fromUs }: Missing): boolean {
   return startUs < fromUs;
 }
 
-function isWanted({ fromUs, toUs = Infinity, startUs }: Missing, us: number): boolean {
-  if (startUs >= fromUs) return us > fromUs && us < toUs;
-  return us > startUs && us !== fromUs && (us < toUs || (toUs <= fromUs && us > fromUs));
+function isWanted(missing: Missing, us: number): boolean {
+  const { fromUs, toUs = Infinity, startUs, untilUs = toUs } = missing;
+  const isBefore = us < Math.max(toUs, untilUs);
+  if (!isUnordered(missing)) return us > fromUs && isBefore;
+  return us > startUs && us !== fromUs && (toUs > fromUs ? isBefore : us < toUs || us > fromUs);
 }
 
 function readOf(missing: Missing, rows: readonly HistoryRow[], endUs: number) {

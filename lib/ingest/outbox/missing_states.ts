@@ -14,6 +14,11 @@ export interface Stretch
   readonly startsLater: boolean;
 }
 
+/** Where a clock went back so much more is read. */
+export const SLACK_US = 60_000_000;
+/** So late may be what is heard without a clock having been set. */
+export const LATE_US = 1_000_000;
+
 /** What is missing of one entity: the states between two that are known. */
 export interface Missing {
   readonly id: number;
@@ -21,6 +26,8 @@ export interface Missing {
   readonly fromUs: number;
   /** Undefined where the entity was gone when capture went on. */
   readonly toUs: number | undefined;
+  /** Where the clock went back: up to there states may be missing behind `toUs`. */
+  readonly untilUs: number | undefined;
   /** The begin of the gap that it belongs to. */
   readonly beginUs: number;
   readonly startUs: number;
@@ -47,7 +54,8 @@ export class MissingStates {
 
   /**
    * Within a transaction: notes it as missing, or, where that has no end yet, the end of what is missing
-   * of the entity. Either way it gets a new number, for no barrier stands behind it yet.
+   * of the entity. Either way it gets a new number, for no barrier stands behind it yet. An end from
+   * before its entity was gone is behind a step back of the clock.
    */
   add({ entityId, fromUs, toUs, beginUs, lastState, proofUs, startsLater }: Stretch): void {
     const end = [toUs ?? null, proofUs ?? null, proofUs === undefined ? 1 : 0];
@@ -58,8 +66,9 @@ export class MissingStates {
     for (const { id } of open) {
       this.#statements.get(
         "UPDATE gap SET id = ?1, to_us = ?2, proof_us = ?3, proof = ?4, " +
+          "until_us = iif(?2 >= until_us - ?7, NULL, until_us), " +
           "start_us = iif(?5, NULL, start_us) WHERE id = ?6",
-      ).run(this.#nextId(), ...end, Number(startsLater), Number(id));
+      ).run(this.#nextId(), ...end, Number(startsLater), Number(id), SLACK_US + LATE_US);
     }
     if (open.length > 0) return;
     const startUs = startsLater ? null : fromUs;
@@ -78,13 +87,15 @@ export class MissingStates {
    * behind what is known; and by `earlyUs` earlier, for a step back of Home Assistant's clock may be too
    * small to be noticed. It begins at `backUs` where that clock went back: of all
    * where `isAll`, else of what says so itself, at that time of the clock. All up to the gap's begin was
-   * heard, so what is missing of all is before the step back, behind that, or after the step. What
-   * nobody had seen misses nothing where its state, or the one before it, is older than the gap.
+   * heard, so what is missing of all is before the step back, behind that and up to `untilUs`, or after
+   * the step. What nobody had seen misses nothing where its state, or the one before it, is older than
+   * the gap.
    */
   start(
     nowUs: number,
-    { backUs, earlyUs, isAll }: {
+    { backUs, untilUs, earlyUs, isAll }: {
       readonly backUs: number;
+      readonly untilUs?: number;
       readonly earlyUs: number;
       readonly isAll: boolean;
     },
@@ -97,10 +108,18 @@ export class MissingStates {
     }
     this.#statements.get(
       "UPDATE gap SET from_us = iif(?1, max(from_us, begin_us), from_us), " +
+        "until_us = max(ifnull(until_us, ?5), ifnull(?5, until_us)), " +
         "start_us = iif(?1 OR from_us > ?2 OR to_us <= from_us, min(?3, begin_us), " +
         "max(begin_us - ?4, from_us)) WHERE start_us IS NULL",
-    ).run(Number(isAll), nowUs, backUs, earlyUs);
+    ).run(Number(isAll), nowUs, backUs, earlyUs, untilUs ?? null);
     this.#db.exec("UPDATE gap SET read_us = start_us WHERE read_us IS NULL OR start_us < from_us");
+  }
+
+  /** Within a transaction: whose entity was gone at that time of Home Assistant's clock had no state after it. */
+  gone(us: number): void {
+    this.#statements.get(
+      "UPDATE gap SET until_us = max(ifnull(until_us, 0), ?) WHERE to_us IS NULL",
+    ).run(us + SLACK_US);
   }
 
   /**
@@ -121,7 +140,7 @@ export class MissingStates {
    */
   renamed(oldId: string, newId: string): void {
     const newestId = Math.max(this.#newestId, this.lastId());
-    const copied = "from_us, to_us, begin_us, start_us, read_us, last_state";
+    const copied = "from_us, to_us, until_us, begin_us, start_us, read_us, last_state";
     const begin = (row: string) => `max(${row}.from_us, ${row}.begin_us)`;
     const { changes } = this.#statements.get(
       `INSERT INTO gap (id, entity_id, proof, ${copied}) ` +
@@ -162,6 +181,7 @@ export class MissingStates {
       entityId: String(row.entity_id),
       fromUs: Number(row.from_us),
       toUs: optional(row.to_us),
+      untilUs: optional(row.until_us),
       beginUs: Number(row.begin_us),
       startUs: Number(row.start_us),
       readUs: Number(row.read_us),

@@ -7,18 +7,15 @@ import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
 import { Statements } from "../../sqlite.ts";
 import { takeOverGaps } from "./gap_table.ts";
-import type { MissingStates } from "./missing_states.ts";
+import { LATE_US, type MissingStates, SLACK_US } from "./missing_states.ts";
 import { type KnownState, type SeenState, SeenStates } from "./seen_states.ts";
 
 const OPENED = "gap_opened";
 /** So many entities that were heard last are remembered: the recorder may leave out most of them. */
 const MAX_WITNESSES = 500;
 const DAY_US = 86_400_000_000;
-/** Where a clock went back so much more is read. */
-const SLACK_US = 60_000_000;
-/** So much may the pace of two clocks differ, and what is heard be late, without one having been set. */
+/** So much may the pace of two clocks differ without one having been set. */
 const PACE = 1 / 1_000;
-const LATE_US = 1_000_000;
 
 /** A state that was heard: its entity, and the stamp of the state that it replaced. */
 export interface StateStamp {
@@ -199,10 +196,12 @@ export class StateChain {
 
   /**
    * Within a transaction: the present states were compared. `nowUs`: the time of Home Assistant's
-   * clock, at the latest. Reading begins where capture stopped; earlier where that clock went back.
+   * clock, at the latest; it may be too late by `marginUs`. Reading begins where capture stopped; earlier
+   * where that clock went back.
    */
-  compared(nowUs: number): void {
+  compared(nowUs: number, marginUs = 0): void {
     this.#witnesses.clear();
+    this.#missing.gone(nowUs - marginUs);
     const opened = this.#opened;
     if (!opened) return;
     this.#opened = undefined;
@@ -215,6 +214,11 @@ export class StateChain {
     const isBack = wentBackUs > earlyUs;
     const isAll = isBack || fromUs > nowUs;
     const backUs = isBack ? fromUs - wentBackUs : isAll ? nowUs - DAY_US : fromUs;
-    this.#missing.start(nowUs, { isAll, earlyUs, backUs: backUs - SLACK_US });
+    this.#missing.start(nowUs, {
+      isAll,
+      earlyUs,
+      backUs: backUs - SLACK_US,
+      ...(isBack ? { untilUs: fromUs + sinceUs + SLACK_US } : {}),
+    });
   }
 }

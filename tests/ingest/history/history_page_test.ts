@@ -20,6 +20,7 @@ function stretch(bounds: Partial<Missing> & { readonly fromUs: number }): Missin
     id: 1,
     entityId: ENTITY,
     toUs: undefined,
+    untilUs: undefined,
     beginUs: startUs,
     startUs,
     readUs: startUs,
@@ -120,21 +121,38 @@ Deno.test("pageOf fills the same, with what each state replaced, whatever pages 
 
 Deno.test("pageOf fills what a clock that went back has made, of both sides, and guesses no order", () => {
   fc.assert(
-    fc.property(stamps, edges, stamps, fc.boolean(), (others, atEdges, cuts, isBehind) => {
-      // the last one known has the newer stamp; the first live one may be before it, or behind
-      const [fromUs, toUs] = isBehind ? [FROM, TO] : [TO, FROM];
-      const startUs = FROM / 2;
-      const rows = [...new Set([...others, ...atEdges])].sort((a, b) => a - b).map(row);
-      const missing = stretch({ fromUs, toUs, startUs, lastState: knownAt(fromUs) });
-      const { events } = readInPages(missing, rows, cuts);
-      const wanted = rows.map(({ lastUpdatedUs }) => lastUpdatedUs).filter((us) =>
-        us > startUs && us !== fromUs && (isBehind ? us < toUs : us < toUs || us > fromUs)
-      );
-      assert.deepEqual(events.map(({ lastUpdatedUs }) => lastUpdatedUs), wanted);
-      for (const { text } of events) assert.equal(JSON.parse(text).data.old_state, null);
-    }),
+    fc.property(
+      stamps,
+      edges,
+      stamps,
+      fc.boolean(),
+      fc.boolean(),
+      (others, atEdges, cuts, isBehind, goesOn) => {
+        // the last one known has the newer stamp; the first live one may be before it, or behind
+        const [fromUs, toUs] = isBehind ? [FROM, TO] : [TO, FROM];
+        const startUs = FROM / 2;
+        const rows = [...new Set([...others, ...atEdges])].sort((a, b) => a - b).map(row);
+        // what was before the step may go on behind the state that ends it
+        const untilUs = goesOn ? TO + HOUR_US / 8 : undefined;
+        const missing = stretch({ fromUs, toUs, untilUs, startUs, lastState: knownAt(fromUs) });
+        const upperUs = untilUs ?? toUs;
+        const { events } = readInPages(missing, rows, cuts);
+        const wanted = rows.map(({ lastUpdatedUs }) => lastUpdatedUs).filter((us) =>
+          us > startUs && us !== fromUs && (isBehind ? us < upperUs : us < toUs || us > fromUs)
+        );
+        assert.deepEqual(events.map(({ lastUpdatedUs }) => lastUpdatedUs), wanted);
+        for (const { text } of events) assert.equal(JSON.parse(text).data.old_state, null);
+      },
+    ),
     { numRuns: 500 },
   );
+});
+
+Deno.test("pageOf fills what an entity had before it was gone, though a clock that went back says that it is back before", () => {
+  const rows = [50, 150, 250, 350, 450].map(row);
+  const missing = stretch({ fromUs: 100, toUs: 80, untilUs: 400 });
+  const { events } = readInPages(missing, rows, [200, 300]);
+  assert.deepEqual(events.map(({ lastUpdatedUs }) => lastUpdatedUs), [150, 250, 350]);
 });
 
 Deno.test("pageOf says what the recorder lacks: proven, lost, or not recorded", () => {

@@ -23,6 +23,7 @@ Deno.test("MissingStates keeps a stretch with its bounds, its proof, and the sta
   assert.deepEqual(kept, {
     id: 1,
     ...FIRST,
+    untilUs: undefined,
     startUs: 100,
     readUs: 100,
     lastState: knownAt(100),
@@ -89,6 +90,30 @@ Deno.test("Where a clock went back all that has no start yet is read from there"
   const of = missingStates({ startsLater: true, beginUs: 300 }, {});
   of.start(1_000, { isAll: true, backUs: 50, earlyUs: 70 });
   assert.deepEqual(allMissing(of).map(({ startUs }) => startUs), [50, 100]);
+});
+
+Deno.test("Where a clock went back what is missing goes on behind the state that ends it", () => {
+  const of = missingStates({ startsLater: true, beginUs: 300 }, { entityId: "read.already" });
+  of.start(450, { isAll: true, backUs: 50, earlyUs: 70, untilUs: 900 });
+  assert.deepEqual(allMissing(of).map(({ untilUs }) => untilUs), [900, undefined]);
+});
+
+Deno.test("What an entity that was gone had before a step back of the clock stays missing when it is back", () => {
+  const MINUTE_US = 60_000_000;
+  const goneUs = 60 * MINUTE_US;
+  const untilOf = (toUs: number, again: Partial<Stretch> = {}) => {
+    const of = missingStates({ toUs: undefined, proofUs: undefined });
+    of.gone(goneUs);
+    add(of, { toUs, ...again });
+    const [one] = allMissing(of);
+    assert.equal(one?.toUs, toUs);
+    return one?.untilUs;
+  };
+  assert.equal(untilOf(goneUs + MINUTE_US), undefined, "it is back later");
+  assert.equal(untilOf(goneUs - 900_000), undefined, "what is heard may be a little late");
+  assert.equal(untilOf(goneUs - 5 * MINUTE_US), goneUs + MINUTE_US);
+  assert.equal(untilOf(50), goneUs + MINUTE_US, "also where it is older than all that is missing");
+  assert.equal(untilOf(50, { startsLater: true, beginUs: 40 }), goneUs + MINUTE_US, "a gap later");
 });
 
 Deno.test("An import wants all of its days of what has no start yet", () => {

@@ -296,6 +296,20 @@ Deno.test("An import whose connection is lost before all is compared wants nothi
   ]);
 });
 
+Deno.test("Where the clock went back by less than the gap is long, all before the step is missing, too", () => {
+  const HOUR_US = 3_600_000_000;
+  const { db, missing } = heardAll({ "a.a": HOUR_US });
+  // three hours ago, by the clock that goes on
+  db.exec(`UPDATE meta SET value = json_set(value, '$.atMs', ${Date.now() - 3 * 3_600_000})`);
+  const again = chainInMemory(db).chain;
+  again.open();
+  compare(again, { "a.a": 2 * HOUR_US }, 3 * HOUR_US);
+  const [one] = allMissing(missing);
+  assert.equal(one?.toUs, 2 * HOUR_US + 1);
+  const beforeTheStepUs = 4 * HOUR_US;
+  assert.ok(Math.abs((one?.untilUs ?? 0) - beforeTheStepUs) < 120_000_000, `${one?.untilUs}`);
+});
+
 Deno.test("Witnesses are the last states that were heard since all was compared, one an entity", () => {
   const { chain } = heardAll({ "before.one": 5 });
   chain.compared(6);

@@ -10,6 +10,7 @@ export function allMissing(of: MissingStates): Missing[] {
     entityId: "",
     fromUs: 0,
     toUs: undefined,
+    untilUs: undefined,
     beginUs: 0,
     startUs: 0,
     readUs: 0,
