@@ -1,4 +1,4 @@
-/** Every query of the dashboards, asked of a real InfluxDB that holds a small house. */
+/** Every query of the dashboards, asked of real InfluxDBs that hold a small house. */
 import assert from "node:assert/strict";
 import { toLine } from "../../lib/enrich/influxdb/line.ts";
 import {
@@ -8,7 +8,8 @@ import {
   type VariableValues,
 } from "../docs/dashboards.ts";
 import { PLAYROOM, SMALL_HOUSE, smallHousePoints } from "../small_house.ts";
-import { Influxd, type Series } from "./parts/influxd.ts";
+import { REAL_INFLUXDBS, type RealInfluxDb } from "./parts/influxdbs.ts";
+import type { Series } from "./parts/influxql.ts";
 import { realTest } from "./parts/real_test_case.ts";
 
 const TIME_ZONE = "Australia/Adelaide";
@@ -18,23 +19,18 @@ type Choices = Readonly<Record<string, string>>;
 
 /** The dashboards on an InfluxDB with the small house. */
 class ShownHouse implements AsyncDisposable {
-  readonly #influxd: Influxd;
+  readonly #influxDb: RealInfluxDb;
   readonly #now: Date;
 
-  private constructor(influxd: Influxd, now: Date) {
-    this.#influxd = influxd;
+  private constructor(influxDb: RealInfluxDb, now: Date) {
+    this.#influxDb = influxDb;
     this.#now = now;
   }
 
-  static async start(): Promise<ShownHouse> {
-    const influxd = await Influxd.start();
-    const house = new ShownHouse(influxd, new Date());
-    await influxd.createDatabase("home");
-    const response = await fetch(`${influxd.url}/write?db=home`, {
-      method: "POST",
-      body: smallHousePoints(house.#now).map((point) => toLine(point)).join("\n"),
-    });
-    assert.equal(response.status, 204, await response.text());
+  static async start(open: () => Promise<RealInfluxDb>): Promise<ShownHouse> {
+    const house = new ShownHouse(await open(), new Date());
+    const lines = smallHousePoints(house.#now).map((point) => toLine(point));
+    await house.#influxDb.write(lines.join("\n"));
     return house;
   }
 
@@ -46,7 +42,7 @@ class ShownHouse implements AsyncDisposable {
     const { list } = dashboardOf(file).templating;
     const answers: Series[][] = [];
     for (const { query } of panel.targets) {
-      answers.push(await this.#influxd.query(interpolated(query, list, values), "home"));
+      answers.push(await this.#influxDb.query(interpolated(query, list, values)));
     }
     return answers;
   }
@@ -76,7 +72,7 @@ class ShownHouse implements AsyncDisposable {
     list: readonly Variable[],
     values: VariableValues,
   ): Promise<readonly string[]> {
-    const series = await this.#influxd.query(interpolated(query, list, values), "home");
+    const series = await this.#influxDb.query(interpolated(query, list, values));
     // as Grafana does: of tags' values the second column, of anything else the first
     const column = query.startsWith("SHOW TAG VALUES") ? 1 : 0;
     const found = series.flatMap((one) => one.values.map((row) => String(row[column])));
@@ -86,8 +82,8 @@ class ShownHouse implements AsyncDisposable {
     return options;
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#influxd[Symbol.asyncDispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#influxDb[Symbol.asyncDispose]();
   }
 }
 
@@ -106,8 +102,7 @@ function columnOf(answers: Answers, column: string): readonly unknown[] {
 
 const KITCHEN_LIGHT: Choices = { name: "The light.kitchen" };
 
-realTest("each panel of each dashboard has something to show of a small house", async () => {
-  await using house = await ShownHouse.start();
+async function showsSomething(house: ShownHouse): Promise<void> {
   for (const { name, dashboard } of dashboardFiles()) {
     const all = name === "entity.json" ? KITCHEN_LIGHT : {};
     for (const choices of [all, { ...all, source: SMALL_HOUSE }]) {
@@ -121,10 +116,9 @@ realTest("each panel of each dashboard has something to show of a small house", 
       }
     }
   }
-});
+}
 
-realTest("the house's panels count what is so now, of the areas that are chosen", async () => {
-  await using house = await ShownHouse.start();
+async function countsWhatIsSoNow(house: ShownHouse): Promise<void> {
   const now = async (title: string, column: string, choices?: Choices) =>
     columnOf(await house.shown("house.json", title, choices), column);
 
@@ -141,10 +135,9 @@ realTest("the house's panels count what is so now, of the areas that are chosen"
   assert.deepEqual(columnOf(lost, "name"), ["The light.hall", "The sensor.lost"]);
   assert.deepEqual(columnOf(lost, "area"), ["Hall", "Hall"]);
   assert.deepEqual(await now("Unavailable now", "entity_id", { area: "Kitchen" }), []);
-});
+}
 
-realTest("days begin at midnight of the dashboard's time zone", async () => {
-  await using house = await ShownHouse.start();
+async function daysBeginAtMidnight(house: ShownHouse): Promise<void> {
   const midnight = new Intl.DateTimeFormat("en-GB", { timeZone: TIME_ZONE, timeStyle: "medium" });
   const days = await house.shown("house.json", "Lights on, hours a day");
   assert.ok(columnOf(days, "time").length > 0);
@@ -155,19 +148,35 @@ realTest("days begin at midnight of the dashboard's time zone", async () => {
   // the kitchen's 50 minutes, the playroom's 30, the hall's 80
   const hours = columnOf(days, "sum").map(Number);
   assert.equal(Math.round(60 * hours.reduce((sum, one) => sum + one, 0)), 160);
-});
+}
 
-realTest(
-  "an entity that is chosen by its name is found with its domain and attributes",
-  async () => {
-    await using house = await ShownHouse.start();
-    const values = await house.variables("entity.json", KITCHEN_LIGHT);
-    assert.equal(values.get("entity_id"), "light.kitchen");
-    assert.equal(values.get("domain"), "light");
-    assert.equal(values.get("attribute"), "brightness");
-    const states = await house.shown("entity.json", "State", KITCHEN_LIGHT);
-    assert.deepEqual(columnOf(states, "state"), ["on", "off", "on"]);
-    const events = await house.shown("entity.json", "Events", KITCHEN_LIGHT);
-    assert.deepEqual(columnOf(events, "service"), ["turn_on"]);
-  },
-);
+async function findsAnEntity(house: ShownHouse): Promise<void> {
+  const values = await house.variables("entity.json", KITCHEN_LIGHT);
+  assert.equal(values.get("entity_id"), "light.kitchen");
+  assert.equal(values.get("domain"), "light");
+  assert.equal(values.get("attribute"), "brightness");
+  const states = await house.shown("entity.json", "State", KITCHEN_LIGHT);
+  assert.deepEqual(columnOf(states, "state"), ["on", "off", "on"]);
+  const events = await house.shown("entity.json", "Events", KITCHEN_LIGHT);
+  assert.deepEqual(columnOf(events, "service"), ["turn_on"]);
+  const inKitchen = await house.variables("entity.json", { ...KITCHEN_LIGHT, area: "Kitchen" });
+  assert.equal(inKitchen.get("entity_id"), "light.kitchen");
+  const inHall = house.variables("entity.json", { ...KITCHEN_LIGHT, area: "Hall" });
+  await assert.rejects(inHall, /: name: The binary_sensor\.front_door,The light\.hall,/);
+}
+
+const SHOWN: Readonly<Record<string, (house: ShownHouse) => Promise<void>>> = {
+  "each panel of each dashboard has something to show of a small house": showsSomething,
+  "the house's panels count what is so now, of the areas that are chosen": countsWhatIsSoNow,
+  "days begin at midnight of the dashboard's time zone": daysBeginAtMidnight,
+  "an entity that is chosen by its name is found with its domain and attributes": findsAnEntity,
+};
+
+for (const [name, open] of Object.entries(REAL_INFLUXDBS)) {
+  for (const [says, check] of Object.entries(SHOWN)) {
+    realTest(`${says}: ${name}`, async () => {
+      await using house = await ShownHouse.start(open);
+      await check(house);
+    });
+  }
+}

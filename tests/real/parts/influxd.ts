@@ -1,4 +1,4 @@
-/** A real InfluxDB 1 (Debian's package `influxdb`) on 127.0.0.1, and what it holds. */
+/** A real InfluxDB 1 (Debian's package `influxdb`, or an executable that is named) on 127.0.0.1, and what it holds. */
 import { Buffer } from "node:buffer";
 import { freePort } from "./free_port.ts";
 import { InfluxQl, type Series, type StoredPoint } from "./influxql.ts";
@@ -60,7 +60,7 @@ export class Influxd implements AsyncDisposable {
   }
 
   /** With an administrator it asks everybody else for name and password, too. */
-  static async start(admin?: InfluxdUser): Promise<Influxd> {
+  static async start(admin?: InfluxdUser, program = "influxd"): Promise<Influxd> {
     const dir = await Deno.makeTempDir({ prefix: "influxd-" });
     const port = freePort();
     const config = `${dir}/influxdb.conf`;
@@ -71,7 +71,7 @@ export class Influxd implements AsyncDisposable {
     const influxd = new Influxd(
       `http://127.0.0.1:${port}`,
       dir,
-      () => new Process("influxd", ["influxd", "run", "-config", config]),
+      () => new Process("influxd", [program, "run", "-config", config]),
       admin,
     );
     try {

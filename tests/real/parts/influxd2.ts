@@ -1,5 +1,6 @@
-/** A real InfluxDB 2 on 127.0.0.1, whose disk is a small one of its own. */
+/** A real InfluxDB 2 on 127.0.0.1, whose disk can be a small one of its own. */
 import { z } from "zod";
+import { type FluxTable, fluxTables } from "./flux_csv.ts";
 import { freePort } from "./free_port.ts";
 import { InfluxQl, type Series, type StoredPoint } from "./influxql.ts";
 import { Process, run } from "./process.ts";
@@ -33,25 +34,31 @@ export class Influxd2 implements AsyncDisposable {
     readonly url: string,
     private readonly dir: string,
     private readonly start: () => Process,
+    /** Where its own disk is mounted. */
+    private readonly disk: string | undefined,
   ) {
     this.#process = start();
   }
 
-  /** With a disk of that size for what it stores. Only root can mount one. */
-  static async start(diskMb: number): Promise<Influxd2> {
+  /** With `diskMb` what it stores has a disk of that size. Only root can mount one. */
+  static async start(diskMb?: number): Promise<Influxd2> {
     const program = await executable();
     const dir = await Deno.makeTempDir({ prefix: "influxd2-" });
     await Deno.mkdir(`${dir}/engine`);
-    await succeed(
-      ["mount", "-t", "tmpfs", "-o", `size=${diskMb}m`, "tmpfs", `${dir}/engine`],
-      "run this test as root",
-    );
+    if (diskMb !== undefined) {
+      await succeed(
+        ["mount", "-t", "tmpfs", "-o", `size=${diskMb}m`, "tmpfs", `${dir}/engine`],
+        "run this test as root",
+      );
+    }
     const port = freePort();
     const words = [program, "run", "--reporting-disabled", "--log-level=warn"]
       .concat(`--http-bind-address=127.0.0.1:${port}`, `--engine-path=${dir}/engine`)
       .concat(`--bolt-path=${dir}/influxd.bolt`, `--sqlite-path=${dir}/influxd.sqlite`);
     const url = `http://127.0.0.1:${port}`;
-    const influxd = new Influxd2(url, dir, () => new Process("influxd 2", words));
+    const start = () => new Process("influxd 2", words);
+    const disk = diskMb === undefined ? undefined : `${dir}/engine`;
+    const influxd = new Influxd2(url, dir, start, disk);
     try {
       await influxd.#untilAnswering();
       await influxd.#setUp();
@@ -81,6 +88,12 @@ export class Influxd2 implements AsyncDisposable {
     return this.#influxQl().query(influxql, bucket);
   }
 
+  /** Runs a query of Flux. Throws what the server says where it fails. */
+  async flux(query: string): Promise<FluxTable[]> {
+    const dialect = { annotations: ["datatype"], header: true };
+    return fluxTables(await this.#api(`query?org=${ORG}`, { query, dialect }));
+  }
+
   /** Another bucket beside that of `env`. */
   async createBucket(name: string): Promise<void> {
     const { orgs } = orgsSchema.parse(JSON.parse(await this.#api(`orgs?org=${ORG}`)));
@@ -104,13 +117,23 @@ export class Influxd2 implements AsyncDisposable {
   /** Ends it as a supervisor does, and starts it again on the same data and port. */
   async restart(): Promise<void> {
     await this.#process.stop();
+    await this.startAgain();
+  }
+
+  /** SIGKILL. */
+  async kill(): Promise<void> {
+    await this.#process.kill();
+  }
+
+  /** Starts it on the same data and port; returns when it answers. */
+  async startAgain(): Promise<void> {
     this.#process = this.start();
     await this.#untilAnswering();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#process.kill();
-    await succeed(["umount", `${this.dir}/engine`], "unmount it");
+    if (this.disk !== undefined) await succeed(["umount", this.disk], "unmount it");
     await Deno.remove(this.dir, { recursive: true });
   }
 
@@ -120,7 +143,10 @@ export class Influxd2 implements AsyncDisposable {
 
   async #api(path: string, body?: string | object): Promise<string> {
     const response = await fetch(`${this.url}/api/v2/${path}`, {
-      headers: { authorization: `Token ${TOKEN}` },
+      headers: {
+        authorization: `Token ${TOKEN}`,
+        ...(typeof body === "object" ? { "content-type": "application/json" } : {}),
+      },
       ...(body === undefined
         ? {}
         : { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body) }),
