@@ -1,5 +1,6 @@
 /** The real InfluxDBs that are to be had, each asked and written to in the same way. */
 import { Influxd } from "./influxd.ts";
+import type { FluxTable } from "./flux_csv.ts";
 import { Influxd2 } from "./influxd2.ts";
 import type { Series, StoredPoint } from "./influxql.ts";
 import type { Environment } from "./programs.ts";
@@ -13,6 +14,8 @@ export interface RealInfluxDb extends AsyncDisposable {
   env(url?: string): Environment;
   /** Runs a query of InfluxQL; times are nanoseconds as bigint. Throws what the server says where it fails. */
   query(influxql: string): Promise<Series[]>;
+  /** Runs a query of Flux, where it speaks that. Throws what the server says where it fails. */
+  readonly flux?: (query: string) => Promise<FluxTable[]>;
   /** Every point of every measurement, or those that `where` lets through. */
   allPoints(where?: string): Promise<StoredPoint[]>;
   /** Writes lines, whose times are nanoseconds, as any client does. Throws what the server says where it refuses one. */
@@ -44,6 +47,7 @@ async function version2(): Promise<RealInfluxDb> {
     url: influxd.url,
     env: (url = influxd.url) => ({ ...influxd.env, INFLUXDB_URL: url }),
     query: (influxql) => influxd.query(influxql),
+    flux: (query) => influxd.flux(query),
     allPoints: (where) => influxd.allPoints(where),
     write: (lines) => influxd.write(lines),
     kill: () => influxd.kill(),
