@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { postEventsTo } from "../../lib/ingest/delivery/post_events.ts";
 import { Checkout, OLD_RELEASE } from "./parts/checkout.ts";
-import { Influxd, type Series } from "./parts/influxd.ts";
+import { REAL_INFLUXDBS, type RealInfluxDb } from "./parts/influxdbs.ts";
+import type { Series } from "./parts/influxql.ts";
+import { Process } from "./parts/process.ts";
 import { type ProgramOptions, startEnrich } from "./parts/programs.ts";
 import { realTest } from "./parts/real_test_case.ts";
 
-const DATABASE = "house";
 const SECRET = "hunter2";
 
 function state(
@@ -66,22 +67,35 @@ function dayOf(
   ];
 }
 
-async function store(influxd: Influxd, lines: readonly string[], options: ProgramOptions) {
-  await using enrich = await startEnrich(
-    { INFLUXDB_URL: influxd.url, INFLUXDB_DATABASE: DATABASE },
-    options,
-  );
+async function store(influxDb: RealInfluxDb, lines: readonly string[], options: ProgramOptions) {
+  await using enrich = await startEnrich(influxDb.env(), options);
   const post = postEventsTo(enrich.url, undefined);
   const outcome = await post(lines, 30_000, AbortSignal.timeout(60_000));
   assert.ok(outcome.kind === "answered", JSON.stringify(outcome));
   assert.equal(outcome.answer.stored, lines.length, JSON.stringify(outcome));
 }
 
-/** The queries of the section, in their order. */
-function queriesOfChangelog(): readonly string[] {
+/** What the section shows in a language, in its order. */
+function shownInChangelog(language: "influxql" | "sh"): readonly string[] {
   const changelog = Deno.readTextFileSync(new URL("../../CHANGELOG.md", import.meta.url));
   const [, section = ""] = /### Changes in stored data\n([^]*?)\n### /.exec(changelog) ?? [];
-  return [...section.matchAll(/```influxql\n([^]*?)```/g)].map(([, query = ""]) => query);
+  const blocks = section.matchAll(new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``, "g"));
+  return [...blocks].map(([, block = ""]) => block);
+}
+
+/** Deletes what the page says, by the way that the server has for it. */
+async function deleteTexts(influxDb: RealInfluxDb, statements: readonly string[]): Promise<void> {
+  if (influxDb.flux === undefined) {
+    for (const statement of statements) await influxDb.query(statement);
+    return;
+  }
+  const [command = "", ...others] = shownInChangelog("sh");
+  assert.deepEqual(others, []);
+  for (const domain of ["text", "input_text"]) {
+    const words = ["bash", "-c", command.replace("text", domain)];
+    await using process = new Process("the command that deletes", words, { env: influxDb.env() });
+    assert.equal((await process.ended()).code, 0, process.output);
+  }
 }
 
 /** The cells of each row, without its time. */
@@ -89,46 +103,49 @@ function cells(series: readonly Series[]): unknown[][] {
   return series.flatMap(({ values }) => values.map(([, ...cells]) => cells));
 }
 
-realTest(
-  "The queries of CHANGELOG.md find what was stored before and after the upgrade",
-  async () => {
-    await using old = await Checkout.of(OLD_RELEASE);
-    await using influxd = await Influxd.start();
-    await influxd.createDatabase(DATABASE);
-    const ask = async (query: string) => cells(await influxd.query(query, DATABASE));
-    const before = ["21.416666666666668", "21.466666666666665"] as const;
-    const after = ["21.516666666666666", "21.566666666666666"] as const;
-    await store(influxd, dayOf("2026-03-28", "\u00b5g/m³", 10, before, "Temperature"), {
-      checkout: old.path,
-    });
-    await store(influxd, dayOf("2026-03-29", "\u03bcg/m³", 20, after, "Kitchen Temperature"), {});
+async function spanTheUpgrade(open: () => Promise<RealInfluxDb>): Promise<void> {
+  await using old = await Checkout.of(OLD_RELEASE);
+  await using influxDb = await open();
+  const ask = async (query: string) => cells(await influxDb.query(query));
+  const before = ["21.416666666666668", "21.466666666666665"] as const;
+  const after = ["21.516666666666666", "21.566666666666666"] as const;
+  await store(influxDb, dayOf("2026-03-28", "\u00b5g/m³", 10, before, "Temperature"), {
+    checkout: old.path,
+  });
+  await store(influxDb, dayOf("2026-03-29", "\u03bcg/m³", 20, after, "Kitchen Temperature"), {});
 
-    const [named, dust, hours, uptime, mean, errors, ...deletions] = queriesOfChangelog();
-    assert.ok(named && dust && hours && uptime && mean && errors && deletions.length === 2);
-    assert.deepEqual(await ask(named), [[15]]);
-    assert.deepEqual(await ask(dust), [[15]]);
-    assert.deepEqual(await ask(hours), [[4]]);
-    assert.deepEqual(await ask(uptime), [["2026-03-29T07:00:00+00:00"]]);
-    assert.deepEqual(await ask(mean), [[21.566666666666666]]);
-    assert.deepEqual(await ask(errors), [[12]]);
+  const [named, dust, hours, uptime, mean, errors, ...deletions] = shownInChangelog("influxql");
+  assert.ok(named && dust && hours && uptime && mean && errors && deletions.length === 2);
+  assert.deepEqual(await ask(named), [[15]]);
+  assert.deepEqual(await ask(dust), [[15]]);
+  assert.deepEqual(await ask(hours), [[4]]);
+  assert.deepEqual(await ask(uptime), [["2026-03-29T07:00:00+00:00"]]);
+  assert.deepEqual(await ask(mean), [[21.566666666666666]]);
+  assert.deepEqual(await ask(errors), [[12]]);
 
-    // what the page warns of
-    assert.deepEqual(await ask(named.replace('entity_id"\n', 'entity_id", "name"\n')), [[20], [
-      10,
-    ]]);
-    assert.deepEqual(await ask(dust.replace('entity_id"\n', 'entity_id", "unit"\n')), [[10], [20]]);
-    assert.deepEqual(await ask('SELECT "value" FROM "person"'), [[0], [0], [1], [0]]);
-    assert.deepEqual(await ask(mean.replace('last("value")', 'last("state")')), [[before[1]]]);
-    assert.deepEqual(await ask('SELECT "error_code_str" FROM "events"'), [["***"]]);
-    assert.deepEqual(
-      await ask(`SELECT count("value") FROM "sensor" WHERE "device_class" = 'uptime'`),
-      [[1]],
-    );
-    const texts = `SELECT "data_json" FROM "events" WHERE "service" = 'set_value'`;
-    const told = (await ask(texts)).map((row) => JSON.stringify(row).includes(SECRET));
-    assert.deepEqual(told, [true, true, false, false]);
-    for (const deletion of deletions) await influxd.query(deletion, DATABASE);
-    assert.deepEqual(await ask(texts), []);
-    assert.deepEqual(await ask(errors), [[12]], "the other events are there");
-  },
-);
+  // what the page warns of
+  assert.deepEqual(await ask(named.replace('entity_id"\n', 'entity_id", "name"\n')), [[20], [
+    10,
+  ]]);
+  assert.deepEqual(await ask(dust.replace('entity_id"\n', 'entity_id", "unit"\n')), [[10], [20]]);
+  assert.deepEqual(await ask('SELECT "value" FROM "person"'), [[0], [0], [1], [0]]);
+  assert.deepEqual(await ask(mean.replace('last("value")', 'last("state")')), [[before[1]]]);
+  assert.deepEqual(await ask('SELECT "error_code_str" FROM "events"'), [["***"]]);
+  assert.deepEqual(
+    await ask(`SELECT count("value") FROM "sensor" WHERE "device_class" = 'uptime'`),
+    [[1]],
+  );
+  const texts = `SELECT "data_json" FROM "events" WHERE "service" = 'set_value'`;
+  const told = (await ask(texts)).map((row) => JSON.stringify(row).includes(SECRET));
+  assert.deepEqual(told, [true, true, false, false]);
+  await deleteTexts(influxDb, deletions);
+  assert.deepEqual(await ask(texts), []);
+  assert.deepEqual(await ask(errors), [[12]], "the other events are there");
+}
+
+for (const [name, open] of Object.entries(REAL_INFLUXDBS)) {
+  realTest(
+    `The queries of CHANGELOG.md find what was stored before and after the upgrade: ${name}`,
+    () => spanTheUpgrade(open),
+  );
+}
