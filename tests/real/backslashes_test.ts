@@ -1,11 +1,10 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import { InfluxDb, type InfluxDbOptions } from "../../lib/enrich/influxdb/influxdb.ts";
+import { InfluxDb } from "../../lib/enrich/influxdb/influxdb.ts";
 import type { StorePoint } from "../../lib/enrich/store.ts";
 import { readBack } from "../enrich/influxdb/read_back.ts";
 import { differences } from "./parts/expected_point.ts";
-import { Influxd, type StoredPoint } from "./parts/influxd.ts";
-import { Influxd2 } from "./parts/influxd2.ts";
+import { REAL_INFLUXDBS, type RealInfluxDb } from "./parts/influxdbs.ts";
 import { measured, realTest } from "./parts/real_test_case.ts";
 
 /** The points'; others: SEED=n. */
@@ -29,10 +28,7 @@ const hostilePoints: readonly StorePoint[] = fc.sample(
   timeNs: T0_NS + BigInt(n),
 }));
 
-async function holdsAll(
-  options: InfluxDbOptions,
-  allPoints: () => Promise<StoredPoint[]>,
-): Promise<void> {
+async function holdsAll({ options, allPoints }: RealInfluxDb): Promise<void> {
   const outcomes = await new InfluxDb(options).write(hostilePoints, AbortSignal.timeout(60_000));
   const refused = outcomes.filter(({ kind }) => kind !== "stored");
   assert.deepEqual(refused, []);
@@ -57,20 +53,9 @@ async function holdsAll(
   );
 }
 
-realTest("InfluxDB 1 gives backslashes in tags back as they were, but for a last one", async () => {
-  await using influxd = await Influxd.start();
-  await influxd.createDatabase("home");
-  await holdsAll(
-    { url: influxd.url, version: 1, database: "home" },
-    () => influxd.allPoints("home"),
-  );
-});
-
-realTest("InfluxDB 2 gives backslashes in tags back as they were, but for a last one", async () => {
-  await using influxd = await Influxd2.start(128);
-  const { INFLUXDB_TOKEN: token, INFLUXDB_ORG: org, INFLUXDB_BUCKET: bucket } = influxd.env;
-  await holdsAll(
-    { url: influxd.url, version: 2, org, bucket, token: () => token },
-    () => influxd.allPoints(),
-  );
-});
+for (const [name, open] of Object.entries(REAL_INFLUXDBS)) {
+  realTest(`${name} gives backslashes in tags back as they were, but for a last one`, async () => {
+    await using influxDb = await open();
+    await holdsAll(influxDb);
+  });
+}

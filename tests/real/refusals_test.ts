@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { FakeInfluxDb } from "../stand_ins/fake_influxdb.ts";
-import { differences, expectedPoint, storedPoint } from "./parts/expected_point.ts";
-import { Influxd, type StoredPoint } from "./parts/influxd.ts";
+import { InfluxDb } from "../../lib/enrich/influxdb/influxdb.ts";
+import { toLine } from "../../lib/enrich/influxdb/line.ts";
+import type { PointOutcome, StorePoint } from "../../lib/enrich/store.ts";
+import { differences, expectedPoint } from "./parts/expected_point.ts";
+import { REAL_INFLUXDBS, type RealInfluxDb } from "./parts/influxdbs.ts";
 import { equationOf, total } from "./parts/metrics_text.ts";
 import type { Environment, Program } from "./parts/programs.ts";
 import { Proxy } from "./parts/proxy.ts";
@@ -15,75 +17,40 @@ const BATCH = 1_000;
 const HALVINGS = 10;
 const SLOW_ANSWER_MS = 1_000;
 
-/** A store that refuses points, and counts the writes that reach it. */
+/** A store that refuses points, behind a proxy that counts the writes which reach it. */
 interface Refuser extends AsyncDisposable {
   readonly name: string;
+  readonly influxDb: RealInfluxDb;
   readonly env: Environment;
-  write(lines: string): Promise<void>;
-  /** How many requests with points came from enrich, and maybe from `write`. */
+  /** How many requests with points came from enrich. */
   writes(): number;
-  points(): Promise<StoredPoint[]>;
-  /** What is said of a number in a field that is a text. */
-  reasonFor(field: string): string;
 }
 
-async function post(url: string, lines: string, headers: Record<string, string> = {}) {
-  const response = await fetch(url, { method: "POST", body: lines, headers });
-  assert.equal(response.status, 204, await response.text());
-}
-
+/** What is said of a number in a field that is a text. */
 function conflict(field: string): string {
   return `partial write: field type conflict: input field "${field}" on measurement "sensor" is ` +
     "type float, already exists as type string dropped=1";
 }
 
-/** The real one, behind a proxy that counts and delays. */
-async function realInfluxd(answerDelayMs: number): Promise<Refuser> {
+async function openRefuser(name: string, answerDelayMs: number): Promise<Refuser> {
   await using resources = new AsyncDisposableStack();
-  const influxd = resources.use(await Influxd.start());
-  await influxd.createDatabase("home");
-  const proxy = resources.use(new Proxy(influxd.url));
+  const influxDb = resources.use(await REAL_INFLUXDBS[name]());
+  const proxy = resources.use(new Proxy(influxDb.url));
   proxy.answerDelayMs = answerDelayMs;
   let writes = 0;
   const decoder = new TextDecoder();
   proxy.onRequest = (piece) => {
     const head = decoder.decode(piece.subarray(0, 1_000));
-    if (head.startsWith("POST /write?") && !/^content-length: 0\r$/im.test(head)) writes++;
+    const isWrite = /^POST \/(api\/v2\/)?write\?/.test(head);
+    if (isWrite && !/^content-length: 0\r$/im.test(head)) writes++;
   };
   const owned = resources.move();
   return {
-    name: "influxd 1.6.7",
-    env: { INFLUXDB_URL: proxy.url, INFLUXDB_DATABASE: "home" },
-    write: (lines) => post(`${influxd.url}/write?db=home`, lines),
+    name,
+    influxDb,
+    env: influxDb.env(proxy.url),
     writes: () => writes,
-    points: () => influxd.allPoints("home"),
-    reasonFor: (field) => `InfluxDB answered 400: ${conflict(field)}`,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-}
-
-/** A scripted one that answers as a real 2.7 does. */
-async function scripted27(answerDelayMs: number): Promise<Refuser> {
-  const fake = await FakeInfluxDb.start({ version: 2 });
-  fake.delayMs = answerDelayMs;
-  return {
-    name: "a scripted 2.7",
-    env: {
-      INFLUXDB_URL: fake.url,
-      INFLUXDB_ORG: "home",
-      INFLUXDB_BUCKET: "home",
-      INFLUXDB_TOKEN: "token",
-    },
-    write: (lines) =>
-      post(`${fake.url}/api/v2/write?org=home&bucket=home`, lines, {
-        authorization: "Token token",
-      }),
-    writes: () =>
-      fake.requests.filter(({ path, body }) => path === "/api/v2/write" && body !== "").length,
-    points: () => Promise.resolve(fake.points.map(storedPoint)),
-    reasonFor: (field) =>
-      `InfluxDB answered 422: failure writing points to database: ${conflict(field)}`,
-    [Symbol.asyncDispose]: () => fake[Symbol.asyncDispose](),
   };
 }
 
@@ -130,7 +97,9 @@ async function refuse(
   const deliveries = async () => total(await enrich.metrics(), "enrich_requests_total");
   const fieldAt = (place: number) => `text_${first}_${place}`;
   const nowNs = `${Date.now()}000000`;
-  await store.write(places.map((place) => `sensor ${fieldAt(place)}="text" ${nowNs}`).join("\n"));
+  await store.influxDb.write(
+    places.map((place) => `sensor ${fieldAt(place)}="text" ${nowNs}`).join("\n"),
+  );
 
   // while one event is on its way the others gather behind it
   enrichProxy.hang();
@@ -164,7 +133,9 @@ async function refuse(
       `${seconds.toFixed(1)} s; waiting: ${queued.join(", ")}; ${equationOf(after).text}`,
   );
 
-  const points = (await store.points()).filter(({ tags }) => tags.entity_id === entityId);
+  const points = (await store.influxDb.allPoints()).filter(({ tags }) =>
+    tags.entity_id === entityId
+  );
   const expected = hass.fired.slice(first + 1).filter((_, seq) => !bad.has(seq))
     .map(({ text }) => expectedPoint(`{"event":${text}}`));
   assert.equal(points.length, BATCH - places.length);
@@ -175,10 +146,12 @@ async function refuse(
 
   // the outbox counts from 1, and the event ahead is the first
   const seqAt = (place: number) => first + 2 + place;
-  assert.deepEqual(
-    buried(ingest).slice(buriedBefore),
-    places.map((place) => [seqAt(place), store.reasonFor(fieldAt(place))]),
-  );
+  const dead = buried(ingest).slice(buriedBefore);
+  assert.deepEqual(dead.map(([seq]) => seq), places.map(seqAt));
+  for (const [index, [, reason]] of dead.entries()) {
+    assert.match(reason, /^InfluxDB answered 4(00|22): /);
+    assert.ok(reason.includes(conflict(fieldAt(places[index] ?? -1))), reason);
+  }
   const { outbox } = statusSchema.parse(await ingest.status());
   const told = new Set(buried(ingest).map(([, reason]) => reason));
   assert.equal(outbox.dead_letter_reasons.length, Math.min(10, told.size));
@@ -186,11 +159,9 @@ async function refuse(
   return took;
 }
 
-const STORES = { "influxd 1.6.7": realInfluxd, "a scripted 2.7": scripted27 } as const;
-
-for (const [name, open] of Object.entries(STORES)) {
+for (const name of Object.keys(REAL_INFLUXDBS)) {
   realTest(`Of 1,000 events 1, 3 and 50 bad ones cost no other: ${name}`, async () => {
-    await using store = await open(0);
+    await using store = await openRefuser(name, 0);
     await using pipeline = await SimulatedPipeline.start({ store: store.env });
     const { writes, deliveries } = await refuse(store, pipeline, []);
     assert.deepEqual([writes, deliveries], [1, 1]);
@@ -199,6 +170,80 @@ for (const [name, open] of Object.entries(STORES)) {
       assert.equal(deliveries, 1);
       assert.ok(writes <= 1 + 2 * places.length * HALVINGS, `${writes} writes`);
     }
+  });
+}
+
+const HOUR_NS = 3_600_000_000_000n;
+
+/** What is wrong with a point, and what becomes of it where it is one of many. */
+interface Wrong {
+  readonly kind: PointOutcome["kind"];
+  readonly reason: RegExp;
+  readonly change: (point: StorePoint) => StorePoint;
+  /** The one that takes it. */
+  readonly storedBy?: string;
+}
+
+/** A field by which `line` knows what to make of a point. */
+const MALFORMED = "malformed";
+const TOO_LONG = "too_long";
+
+const WRONG: readonly Wrong[] = [
+  {
+    kind: "refused",
+    reason: /^InfluxDB answered 400: .*unable to parse 'm malformed'/,
+    change: (point) => ({ ...point, fields: new Map([[MALFORMED, 1]]) }),
+  },
+  {
+    kind: "refused",
+    reason:
+      /^InfluxDB answered 4(00|22): .*field type conflict: input field "f" on measurement "m"/,
+    change: (point) => ({ ...point, fields: new Map([["f", "a text"]]) }),
+  },
+  {
+    kind: "refused",
+    reason: /^InfluxDB answered 4(00|22): .* is too long, 2097152 > 1048576/,
+    storedBy: "InfluxDB 1.6",
+    change: (point) => ({ ...point, fields: new Map([[TOO_LONG, 1]]) }),
+  },
+  {
+    kind: "skipped",
+    reason: /^retention$/,
+    change: (point) => ({ ...point, timeNs: point.timeNs - 2n * HOUR_NS }),
+  },
+];
+
+function lineOf(point: StorePoint, version: 1 | 2 | 3): string {
+  if (point.fields.has(MALFORMED)) return "m malformed";
+  if (point.fields.has(TOO_LONG)) return `m g="${"x".repeat(2 << 20)}" ${point.timeNs}`;
+  return toLine(point, version);
+}
+
+for (const [name, open] of Object.entries(REAL_INFLUXDBS)) {
+  realTest(`Whatever is refused of 1,000 points, no other is: ${name}`, async () => {
+    await using influxDb = await open({ retentionS: 3_600 });
+    const nowNs = BigInt(Date.now()) * 1_000_000n;
+    await influxDb.write(`m f=1 ${nowNs - 1n}`);
+    const good = Array.from({ length: BATCH }, (_, n): StorePoint => ({
+      measurement: "m",
+      tags: new Map([["n", String(n)]]),
+      fields: new Map([["f", n]]),
+      timeNs: nowNs + BigInt(n),
+    }));
+    const wrongAt = new Map(spread(4 * WRONG.length).map((at, n) => [at, WRONG[n % WRONG.length]]));
+    const points = good.map((point, n) => wrongAt.get(n)?.change(point) ?? point);
+    const store = new InfluxDb({ ...influxDb.options, line: lineOf });
+    const outcomes = await store.write(points, AbortSignal.timeout(60_000));
+    for (const [n, outcome] of outcomes.entries()) {
+      const wrong = wrongAt.get(n);
+      const isTaken = wrong === undefined || wrong.storedBy === name;
+      assert.equal(outcome.kind, isTaken ? "stored" : wrong.kind, JSON.stringify(outcome));
+      if (!isTaken) assert.match("reason" in outcome ? outcome.reason : "", wrong.reason);
+    }
+    const stored = (await influxDb.query(`SELECT "f" FROM "m" WHERE time >= ${nowNs}`))
+      .flatMap(({ values }) => values.map(([, f]) => f));
+    const wanted = good.map((_, n) => n).filter((n) => !wrongAt.has(n));
+    assert.deepEqual(new Set(stored), new Set(wanted));
   });
 }
 
@@ -237,10 +282,10 @@ async function refuseSlowly(store: Refuser, places: readonly number[]): Promise<
 realTestsAtOnce(
   "A store that takes a second for every answer is no obstacle: each delivery settles some events",
   Object.fromEntries(
-    Object.entries(STORES).flatMap(([store, open]) =>
+    Object.keys(REAL_INFLUXDBS).flatMap((name) =>
       Object.entries(SLOW_PLACES).map(([what, places]) => [
-        `${store}, ${what}`,
-        async () => await refuseSlowly(await open(SLOW_ANSWER_MS), places),
+        `${name}, ${what}`,
+        async () => await refuseSlowly(await openRefuser(name, SLOW_ANSWER_MS), places),
       ])
     ),
   ),

@@ -84,8 +84,10 @@ export class Influxd implements AsyncDisposable {
     }
   }
 
-  async createDatabase(name: string): Promise<void> {
-    await this.query(`CREATE DATABASE "${name}"`);
+  /** `retentionS`: seconds, 0 for good. */
+  async createDatabase(name: string, retentionS = 0): Promise<void> {
+    const duration = retentionS === 0 ? "" : ` WITH DURATION ${retentionS}s`;
+    await this.query(`CREATE DATABASE "${name}"${duration}`);
   }
 
   async createUser({ username, password }: InfluxdUser, privileges = ""): Promise<void> {

@@ -94,15 +94,16 @@ export class Influxd2 implements AsyncDisposable {
     return fluxTables(await this.#api(`query?org=${ORG}`, { query, dialect }));
   }
 
-  /** Another bucket beside that of `env`. */
-  async createBucket(name: string): Promise<void> {
+  /** Another bucket beside that of `env`. `retentionS`: seconds, 0 for good. */
+  async createBucket(name: string, retentionS = 0): Promise<void> {
     const { orgs } = orgsSchema.parse(JSON.parse(await this.#api(`orgs?org=${ORG}`)));
-    await this.#api("buckets", { orgID: orgs[0]?.id, name, retentionRules: [] });
+    const retentionRules = retentionS === 0 ? [] : [{ type: "expire", everySeconds: retentionS }];
+    await this.#api("buckets", { orgID: orgs[0]?.id, name, retentionRules });
   }
 
   /** Writes lines, whose times are nanoseconds, as any client does. Throws what the server says where it refuses them. */
-  async write(lines: string): Promise<void> {
-    await this.#api(`write?org=${ORG}&bucket=${BUCKET}`, lines);
+  async write(lines: string, bucket = BUCKET): Promise<void> {
+    await this.#api(`write?org=${ORG}&bucket=${encodeURIComponent(bucket)}`, lines);
   }
 
   /** Fills its disk with another file. */

@@ -1,17 +1,25 @@
 /** The real InfluxDBs that are to be had, each asked and written to in the same way. */
+import type { InfluxDbOptions } from "../../../lib/enrich/influxdb/influxdb.ts";
 import { Influxd } from "./influxd.ts";
 import type { FluxTable } from "./flux_csv.ts";
 import { Influxd2 } from "./influxd2.ts";
 import type { Series, StoredPoint } from "./influxql.ts";
 import type { Environment } from "./programs.ts";
 
-const DATABASE = "home";
+const HOME = "home";
+
+export interface RealInfluxDbOptions {
+  /** How long it keeps a point, in seconds; 0, the default, for good. */
+  readonly retentionS?: number;
+}
 
 /** One that is running, with an empty database or bucket. */
 export interface RealInfluxDb extends AsyncDisposable {
   readonly url: string;
   /** How enrich finds it; `url` is that of a proxy where one stands before it. */
   env(url?: string): Environment;
+  /** How enrich's own adapter finds it. */
+  readonly options: InfluxDbOptions;
   /** Runs a query of InfluxQL; times are nanoseconds as bigint. Throws what the server says where it fails. */
   query(influxql: string): Promise<Series[]>;
   /** Runs a query of Flux, where it speaks that. Throws what the server says where it fails. */
@@ -26,30 +34,39 @@ export interface RealInfluxDb extends AsyncDisposable {
   startAgain(): Promise<void>;
 }
 
-async function version1(program?: string): Promise<RealInfluxDb> {
+async function version1(
+  { retentionS = 0 }: RealInfluxDbOptions,
+  program?: string,
+): Promise<RealInfluxDb> {
   const influxd = await Influxd.start(undefined, program);
-  await influxd.createDatabase(DATABASE);
+  const { url } = influxd;
+  await influxd.createDatabase(HOME, retentionS);
   return {
-    url: influxd.url,
-    env: (url = influxd.url) => ({ INFLUXDB_URL: url, INFLUXDB_DATABASE: DATABASE }),
-    query: (influxql) => influxd.query(influxql, DATABASE),
-    allPoints: (where) => influxd.allPoints(DATABASE, where),
-    write: (lines) => influxd.write(DATABASE, lines),
+    url,
+    env: (by = url) => ({ INFLUXDB_URL: by, INFLUXDB_DATABASE: HOME }),
+    options: { url, version: 1, database: HOME },
+    query: (influxql) => influxd.query(influxql, HOME),
+    allPoints: (where) => influxd.allPoints(HOME, where),
+    write: (lines) => influxd.write(HOME, lines),
     kill: () => influxd.kill(),
     startAgain: () => influxd.startAgain(),
     [Symbol.asyncDispose]: () => influxd[Symbol.asyncDispose](),
   };
 }
 
-async function version2(): Promise<RealInfluxDb> {
+async function version2({ retentionS = 0 }: RealInfluxDbOptions): Promise<RealInfluxDb> {
   const influxd = await Influxd2.start();
+  const { url, env } = influxd;
+  const bucket = retentionS === 0 ? env.INFLUXDB_BUCKET : "kept a while";
+  if (bucket !== env.INFLUXDB_BUCKET) await influxd.createBucket(bucket, retentionS);
   return {
-    url: influxd.url,
-    env: (url = influxd.url) => ({ ...influxd.env, INFLUXDB_URL: url }),
-    query: (influxql) => influxd.query(influxql),
+    url,
+    env: (by = url) => ({ ...env, INFLUXDB_URL: by, INFLUXDB_BUCKET: bucket }),
+    options: { url, version: 2, org: env.INFLUXDB_ORG, bucket, token: () => env.INFLUXDB_TOKEN },
+    query: (influxql) => influxd.query(influxql, bucket),
     flux: (query) => influxd.flux(query),
-    allPoints: (where) => influxd.allPoints(where),
-    write: (lines) => influxd.write(lines),
+    allPoints: (where) => influxd.allPoints(where, bucket),
+    write: (lines) => influxd.write(lines, bucket),
     kill: () => influxd.kill(),
     startAgain: () => influxd.startAgain(),
     [Symbol.asyncDispose]: () => influxd[Symbol.asyncDispose](),
@@ -62,8 +79,10 @@ const named113 = Deno.env.get("INFLUXD_1_13");
  * By name: Debian's 1.6.7, a 2.7 where `Influxd2` looks for it, and a 1.13 where INFLUXD_1_13 is
  * the path of its `influxd`.
  */
-export const REAL_INFLUXDBS: Readonly<Record<string, () => Promise<RealInfluxDb>>> = {
-  "InfluxDB 1.6": () => version1(),
-  "InfluxDB 2.7": version2,
-  ...(named113 ? { "InfluxDB 1.13": () => version1(named113) } : {}),
+export const REAL_INFLUXDBS: Readonly<
+  Record<string, (options?: RealInfluxDbOptions) => Promise<RealInfluxDb>>
+> = {
+  "InfluxDB 1.6": (options = {}) => version1(options),
+  "InfluxDB 2.7": (options = {}) => version2(options),
+  ...(named113 ? { "InfluxDB 1.13": (options = {}) => version1(options, named113) } : {}),
 };
