@@ -4,34 +4,28 @@ import { type BatchAnswer, batchAnswerSchema } from "../../lib/contract.ts";
 import { formatTimeUs } from "../../lib/time.ts";
 import { differences, expectedPoint } from "./parts/expected_point.ts";
 import { HOSTILE_MEMBERS, HOSTILE_STATES } from "./parts/hostile_data.ts";
-import { Influxd, type StoredPoint } from "./parts/influxd.ts";
+import { REAL_INFLUXDBS, type RealInfluxDb } from "./parts/influxdbs.ts";
+import type { StoredPoint } from "./parts/influxql.ts";
 import { type Program, startEnrich } from "./parts/programs.ts";
 import { measured, realTest } from "./parts/real_test_case.ts";
 
 /** The property's; another one: SEED=n. */
 const SEED = Number(Deno.env.get("SEED") ?? "5");
 
-/** A real influxd, and an enrich that stores all attributes in it. */
+/** A real InfluxDB, and an enrich that stores all attributes in it. */
 class HostileFlow implements AsyncDisposable {
   private constructor(
-    readonly influxd: Influxd,
+    readonly influxDb: RealInfluxDb,
     readonly enrich: Program,
     private readonly resources: AsyncDisposableStack,
   ) {}
 
-  static async start(): Promise<HostileFlow> {
+  static async start(open: () => Promise<RealInfluxDb>): Promise<HostileFlow> {
     await using resources = new AsyncDisposableStack();
-    const influxd = resources.use(await Influxd.start());
-    await influxd.createDatabase("home");
-    const enrich = resources.use(
-      await startEnrich({
-        INFLUXDB_URL: influxd.url,
-        INFLUXDB_DATABASE: "home",
-        ATTRIBUTES: "all",
-      }),
-    );
+    const influxDb = resources.use(await open());
+    const enrich = resources.use(await startEnrich({ ...influxDb.env(), ATTRIBUTES: "all" }));
     await enrich.untilReady();
-    return new HostileFlow(influxd, enrich, resources.move());
+    return new HostileFlow(influxDb, enrich, resources.move());
   }
 
   async post(lines: readonly string[]): Promise<BatchAnswer> {
@@ -74,72 +68,64 @@ function ownFields({ fields }: StoredPoint): Record<string, unknown> {
   return own;
 }
 
-realTest(
-  "Names and values that hurt are stored as documented, or refused by name and alone",
-  async () => {
-    await using flow = await HostileFlow.start();
-    const lines = HOSTILE_MEMBERS.flatMap(({ members }, index) => [
-      `{"event":${stateText(`sensor.hostile_${index}`, "1", members, index)}}`,
-      `{"event":${eventText(`hostile_${index}`, `{${members}}`, index)}}`,
-    ]);
-    const { stored, problems, pending } = await flow.post(lines);
-    const points = await flow.influxd.allPoints("home");
-    for (const [index, { fields, refused, members }] of HOSTILE_MEMBERS.entries()) {
-      const of = members.slice(0, 200);
-      const found = points.filter(({ tags }) =>
-        tags.entity_id === `sensor.hostile_${index}` || tags.event_type === `hostile_${index}`
-      );
-      const reasons = problems.filter((problem) => Math.floor(problem.index / 2) === index)
-        .map(({ reason }) => reason);
-      if (refused) {
-        assert.equal(found.length, 0, of);
-        assert.equal(reasons.length, 2, of);
-        for (const reason of reasons) assert.match(reason, refused, of);
-        continue;
-      }
-      assert.deepEqual(reasons, [], of);
-      assert.deepEqual(found.map(({ measurement }) => measurement).sort(), ["events", "sensor"]);
-      for (const point of found) assert.deepEqual(ownFields(point), fields, of);
-    }
-    assert.deepEqual(pending, []);
-    assert.equal(stored, points.length);
-    measured(
-      `${lines.length} events with hostile data: ${stored} stored, ${problems.length} refused`,
+async function storeHostileNames(flow: HostileFlow): Promise<void> {
+  const lines = HOSTILE_MEMBERS.flatMap(({ members }, index) => [
+    `{"event":${stateText(`sensor.hostile_${index}`, "1", members, index)}}`,
+    `{"event":${eventText(`hostile_${index}`, `{${members}}`, index)}}`,
+  ]);
+  const { stored, problems, pending } = await flow.post(lines);
+  const points = await flow.influxDb.allPoints();
+  for (const [index, { fields, refused, members }] of HOSTILE_MEMBERS.entries()) {
+    const of = members.slice(0, 200);
+    const found = points.filter(({ tags }) =>
+      tags.entity_id === `sensor.hostile_${index}` || tags.event_type === `hostile_${index}`
     );
-  },
-);
-
-realTest(
-  "States, units, areas and entities that hurt are stored as documented, or refused by name",
-  async () => {
-    await using flow = await HostileFlow.start();
-    const lines = HOSTILE_STATES.map(({ entityId, state, unit, registry = {} }, index) => {
-      const members = unit === undefined ? "" : `"unit_of_measurement":${JSON.stringify(unit)}`;
-      return `{"event":${stateText(entityId, state, members, index)},` +
-        `"registry":${JSON.stringify(registry)}}`;
-    });
-    const { problems, pending } = await flow.post(lines);
-    const points = await flow.influxd.allPoints("home");
-    assert.deepEqual(pending, []);
-    for (const [index, { entityId, stored, refused, state }] of HOSTILE_STATES.entries()) {
-      const found = points.filter(({ timeNs }) => timeNs === BigInt(FIRST_US + index) * 1000n);
-      const reasons = problems.filter((problem) => problem.index === index);
-      const of = `${entityId}: ${state.slice(0, 200)}`;
-      if (refused) {
-        assert.equal(found.length, 0, of);
-        assert.match(reasons[0]?.reason ?? "", refused, of);
-        continue;
-      }
-      assert.deepEqual(reasons, [], of);
-      const [point] = found;
-      assert.ok(point && stored && found.length === 1, of);
-      const [measurement, tags, fields] = stored;
-      const { unit_of_measurement_str: _, ...own } = point.fields;
-      assert.deepEqual([point.measurement, own], [measurement, fields], of);
-      assert.deepEqual(point.tags, { ...tags, entity_id: entityId }, of);
+    const reasons = problems.filter((problem) => Math.floor(problem.index / 2) === index)
+      .map(({ reason }) => reason);
+    if (refused) {
+      assert.equal(found.length, 0, of);
+      assert.equal(reasons.length, 2, of);
+      for (const reason of reasons) assert.match(reason, refused, of);
+      continue;
     }
-  },
-);
+    assert.deepEqual(reasons, [], of);
+    assert.deepEqual(found.map(({ measurement }) => measurement).sort(), ["events", "sensor"]);
+    for (const point of found) assert.deepEqual(ownFields(point), fields, of);
+  }
+  assert.deepEqual(pending, []);
+  assert.equal(stored, points.length);
+  measured(
+    `${lines.length} events with hostile data: ${stored} stored, ${problems.length} refused`,
+  );
+}
+
+async function storeHostileStates(flow: HostileFlow): Promise<void> {
+  const lines = HOSTILE_STATES.map(({ entityId, state, unit, registry = {} }, index) => {
+    const members = unit === undefined ? "" : `"unit_of_measurement":${JSON.stringify(unit)}`;
+    return `{"event":${stateText(entityId, state, members, index)},` +
+      `"registry":${JSON.stringify(registry)}}`;
+  });
+  const { problems, pending } = await flow.post(lines);
+  const points = await flow.influxDb.allPoints();
+  assert.deepEqual(pending, []);
+  for (const [index, { entityId, stored, refused, state }] of HOSTILE_STATES.entries()) {
+    const found = points.filter(({ timeNs }) => timeNs === BigInt(FIRST_US + index) * 1000n);
+    const reasons = problems.filter((problem) => problem.index === index);
+    const of = `${entityId}: ${state.slice(0, 200)}`;
+    if (refused) {
+      assert.equal(found.length, 0, of);
+      assert.match(reasons[0]?.reason ?? "", refused, of);
+      continue;
+    }
+    assert.deepEqual(reasons, [], of);
+    const [point] = found;
+    assert.ok(point && stored && found.length === 1, of);
+    const [measurement, tags, fields] = stored;
+    const { unit_of_measurement_str: _, ...own } = point.fields;
+    assert.deepEqual([point.measurement, own], [measurement, fields], of);
+    assert.deepEqual(point.tags, { ...tags, entity_id: entityId }, of);
+  }
+}
 
 /** Of these, names and texts are put together: what is special to somebody, and endings that tell types. */
 const PIECES = [
@@ -223,41 +209,55 @@ function expectedOf(lines: readonly string[]): { points: StoredPoint[]; impossib
   return { points, impossible };
 }
 
-realTest(
-  "Whatever attributes come, no field meets another type, and what is stored is what tidy makes of them",
-  async () => {
-    await using flow = await HostileFlow.start();
-    let events = 0;
-    let batches = 0;
-    let refused = 0;
-    let fields = 0;
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(hostileEvent, { minLength: 1, maxLength: 100, size: "max" }),
-        async (batch) => {
-          const source = `batch ${batches++}`;
-          const lines = batch.map((event) => lineOf(event, source, events++));
-          const { stored, problems, pending } = await flow.post(lines);
-          const points = await flow.influxd.allPoints("home", `WHERE "source" = '${source}'`);
-          const expected = expectedOf(lines);
-          for (const { index, reason } of problems) {
-            assert.match(reason, /^(Field|Tag) ".*" would be written under the name of another$/);
-            assert.ok(expected.impossible.includes(index), `${reason}: ${lines[index]}`);
-          }
-          assert.equal(problems.length, expected.impossible.length);
-          assert.deepEqual(differences(expected.points, points), { missing: [], surplus: [] });
-          assert.deepEqual([stored, pending], [points.length, []]);
-          refused += problems.length;
-          for (const point of points) fields += Object.keys(point.fields).length;
-        },
-      ),
-      { seed: SEED, numRuns: 60 },
-    );
-    const keys = await flow.influxd.query("SHOW FIELD KEYS", "home");
-    const names = keys.reduce((sum, { values }) => sum + values.length, 0);
-    measured(
-      `${events} events of random attributes (SEED=${SEED}): ${refused} refused because two names ` +
-        `become one; ${fields} values of ${names} fields read back as they were`,
-    );
-  },
-);
+async function storeRandomAttributes(flow: HostileFlow): Promise<void> {
+  let events = 0;
+  let batches = 0;
+  let refused = 0;
+  let fields = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(hostileEvent, { minLength: 1, maxLength: 100, size: "max" }),
+      async (batch) => {
+        const source = `batch ${batches++}`;
+        const lines = batch.map((event) => lineOf(event, source, events++));
+        const { stored, problems, pending } = await flow.post(lines);
+        const points = await flow.influxDb.allPoints(`WHERE "source" = '${source}'`);
+        const expected = expectedOf(lines);
+        for (const { index, reason } of problems) {
+          assert.match(reason, /^(Field|Tag) ".*" would be written under the name of another$/);
+          assert.ok(expected.impossible.includes(index), `${reason}: ${lines[index]}`);
+        }
+        assert.equal(problems.length, expected.impossible.length);
+        assert.deepEqual(differences(expected.points, points), { missing: [], surplus: [] });
+        assert.deepEqual([stored, pending], [points.length, []]);
+        refused += problems.length;
+        for (const point of points) fields += Object.keys(point.fields).length;
+      },
+    ),
+    { seed: SEED, numRuns: 60 },
+  );
+  const keys = await flow.influxDb.query("SHOW FIELD KEYS");
+  const names = keys.reduce((sum, { values }) => sum + values.length, 0);
+  measured(
+    `${events} events of random attributes (SEED=${SEED}): ${refused} refused because two names ` +
+      `become one; ${fields} values of ${names} fields read back as they were`,
+  );
+}
+
+const TESTS: Readonly<Record<string, (flow: HostileFlow) => Promise<void>>> = {
+  "Names and values that hurt are stored as documented, or refused by name and alone":
+    storeHostileNames,
+  "States, units, areas and entities that hurt are stored as documented, or refused by name":
+    storeHostileStates,
+  "Whatever attributes come, no field meets another type, and what is stored is what tidy makes of them":
+    storeRandomAttributes,
+};
+
+for (const [says, test] of Object.entries(TESTS)) {
+  for (const [name, open] of Object.entries(REAL_INFLUXDBS)) {
+    realTest(`${says}: ${name}`, async () => {
+      await using flow = await HostileFlow.start(open);
+      await test(flow);
+    });
+  }
+}
