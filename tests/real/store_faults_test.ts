@@ -1,15 +1,18 @@
 import assert from "node:assert/strict";
 import type { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
-import { FakeInfluxDb } from "../stand_ins/fake_influxdb.ts";
 import { TemporaryFolder } from "../temporary.ts";
 import { until } from "../until.ts";
-import { differences, expectedPoint, storedPoint } from "./parts/expected_point.ts";
-import { Influxd, type StoredPoint } from "./parts/influxd.ts";
+import { differences, expectedPoint } from "./parts/expected_point.ts";
+import { Influxd } from "./parts/influxd.ts";
+import { Influxd2 } from "./parts/influxd2.ts";
+import { INFLUXD_1, REAL_INFLUXDBS, type RealInfluxDb } from "./parts/influxdbs.ts";
+import type { StoredPoint } from "./parts/influxql.ts";
 import { equationOf, total } from "./parts/metrics_text.ts";
 import { Proxy } from "./parts/proxy.ts";
 import { measured, realTestsAtOnce } from "./parts/real_test_case.ts";
 import { SimulatedPipeline } from "./parts/simulated_pipeline.ts";
 
+const FULL = Deno.env.get("FULL") === "1";
 const EVERY_MS = 20;
 const ENTITIES = 7;
 
@@ -123,22 +126,21 @@ async function assertAllStored(
   );
 }
 
-/** The flow into a real influxd, by way of a proxy. */
-async function intoInfluxd(resources: AsyncDisposableStack) {
-  const influxd = resources.use(await Influxd.start());
-  await influxd.createDatabase("home");
-  const proxy = resources.use(new Proxy(influxd.url));
+type Open = () => Promise<RealInfluxDb>;
+
+/** The flow into a real InfluxDB, by way of a proxy. */
+async function into(open: Open, resources: AsyncDisposableStack) {
+  const influxDb = resources.use(await open());
+  const proxy = resources.use(new Proxy(influxDb.url));
   const pipeline = resources.use(
-    await SimulatedPipeline.start({
-      store: { INFLUXDB_URL: proxy.url, INFLUXDB_DATABASE: "home" },
-    }),
+    await SimulatedPipeline.start({ store: influxDb.env(proxy.url) }),
   );
-  return { influxd, proxy, pipeline };
+  return { influxDb, proxy, pipeline };
 }
 
-async function droppedDatabase(): Promise<void> {
+async function droppedDatabase(open: Open): Promise<void> {
   await using resources = new AsyncDisposableStack();
-  const { influxd, proxy, pipeline } = await intoInfluxd(resources);
+  const { influxDb, proxy, pipeline } = await into(open, resources);
   let from = 0;
   {
     using source = new Source(pipeline.hass);
@@ -149,23 +151,23 @@ async function droppedDatabase(): Promise<void> {
         proxy.hang();
         from = pipeline.fired.length;
         await source.untilMore(50);
-        await influxd.query(`DROP DATABASE "home"`);
+        await influxDb.drop();
         proxy.release();
       },
-      says: /404.*database not found.*home.*create it.*correct INFLUXDB_DATABASE/,
-      fix: () => influxd.createDatabase("home"),
+      says: /404.*home.*create it.*correct INFLUXDB_(DATABASE|BUCKET)/,
+      fix: () => influxDb.create(),
     });
   }
   assert.ok(from > 50 && pipeline.fired.length - from > 150);
-  await assertAllStored(pipeline, () => influxd.allPoints("home"), from);
+  await assertAllStored(pipeline, () => influxDb.allPoints(), from);
 }
 
-async function refusedUser(): Promise<void> {
+async function refusedUser(program: string): Promise<void> {
   using folder = new TemporaryFolder();
   const passwordFile = folder.file("password");
   const user = { username: "ha", password: "first password" };
   await Deno.writeTextFile(passwordFile, user.password);
-  await using influxd = await Influxd.start({ username: "admin", password: "all mighty" });
+  await using influxd = await Influxd.start({ username: "admin", password: "all mighty" }, program);
   await influxd.createDatabase("home");
   await influxd.createUser(user);
   await influxd.query(`GRANT WRITE ON "home" TO "ha"`);
@@ -200,42 +202,50 @@ async function refusedUser(): Promise<void> {
 async function refusedToken(): Promise<void> {
   using folder = new TemporaryFolder();
   const tokenFile = folder.file("token");
-  await Deno.writeTextFile(tokenFile, "known-token");
-  await using fake = await FakeInfluxDb.start({ version: 2, token: "known-token" });
+  await using influxd = await Influxd2.start();
+  const writing = await influxd.createToken("write");
+  const reading = await influxd.createToken("read");
+  const set = ({ token }: { readonly token: string }) =>
+    Deno.writeTextFile(tokenFile, `${token}\n`);
+  await set(writing);
+  const { INFLUXDB_TOKEN: _, ...env } = influxd.env;
   await using pipeline = await SimulatedPipeline.start({
-    store: {
-      INFLUXDB_URL: fake.url,
-      INFLUXDB_ORG: "home",
-      INFLUXDB_BUCKET: "home",
-      INFLUXDB_TOKEN_FILE: tokenFile,
-    },
+    store: { ...env, INFLUXDB_TOKEN_FILE: tokenFile },
     readable: [folder.path],
   });
   {
     using source = new Source(pipeline.hass);
     await endure(pipeline, source, {
       name: "a token that InfluxDB 2 does not know",
-      breakIt: () => Deno.writeTextFile(tokenFile, "revoked-token"),
+      breakIt: () => set({ token: "unknown-token" }),
       says: /401.*unauthorized access.*check INFLUXDB_TOKEN/,
-      fix: () => Deno.writeTextFile(tokenFile, "known-token\n"),
+      fix: () => set(writing),
     });
     await endure(pipeline, source, {
-      name: "a token of InfluxDB 2 that may no longer write",
-      breakIt: () => void (fake.forbids = true),
+      name: "a token of InfluxDB 2 that may only read",
+      breakIt: () => set(reading),
       says: /403.*insufficient permissions.*INFLUXDB_TOKEN.*INFLUXDB_BUCKET/,
-      fix: () => void (fake.forbids = false),
+      fix: () => set(writing),
+    });
+    await endure(pipeline, source, {
+      name: "a token of InfluxDB 2 that was made inactive",
+      breakIt: () => influxd.setTokenActive(writing, false),
+      says: /403.*INFLUXDB_TOKEN/,
+      fix: () => influxd.setTokenActive(writing, true),
     });
   }
-  assert.doesNotMatch(pipeline.enrich.output + pipeline.ingest.output, /(known|revoked)-token/);
-  await assertAllStored(pipeline, () => Promise.resolve(fake.points.map(storedPoint)));
+  for (const token of ["unknown-token", writing.token, reading.token]) {
+    assert.ok(!(pipeline.enrich.output + pipeline.ingest.output).includes(token));
+  }
+  await assertAllStored(pipeline, () => influxd.allPoints());
 }
 
 /** What an InfluxDB that cannot be reached makes health say. */
 const UNREACHABLE = /Cannot reach InfluxDB at .*check that it runs, and INFLUXDB_URL/;
 
-async function lostConnections(): Promise<void> {
+async function lostConnections(open: Open): Promise<void> {
   await using resources = new AsyncDisposableStack();
-  const { influxd, proxy, pipeline } = await intoInfluxd(resources);
+  const { influxDb, proxy, pipeline } = await into(open, resources);
   {
     using source = new Source(pipeline.hass);
     await endure(pipeline, source, {
@@ -253,12 +263,12 @@ async function lostConnections(): Promise<void> {
     });
     assert.ok(proxy.lostAnswers > 0);
   }
-  await assertAllStored(pipeline, () => influxd.allPoints("home"));
+  await assertAllStored(pipeline, () => influxDb.allPoints());
 }
 
-async function hangingStore(): Promise<void> {
+async function hangingStore(open: Open): Promise<void> {
   await using resources = new AsyncDisposableStack();
-  const { influxd, proxy, pipeline } = await intoInfluxd(resources);
+  const { influxDb, proxy, pipeline } = await into(open, resources);
   {
     using source = new Source(pipeline.hass);
     await endure(pipeline, source, {
@@ -267,18 +277,18 @@ async function hangingStore(): Promise<void> {
       says: UNREACHABLE,
       fix: async () => {
         // what waits in the proxy reaches no store any more
-        await influxd.kill();
+        await influxDb.kill();
         proxy.release();
-        await influxd.startAgain();
+        await influxDb.startAgain();
       },
     });
   }
-  await assertAllStored(pipeline, () => influxd.allPoints("home"));
+  await assertAllStored(pipeline, () => influxDb.allPoints());
 }
 
-async function slowStore(): Promise<void> {
+async function slowStore(open: Open): Promise<void> {
   await using resources = new AsyncDisposableStack();
-  const { influxd, proxy, pipeline } = await intoInfluxd(resources);
+  const { influxDb, proxy, pipeline } = await into(open, resources);
   const { ingest, enrich } = pipeline;
   {
     using source = new Source(pipeline.hass);
@@ -299,17 +309,40 @@ async function slowStore(): Promise<void> {
     proxy.answerDelayMs = 0;
     await source.untilMore(50);
   }
-  await assertAllStored(pipeline, () => influxd.allPoints("home"));
+  await assertAllStored(pipeline, () => influxDb.allPoints());
 }
 
-realTestsAtOnce(
-  "Whatever becomes of the store, nothing is lost, health names what to fix, and all is stored afterwards",
-  {
-    "A database that is dropped and made again": droppedDatabase,
-    "A user without the right to write, then with another password": refusedUser,
-    "A token that is not known, then one that may not write": refusedToken,
-    "Connections that are reset, before and after the points are stored": lostConnections,
-    "A store that hangs, and is started again": hangingStore,
-    "A store that answers after 6 s": slowStore,
-  },
-);
+type Parts = Readonly<Record<string, () => Promise<void>>>;
+
+function faultsOf(name: string, open: Open): Parts {
+  const influxd1 = INFLUXD_1[name];
+  const credentials: Parts = influxd1 === undefined
+    ? {
+      "A token that is not known, then one that may not write, then one that is inactive":
+        refusedToken,
+    }
+    : {
+      "A user without the right to write, then with another password": () => refusedUser(influxd1),
+    };
+  // they take half a minute, and are all one to a database: once is enough, but for FULL=1
+  const slow: Parts = FULL || open === Object.values(REAL_INFLUXDBS)[0]
+    ? {
+      "A store that hangs, and is started again": () => hangingStore(open),
+      "A store that answers after 6 s": () => slowStore(open),
+    }
+    : {};
+  return {
+    ...credentials,
+    "A database that is dropped and made again": () => droppedDatabase(open),
+    "Connections that are reset, before and after the points are stored": () =>
+      lostConnections(open),
+    ...slow,
+  };
+}
+
+for (const [name, open] of Object.entries(REAL_INFLUXDBS)) {
+  realTestsAtOnce(
+    `Whatever becomes of the store, nothing is lost, health names what to fix, and all is stored afterwards: ${name}`,
+    faultsOf(name, open),
+  );
+}

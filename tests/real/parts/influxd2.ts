@@ -12,6 +12,11 @@ const BUCKET = "home";
 const TOKEN = "token-of-the-test";
 
 const orgsSchema = z.object({ orgs: z.array(z.object({ id: z.string() })) });
+const bucketsSchema = z.object({ buckets: z.array(z.object({ id: z.string() })) });
+const tokenSchema = z.object({ id: z.string(), token: z.string() });
+
+/** A token beside that of `env`. */
+export type Influxd2Token = z.infer<typeof tokenSchema>;
 
 async function succeed(words: readonly string[], wish: string): Promise<void> {
   const { code, stderr } = await run(words);
@@ -96,9 +101,26 @@ export class Influxd2 implements AsyncDisposable {
 
   /** Another bucket beside that of `env`. `retentionS`: seconds, 0 for good. */
   async createBucket(name: string, retentionS = 0): Promise<void> {
-    const { orgs } = orgsSchema.parse(JSON.parse(await this.#api(`orgs?org=${ORG}`)));
     const retentionRules = retentionS === 0 ? [] : [{ type: "expire", everySeconds: retentionS }];
-    await this.#api("buckets", { orgID: orgs[0]?.id, name, retentionRules });
+    await this.#api("buckets", { orgID: await this.#orgId(), name, retentionRules });
+  }
+
+  async deleteBucket(name: string): Promise<void> {
+    const found = await this.#api(`buckets?org=${ORG}&name=${encodeURIComponent(name)}`);
+    const { buckets } = bucketsSchema.parse(JSON.parse(found));
+    for (const { id } of buckets) await this.#api(`buckets/${id}`, undefined, "DELETE");
+  }
+
+  /** A token that may do that with every bucket, and nothing else. */
+  async createToken(action: "read" | "write"): Promise<Influxd2Token> {
+    const orgID = await this.#orgId();
+    const permissions = [{ action, resource: { type: "buckets", orgID } }];
+    return tokenSchema.parse(JSON.parse(await this.#api("authorizations", { orgID, permissions })));
+  }
+
+  async setTokenActive({ id }: Influxd2Token, active: boolean): Promise<void> {
+    const status = active ? "active" : "inactive";
+    await this.#api(`authorizations/${id}`, { status }, "PATCH");
   }
 
   /** Writes lines, whose times are nanoseconds, as any client does. Throws what the server says where it refuses them. */
@@ -142,15 +164,25 @@ export class Influxd2 implements AsyncDisposable {
     return new InfluxQl(this.url, new Headers({ authorization: `Token ${TOKEN}` }));
   }
 
-  async #api(path: string, body?: string | object): Promise<string> {
+  async #orgId(): Promise<string> {
+    const { orgs } = orgsSchema.parse(JSON.parse(await this.#api(`orgs?org=${ORG}`)));
+    return z.string().parse(orgs[0]?.id);
+  }
+
+  async #api(
+    path: string,
+    body?: string | object,
+    method = body === undefined ? "GET" : "POST",
+  ): Promise<string> {
     const response = await fetch(`${this.url}/api/v2/${path}`, {
+      method,
       headers: {
         authorization: `Token ${TOKEN}`,
         ...(typeof body === "object" ? { "content-type": "application/json" } : {}),
       },
       ...(body === undefined
         ? {}
-        : { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body) }),
+        : { body: typeof body === "string" ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
     if (!response.ok) throw new Error(`${path}: ${response.status} ${text}`);

@@ -28,6 +28,10 @@ export interface RealInfluxDb extends AsyncDisposable {
   allPoints(where?: string): Promise<StoredPoint[]>;
   /** Writes lines, whose times are nanoseconds, as any client does. Throws what the server says where it refuses one. */
   write(lines: string): Promise<void>;
+  /** Drops its database or bucket, with all that is in it. */
+  drop(): Promise<void>;
+  /** Makes what was dropped again, empty. */
+  create(): Promise<void>;
   /** SIGKILL. */
   kill(): Promise<void>;
   /** Starts it on the same data and port; returns when it answers. */
@@ -36,7 +40,7 @@ export interface RealInfluxDb extends AsyncDisposable {
 
 async function version1(
   { retentionS = 0 }: RealInfluxDbOptions,
-  program?: string,
+  program: string,
 ): Promise<RealInfluxDb> {
   const influxd = await Influxd.start(undefined, program);
   const { url } = influxd;
@@ -48,6 +52,8 @@ async function version1(
     query: (influxql) => influxd.query(influxql, HOME),
     allPoints: (where) => influxd.allPoints(HOME, where),
     write: (lines) => influxd.write(HOME, lines),
+    drop: async () => void await influxd.query(`DROP DATABASE "${HOME}"`),
+    create: () => influxd.createDatabase(HOME, retentionS),
     kill: () => influxd.kill(),
     startAgain: () => influxd.startAgain(),
     [Symbol.asyncDispose]: () => influxd[Symbol.asyncDispose](),
@@ -67,6 +73,8 @@ async function version2({ retentionS = 0 }: RealInfluxDbOptions): Promise<RealIn
     flux: (query) => influxd.flux(query),
     allPoints: (where) => influxd.allPoints(where, bucket),
     write: (lines) => influxd.write(lines, bucket),
+    drop: () => influxd.deleteBucket(bucket),
+    create: () => influxd.createBucket(bucket, retentionS),
     kill: () => influxd.kill(),
     startAgain: () => influxd.startAgain(),
     [Symbol.asyncDispose]: () => influxd[Symbol.asyncDispose](),
@@ -75,14 +83,21 @@ async function version2({ retentionS = 0 }: RealInfluxDbOptions): Promise<RealIn
 
 const named113 = Deno.env.get("INFLUXD_1_13");
 
-/**
- * By name: Debian's 1.6.7, a 2.7 where `Influxd2` looks for it, and a 1.13 where INFLUXD_1_13 is
- * the path of its `influxd`.
- */
-export const REAL_INFLUXDBS: Readonly<
-  Record<string, (options?: RealInfluxDbOptions) => Promise<RealInfluxDb>>
-> = {
-  "InfluxDB 1.6": (options = {}) => version1(options),
+/** The executables of InfluxDB 1: Debian's 1.6.7, and a 1.13 where INFLUXD_1_13 is its path. */
+export const INFLUXD_1: Readonly<Record<string, string>> = {
+  "InfluxDB 1.6": "influxd",
+  ...(named113 ? { "InfluxDB 1.13": named113 } : {}),
+};
+
+type Open = (options?: RealInfluxDbOptions) => Promise<RealInfluxDb>;
+
+/** By name: those of `INFLUXD_1`, and a 2.7 where `Influxd2` looks for it. */
+export const REAL_INFLUXDBS: Readonly<Record<string, Open>> = {
+  ...Object.fromEntries(
+    Object.entries(INFLUXD_1).map(([name, program]): [string, Open] => [
+      name,
+      (options = {}) => version1(options, program),
+    ]),
+  ),
   "InfluxDB 2.7": (options = {}) => version2(options),
-  ...(named113 ? { "InfluxDB 1.13": (options = {}) => version1(options, named113) } : {}),
 };
