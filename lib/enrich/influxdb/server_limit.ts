@@ -13,7 +13,7 @@ const LIMITS: readonly {
   readonly wish: string;
 }[] = [
   {
-    says: /max-series-per-database limit exceeded/,
+    says: /max-series-per-database (limit )?exceeded/,
     name: "max-series-per-database",
     wish: SERIES_WISH("max-series-per-database"),
   },
@@ -45,7 +45,7 @@ const LIMITS: readonly {
 ];
 
 /**
- * The limit that the answer names, whatever its status. Of 1.x (tried with 1.6.7) with how many
+ * The limit that the answer names, whatever its status. Of 1.x (tried with 1.6.7 and 1.13.2) with how many
  * points it has `dropped`: those of new series. Points of series that exist it may have dropped as
  * well, and does not count them.
  */
