@@ -94,7 +94,7 @@ export const enrichSchema = z.object({
     .optional()
     .describe("1 with INFLUXDB_DATABASE, 2 with INFLUXDB_BUCKET, unless set"),
   INFLUXDB_ORG: z.string().optional().describe(
-    "Organisation of the bucket (2.x)",
+    "Organisation of the bucket (2.x): its name, or its id of 16 digits",
   ),
   INFLUXDB_BUCKET: z.string().optional().describe("Bucket (2.x)"),
   INFLUXDB_DATABASE: z.string().optional().describe("Database (1.x, 3)"),

@@ -1,6 +1,6 @@
 /**
- * An InfluxDB on a real socket that answers word for word as 1.6.7 and 2.7.12 do, keeps the
- * points for reading back, and fails on command. What it says to anything but a write is in
+ * An InfluxDB on a real socket that answers word for word as 1.6.7 and 2.7.12 do (1.13.2 with a
+ * write window), keeps the points for reading back, and fails on command. What it says to anything but a write is in
  * fake_influxdb_admin.ts.
  */
 import { Buffer } from "node:buffer";
@@ -8,8 +8,8 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
-import { answerQuestion, isQuestion } from "./fake_influxdb_admin.ts";
-import { FakeStore, type ReceivedPoint } from "./fake_influxdb_store.ts";
+import { answerQuestion, isQuestion, ORG_ID } from "./fake_influxdb_admin.ts";
+import { FakeStore, type ReceivedPoint, type WriteWindow } from "./fake_influxdb_store.ts";
 
 export type { ReceivedPoint } from "./fake_influxdb_store.ts";
 
@@ -51,6 +51,8 @@ export interface FakeInfluxDbOptions {
   /** Above it 413; 25 MB in version 1, none in version 2 (where a proxy may have one). */
   readonly maxBodyBytes?: number;
   readonly retentionMs?: number;
+  /** Version 1, which then has the words of 1.13.2. */
+  readonly window?: WriteWindow;
 }
 
 const CODES: Readonly<Record<number, string>> = {
@@ -76,15 +78,19 @@ export class FakeInfluxDb implements AsyncDisposable {
     undefined;
   /** How far the server's clock is ahead of the true one. */
   clockAheadMs = 0;
+  /** Whether its answers tell the time, as a proxy may keep from them. */
+  tellsTime = true;
   /** Every answer comes this late. */
   delayMs = 0;
   /** Whether whoever asks is known, but not allowed to write: 403. */
   forbids = false;
+  /** Whether the token of version 2 was deactivated. */
+  inactive = false;
   /** Whether whoever asks may write, but neither see nor make a database or bucket. */
   hides = false;
   /** Points of which every one meets a type conflict, besides the real ones. */
   refuses: (point: ReceivedPoint) => boolean = () => false;
-  readonly #options: FakeInfluxDbOptions;
+  #options: FakeInfluxDbOptions;
   readonly #store: FakeStore;
   #server: Server | undefined;
   #port = 0;
@@ -93,9 +99,14 @@ export class FakeInfluxDb implements AsyncDisposable {
 
   private constructor(options: FakeInfluxDbOptions) {
     this.#options = { org: "home", bucket: "home", database: "home", token: "token", ...options };
-    this.#store = new FakeStore(options.version, options.retentionMs);
+    this.#store = new FakeStore(options);
     const { version, database, bucket } = this.#options;
     this.places = new Set([String(version === 1 ? database : bucket)]);
+  }
+
+  set retentionMs(ms: number | undefined) {
+    this.#options = { ...this.#options, retentionMs: ms };
+    this.#store.retentionMs = ms ?? Infinity;
   }
 
   static async start(options: FakeInfluxDbOptions): Promise<FakeInfluxDb> {
@@ -201,32 +212,52 @@ export class FakeInfluxDb implements AsyncDisposable {
     else answer = this.#answer(request, inflated === undefined);
     if (trouble === "lose reply") return void incoming.socket.destroy();
     const date = new Date(Date.now() + this.clockAheadMs).toUTCString();
-    response.writeHead(answer.status, { date, ...answer.headers });
+    const own = typeof trouble === "object" || trouble === "login page"
+      ? {}
+      : this.#headers(request, answer);
+    response.sendDate = false;
+    response.writeHead(answer.status, {
+      ...(this.tellsTime && { date }),
+      ...own,
+      ...answer.headers,
+    });
     if (answer.unfinished) response.write(answer.body);
     else response.end(answer.body);
   }
 
   #answer(request: ReceivedRequest, badGzip: boolean): ScriptedAnswer {
     const { version, maxBodyBytes = version === 1 ? 25_000_000 : Infinity } = this.#options;
+    const by1 = version === 1 || ["/write", "/query"].includes(request.path);
     if (isQuestion(request)) {
-      return (version === 1 ? this.#credentials1(request) : this.#token2(request)) ??
+      const refusal = version === 1
+        ? this.#credentials1(request)
+        : by1
+        ? this.#password2(request)
+        : this.#token2(request);
+      return refusal ??
         answerQuestion(request, {
           ...this.#options,
           places: this.places,
-          hides: this.hides,
-          error: (status, message) => this.#error(status, message),
+          hides: this.hides || this.inactive,
+          error: (status, message, code) => this.#error(status, message, code),
         });
     }
-    if (
-      request.method !== "POST" || request.path !== (version === 1 ? "/write" : "/api/v2/write")
-    ) {
+    const paths = version === 1 ? ["/write"] : ["/write", "/api/v2/write"];
+    if (request.method !== "POST" || !paths.includes(request.path)) {
       return {
         status: 404,
-        body: "404 page not found\n",
-        headers: { "content-type": "text/plain" },
+        body: version === 1 ? "404 page not found\n" : "no assets included in binary",
+        headers: {
+          "content-type": "text/plain; charset=utf-8",
+          "x-content-type-options": "nosniff",
+        },
       };
     }
-    const refusal = version === 1 ? this.#door1(request) : this.#door2(request);
+    const refusal = version === 1
+      ? this.#door1(request)
+      : by1
+      ? this.#door2By1(request)
+      : this.#door2(request);
     if (refusal) return refusal;
     if (request.size > maxBodyBytes) {
       return version === 1 ? this.#error(413, "Request Entity Too Large") : {
@@ -264,6 +295,14 @@ export class FakeInfluxDb implements AsyncDisposable {
     }
   }
 
+  /** The password of the 1.x API is a token, and anybody its user. */
+  #password2(request: ReceivedRequest): ScriptedAnswer | undefined {
+    const [scheme, credentials = ""] = String(request.headers.authorization ?? "").split(" ");
+    if (scheme !== "Basic") return this.#token2(request);
+    const [, password] = /:(.*)/.exec(Buffer.from(credentials, "base64").toString()) ?? [];
+    if (this.inactive || password !== this.#options.token) return this.#error(401, "Unauthorized");
+  }
+
   #door1(request: ReceivedRequest): ScriptedAnswer | undefined {
     const { username } = this.#options;
     const database = request.query.get("db");
@@ -280,28 +319,49 @@ export class FakeInfluxDb implements AsyncDisposable {
   #door2(request: ReceivedRequest): ScriptedAnswer | undefined {
     const refusal = this.#token2(request);
     if (refusal) return refusal;
-    const [org, bucket] = ["org", "bucket"].map((name) => request.query.get(name) ?? "");
-    if (org !== this.#options.org) {
+    const [org = "", bucket = ""] = ["org", "bucket"].map((name) => request.query.get(name) ?? "");
+    // 16 hexadecimal digits are an id, even where an organization is called so
+    if (/^[0-9a-f]{16}$/i.test(org)) {
+      if (org.toLowerCase() !== ORG_ID) return this.#error(404, "organization not found");
+    } else if (org !== this.#options.org) {
       return this.#error(404, `organization name "${org}" not found`);
     }
     if (!this.places.has(bucket)) return this.#error(404, `bucket "${bucket}" not found`);
+    const denied = "insufficient permissions for write";
+    if (this.inactive) return this.#error(403, `${denied}: token is inactive`);
+    if (this.forbids) return this.#error(403, denied);
+  }
+
+  #door2By1(request: ReceivedRequest): ScriptedAnswer | undefined {
+    const refusal = this.#password2(request);
+    if (refusal) return refusal;
+    const database = request.query.get("db");
+    if (database === null) return this.#error(400, "missing db");
+    if (!this.places.has(database)) return this.#error(404, "no dbrp mapping found");
     if (this.forbids) return this.#error(403, "insufficient permissions for write");
   }
 
-  #error(status: number, message: string): ScriptedAnswer {
-    const code = CODES[status] ?? "";
-    return this.#options.version === 1
-      ? {
-        status,
-        body: `${JSON.stringify({ error: message })}\n`,
-        headers: {
-          "content-type": "application/json",
-          "x-influxdb-build": "OSS",
-          "x-influxdb-error": message.replace(/[^\x20-\x7e]/g, " ").slice(0, 1_000),
-          "x-influxdb-version": "1.6.7~rc0",
-        },
-      }
-      : {
+  /** What every answer has. */
+  #headers({ path }: ReceivedRequest, { status }: ScriptedAnswer): Record<string, string> {
+    const is1 = ["/write", "/query"].includes(path);
+    if (this.#options.version === 2) {
+      return {
+        "x-influxdb-build": "OSS",
+        "x-influxdb-version": "v2.7.12",
+        ...(is1 && status !== 401 && { vary: "Accept-Encoding" }),
+      };
+    }
+    const id = "9bceaf88-e921-11f1-8009-26d4d7a7dd87";
+    return {
+      "x-influxdb-build": "OSS",
+      "x-influxdb-version": this.#options.window ? "v1.13.2" : "1.6.7~rc0",
+      ...(is1 && { "content-type": "application/json", "request-id": id, "x-request-id": id }),
+    };
+  }
+
+  #error(status: number, message: string, code = CODES[status] ?? ""): ScriptedAnswer {
+    if (this.#options.version === 2) {
+      return {
         status,
         body: JSON.stringify({ code, message }),
         headers: {
@@ -309,5 +369,13 @@ export class FakeInfluxDb implements AsyncDisposable {
           "x-platform-error-code": code,
         },
       };
+    }
+    return {
+      status,
+      body: `${JSON.stringify({ error: message })}\n`,
+      headers: status === 401
+        ? { "www-authenticate": 'Basic realm="InfluxDB"' }
+        : { "x-influxdb-error": message.replace(/[^\x20-\x7e]/g, " ").slice(0, 1_000) },
+    };
   }
 }

@@ -1,17 +1,16 @@
 /**
- * What InfluxDB says to questions other than writes. 1.6.7's answers were recorded; 2.7's follow
- * its source (tenant/http_server_bucket.go, service_bucket.go, middleware_bucket_auth.go and the
- * same of org), which no server was there to confirm.
+ * What InfluxDB says to questions other than writes, as 1.6.7 and 2.7.12 were seen to
+ * (tests/fixtures/influxdb).
  */
 import type { FakeInfluxDbOptions, ReceivedRequest, ScriptedAnswer } from "./fake_influxdb.ts";
 
 export interface Asked extends FakeInfluxDbOptions {
   readonly places: Set<string>;
   readonly hides: boolean;
-  readonly error: (status: number, message: string) => ScriptedAnswer;
+  readonly error: (status: number, message: string, code?: string) => ScriptedAnswer;
 }
 
-const ORG_ID = "0a1b2c3d4e5f6071";
+export const ORG_ID = "0a1b2c3d4e5f6071";
 
 export function isQuestion({ path }: ReceivedRequest): boolean {
   return ["/query", "/api/v2/buckets", "/api/v2/orgs"].includes(path);
@@ -19,21 +18,44 @@ export function isQuestion({ path }: ReceivedRequest): boolean {
 
 /** The answer to whom credentials or token have been found right. */
 export function answerQuestion(request: ReceivedRequest, asked: Asked): ScriptedAnswer {
-  const { method, path, query } = request;
-  if (asked.version === 1) {
-    return path === "/query" ? answer1(request, asked) : asked.error(404, "404 page not found");
+  const { path } = request;
+  if (path === "/query") {
+    return asked.version === 1 ? answer1(request, asked) : answer2By1(request, asked);
   }
-  if (path === "/query") return asked.error(404, "404 page not found");
-  if (path === "/api/v2/buckets" && method === "POST") return createBucket(request, asked);
+  if (asked.version === 1) return asked.error(404, "404 page not found");
+  return indented(answer2(request, asked));
+}
+
+function answer2({ method, path, query, body }: ReceivedRequest, asked: Asked): ScriptedAnswer {
+  if (path === "/api/v2/buckets" && method === "POST") return createBucket(body, asked);
+  const id = query.get("orgID")?.toLowerCase();
   const org = query.get("org") ?? "";
-  if (org !== asked.org) return asked.error(404, `organization name "${org}" not found`);
-  const name = query.get("name") ?? "";
-  if (path === "/api/v2/orgs") {
-    const orgs = asked.hides ? [] : [{ links: {}, id: ORG_ID, name: org, description: "" }];
-    return json(200, { links: { self: "/api/v2/orgs" }, orgs });
+  if (id === undefined && org !== asked.org) {
+    return asked.error(404, `organization name "${org}" not found`);
   }
-  if (!asked.places.has(name)) return asked.error(404, `bucket "${name}" not found`);
+  const isKnown = id === undefined || id === ORG_ID;
+  if (path === "/api/v2/orgs") {
+    if (!isKnown) return asked.error(404, "organization not found");
+    const orgs = [{ links: {}, id: ORG_ID, name: asked.org, description: "" }];
+    return json(200, { links: { self: "/api/v2/orgs" }, orgs: asked.hides ? [] : orgs });
+  }
+  const name = query.get("name") ?? "";
+  if (!isKnown || !asked.places.has(name)) return asked.error(404, `bucket "${name}" not found`);
   return json(200, { links: {}, buckets: asked.hides ? [] : [bucketOf(name, asked)] });
+}
+
+/** Its policies keep all forever, whatever the bucket does. */
+function answer2By1({ body }: ReceivedRequest, asked: Asked): ScriptedAnswer {
+  const q = new URLSearchParams(body).get("q") ?? "";
+  const [verb] = /^CREATE DATABASE/.exec(q) ?? [];
+  const name = /"(.*)"/.exec(q)?.[1] ?? "";
+  const columns = ["name", "duration", "shardGroupDuration", "replicaN", "default"];
+  const values = [["autogen", "0s", "168h0m0s", 1, true]];
+  const isShown = asked.places.has(name) && !asked.hides;
+  const result = verb
+    ? { error: `not implemented: ${verb}` }
+    : { series: [{ columns, ...(isShown && { values }) }] };
+  return json(200, { results: [{ statement_id: 0, ...result }] }, "application/json");
 }
 
 function answer1({ method, body }: ReceivedRequest, asked: Asked): ScriptedAnswer {
@@ -49,7 +71,8 @@ function answer1({ method, body }: ReceivedRequest, asked: Asked): ScriptedAnswe
     const what = `execute statement '${verb} ${name}', requires ${requires}`;
     return asked.error(403, `error authorizing query: ${asked.username} not authorized to ${what}`);
   }
-  const result = (more: object) => json(200, { results: [{ statement_id: 0, ...more }] });
+  const result = (more: object) =>
+    json(200, { results: [{ statement_id: 0, ...more }] }, "application/json");
   if (creates) {
     if (name === "" || /["\\/]/.test(name)) return result({ error: "invalid name" });
     asked.places.add(name);
@@ -66,16 +89,19 @@ function answer1({ method, body }: ReceivedRequest, asked: Asked): ScriptedAnswe
 }
 
 /** As Go writes it. */
-function durationOf(ms: number): string {
+export function durationOf(ms: number): string {
   const seconds = Math.floor(ms / 1_000);
-  return `${Math.floor(seconds / 3_600)}h${Math.floor(seconds / 60) % 60}m${seconds % 60}s`;
+  const [hours, minutes] = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60];
+  return `${hours > 0 ? `${hours}h` : ""}${seconds >= 60 ? `${minutes}m` : ""}${seconds % 60}s`;
 }
 
-function createBucket({ body }: ReceivedRequest, asked: Asked): ScriptedAnswer {
+function createBucket(body: string, asked: Asked): ScriptedAnswer {
   const { orgID, name } = JSON.parse(body);
-  if (orgID !== ORG_ID) return asked.error(404, "organization not found");
+  if (orgID.toLowerCase() !== ORG_ID) return asked.error(404, "organization not found");
   if (asked.hides) return asked.error(401, `write:orgs/${ORG_ID}/buckets is unauthorized`);
-  if (asked.places.has(name)) return asked.error(422, `bucket with name ${name} already exists`);
+  if (asked.places.has(name)) {
+    return asked.error(422, `bucket with name ${name} already exists`, "conflict");
+  }
   asked.places.add(name);
   return json(201, bucketOf(name, { ...asked, retentionMs: undefined }));
 }
@@ -95,10 +121,14 @@ function bucketOf(name: string, { retentionMs }: FakeInfluxDbOptions) {
   };
 }
 
-function json(status: number, body: unknown): ScriptedAnswer {
-  return {
-    status,
-    body: JSON.stringify(body),
-    headers: { "content-type": "application/json; charset=utf-8" },
-  };
+function json(
+  status: number,
+  body: unknown,
+  type = "application/json; charset=utf-8",
+): ScriptedAnswer {
+  return { status, body: JSON.stringify(body), headers: { "content-type": type } };
+}
+
+function indented(answer: ScriptedAnswer): ScriptedAnswer {
+  return { ...answer, body: JSON.stringify(JSON.parse(answer.body ?? ""), null, "\t") };
 }

@@ -1,5 +1,6 @@
-/** What InfluxDB 1.6.7 and 2.7.12 make of a body of lines, with their words for what is wrong. */
+/** What InfluxDB 1.6.7, 1.13.2 and 2.7.12 make of a body of lines, with their words for what is wrong. */
 import { Buffer } from "node:buffer";
+import { durationOf } from "./fake_influxdb_admin.ts";
 
 export type ReceivedValue = number | bigint | string | boolean;
 
@@ -10,6 +11,19 @@ export interface ReceivedPoint {
   readonly timeNs: bigint;
 }
 
+/** 1.13's PAST LIMIT and FUTURE LIMIT. */
+export interface WriteWindow {
+  readonly pastMs: number;
+  readonly futureMs: number;
+}
+
+interface FakeStoreOptions {
+  readonly version: 1 | 2;
+  readonly retentionMs?: number;
+  readonly window?: WriteWindow;
+}
+
+const SHARD_GROUP_MS = 604_800_000;
 const NANOSECONDS_PER_MS = 1_000_000n;
 const MAX_TIME_NS = 9_223_372_036_854_775_806n;
 const MAX_STRING_BYTES = 1_048_576;
@@ -118,19 +132,25 @@ function parseLine(line: string, version: 1 | 2): ReceivedPoint {
   return { measurement: unescape(measurement), tags, fields, timeNs };
 }
 
+function msOf({ timeNs }: ReceivedPoint): number {
+  return Number(timeNs / NANOSECONDS_PER_MS);
+}
+
 /** The points that were taken, each with the union of the fields that it was ever given. */
 export class FakeStore {
   readonly points = new Map<string, ReceivedPoint>();
   readonly #types = new Map<string, string>();
   readonly #version: 1 | 2;
-  readonly #retentionMs: number;
+  readonly #window: WriteWindow | undefined;
+  retentionMs: number;
   readonly series = new Set<string>();
   /** Version 1: `max-series-per-database`. */
   maxSeries = Infinity;
 
-  constructor(version: 1 | 2, retentionMs = Infinity) {
+  constructor({ version, retentionMs = Infinity, window }: FakeStoreOptions) {
     this.#version = version;
-    this.#retentionMs = retentionMs;
+    this.retentionMs = retentionMs;
+    this.#window = window;
   }
 
   /** Takes what can be taken, at that time, and returns how the rest is refused. */
@@ -153,8 +173,12 @@ export class FakeStore {
     if (unparsed.length > 0 && (version === 2 || parsed.length === 0)) {
       return { status: 400, message: unparsed.join("\n") };
     }
-    const oldestMs = nowMs - this.#retentionMs;
-    const inTime = parsed.filter(({ timeNs }) => Number(timeNs / NANOSECONDS_PER_MS) >= oldestMs);
+    const oldestMs = nowMs - this.retentionMs;
+    const { pastMs = Infinity, futureMs = Infinity } = this.#window ?? {};
+    const inTime = parsed.filter((point) => {
+      const timeMs = msOf(point);
+      return timeMs >= oldestMs && timeMs >= nowMs - pastMs && timeMs <= nowMs + futureMs;
+    });
     const conflicts: string[] = [];
     const { dropped, rest } = this.#withinLimit(inTime);
     for (const point of rest) {
@@ -169,18 +193,46 @@ export class FakeStore {
       partial = `max-series-per-database limit exceeded: (${this.maxSeries}) ` +
         `dropped=${dropped + conflicts.length}`;
     } else if (conflicts.length > 0) partial = `${conflicts[0]} dropped=${conflicts.length}`;
-    else if (beyond > 0 && version === 1) {
+    else if (beyond > 0 && version === 1 && !this.#window) {
       partial = `points beyond retention policy dropped=${beyond}`;
     } else if (beyond > 0) {
-      const duration = `${this.#retentionMs / 3_600_000}h0m0s`;
-      partial = `dropped ${beyond} points outside retention policy of duration ${duration}` +
-        ` - oldest point dropped=${beyond}`;
+      partial = this.#outOfTime(parsed, inTime, oldestMs);
     } else if (unparsed.length > 0) partial = `${unparsed.join("\n")} dropped=0`;
     else return undefined;
     return version === 1 ? { status: 400, message: `partial write: ${partial}` } : {
       status: 422,
       message: `failure writing points to database: partial write: ${partial}`,
     };
+  }
+
+  /**
+   * 1.13.2 counts as outside its window only what is of the time of a shard group that it takes
+   * another point of the batch into; the others it calls outside the retention.
+   */
+  #outOfTime(
+    parsed: readonly ReceivedPoint[],
+    inTime: readonly ReceivedPoint[],
+    oldestMs: number,
+  ): string {
+    const groupOf = (point: ReceivedPoint) => Math.floor(msOf(point) / SHARD_GROUP_MS);
+    const groups = new Set(inTime.map(groupOf));
+    const taken = new Set(inTime);
+    const dropped = parsed.filter((point) => !taken.has(point)).toSorted((a, b) =>
+      msOf(a) - msOf(b)
+    );
+    const late = this.#window ? dropped.filter((point) => groups.has(groupOf(point))).length : 0;
+    const bound = Number.isFinite(oldestMs)
+      ? new Date(oldestMs).toISOString()
+      : "1677-09-21T00:12:43.145224194Z";
+    const told = (point: ReceivedPoint | undefined) =>
+      point && `point ${point.measurement} at ${new Date(msOf(point)).toISOString()} dropped ` +
+        `because it violates a Retention Policy Lower Bound at ${bound}`;
+    const duration = Number.isFinite(this.retentionMs) ? durationOf(this.retentionMs) : "0s";
+    const window = this.#window && ` and ${late} points outside write window ` +
+        `(-${durationOf(this.#window.pastMs)} to ${durationOf(this.#window.futureMs)})`;
+    return `dropped ${dropped.length - late} points outside retention policy of duration ` +
+      `${duration}${window ?? ""} - oldest ${told(dropped[0])}, newest ${told(dropped.at(-1))} ` +
+      `dropped=${dropped.length} for database: home for retention policy: autogen`;
   }
 
   /**

@@ -9,7 +9,12 @@ import { type EnrichSettings, enrichSettings } from "../../settings/program_sett
 import { deadline, describeError } from "../../retry.ts";
 import type { Environment } from "../../settings/settings_reader.ts";
 import { InfluxDb, type InfluxDbOptions } from "../influxdb/influxdb.ts";
-import { InfluxDbFault, saysMissing } from "../influxdb/influxdb_answer.ts";
+import {
+  InfluxDbFault,
+  saysInactive,
+  saysMissing,
+  saysNoPlace,
+} from "../influxdb/influxdb_answer.ts";
 import { InfluxDbHttp } from "../influxdb/influxdb_http.ts";
 import {
   hasLocalStore,
@@ -63,9 +68,9 @@ async function checkInfluxDb(
   report: CheckReport,
 ): Promise<void> {
   const store = new InfluxDb(options);
-  const stages = stagesOf(options);
   try {
     let fault = await faultOf(store);
+    const stages = stagesOf(options, store.server);
     let from = 0;
     const tellWhatHolds = () => {
       const upTo = fault ? reached(fault) : stages.length;
@@ -73,10 +78,10 @@ async function checkInfluxDb(
     };
     tellWhatHolds();
     if (mayCreate && fault?.answer && saysMissing(fault.answer)) {
-      await store.create(deadline(DEADLINE_MS));
-      report.ok("place", `${placeOf(options)} is made, and keeps points forever`);
+      const isMade = await store.create(deadline(DEADLINE_MS));
+      if (isMade) report.ok("place", `${placeOf(options)} is made, and keeps points forever`);
       fault = await faultOf(store);
-      from = EXISTS + 1;
+      from = isMade ? EXISTS + 1 : EXISTS;
       tellWhatHolds();
     }
     if (fault) report.fail(stages[reached(fault)].check, fault.message);
@@ -107,7 +112,10 @@ async function checkInfluxDbClock(options: InfluxDbOptions, report: CheckReport)
 }
 
 /** What is proven one after the other by a write of nothing. */
-function stagesOf(options: InfluxDbOptions): readonly { check: string; text: string }[] {
+function stagesOf(
+  options: InfluxDbOptions,
+  server: string,
+): readonly { check: string; text: string }[] {
   const { url, version, username } = options;
   const user = username?.();
   const known = version !== 1
@@ -117,7 +125,7 @@ function stagesOf(options: InfluxDbOptions): readonly { check: string; text: str
     : "No user is needed";
   const there = version === 3 ? "is there, or is made by the first write" : "exists";
   return [
-    { check: "address", text: `InfluxDB ${version} answers at ${url}` },
+    { check: "address", text: `${server} answers at ${url}` },
     { check: "credentials", text: known },
     { check: "place", text: `${placeOf(options)} ${there}` },
     { check: "write", text: "It takes points" },
@@ -133,9 +141,9 @@ const EXISTS = 2;
 /** How many of the stages hold in spite of the fault: InfluxDB looks at them in that order. */
 function reached({ answer }: InfluxDbFault): number {
   if (!answer) return 0;
-  if (answer.status === 401) return 1;
+  if (answer.status === 401 || saysInactive(answer)) return 1;
   if (answer.status === 403) return 3;
-  return /not found: "|" not found/.test(answer.reason) ? EXISTS : 0;
+  return saysNoPlace(answer) ? EXISTS : 0;
 }
 
 async function faultOf(store: InfluxDb): Promise<InfluxDbFault | undefined> {

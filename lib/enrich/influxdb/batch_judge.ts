@@ -2,9 +2,10 @@
 import { redact } from "../../log.ts";
 import type { PointOutcome, StoreLimit } from "../store.ts";
 import type { SliceOutcome } from "./bisect.ts";
-import { type Answer, blamesPoints, countBeyondRetention } from "./influxdb_answer.ts";
+import { type Answer, blamesPoints } from "./influxdb_answer.ts";
 import type { LimitMemory } from "./limit_memory.ts";
-import { describeLimit, limitIn, UNKNOWN, unknownLimit } from "./server_limit.ts";
+import { countBeyondRetention } from "./retention.ts";
+import { describeLimit, limitIn, UNKNOWN, unknownLimit, WRITE_WINDOW } from "./server_limit.ts";
 
 /** A point's line. `shape` is what a limit can have to do with. */
 export interface Line {
@@ -60,10 +61,12 @@ export class BatchJudge {
       this.#hasStored = true;
       const shapes = lines.map(({ shape }) => shape);
       for (const shape of shapes) this.#new.delete(shape);
-      this.#memory.noteTaken(shapes);
+      const late = lines.map(pointOf).filter((point) => this.#memory.isLimited(point));
+      this.#memory.noteTaken([...shapes, ...late]);
       return { kind: "stored" };
     }
     const met = limitIn(answer);
+    if (met?.limit.name === WRITE_WINDOW) return this.#outsideWindow(met, lines);
     if (met) return this.#met(met, lines);
     if (answer.meaning === "again") return this.#failed(PENDING, lines);
     const { status, reason } = answer;
@@ -128,6 +131,18 @@ export class BatchJudge {
       : { kind: "mixed", alone, apart: firstOfItsShape(lines) };
   }
 
+  /** What is outside is so by its time: others of its shape are not. */
+  #outsideWindow(
+    { limit, dropped }: NonNullable<ReturnType<typeof limitIn>>,
+    lines: readonly Line[],
+  ): SliceOutcome<Line> {
+    const alone = limitedBy(limit);
+    if (dropped !== lines.length) return { kind: "mixed", alone, apart: earlierHalf(lines) };
+    // one of them is enough to see that the window is wider now
+    this.#memory.noteLimited(limit, lines.slice(-1).map(pointOf));
+    return alone;
+  }
+
   /** Lines of which some failed, and perhaps not by a fault of theirs. */
   #failed(alone: PointOutcome, lines: readonly Line[]): SliceOutcome<Line> {
     if (lines.length === 1) this.#failedAlone++;
@@ -148,4 +163,16 @@ function limitedBy(limit: StoreLimit): PointOutcome {
 function firstOfItsShape(lines: readonly Line[]): (line: Line) => boolean {
   const first = new Map(lines.toReversed().map((line) => [line.shape, line]));
   return (line) => first.get(line.shape) === line;
+}
+
+/** A single point, in a memory of shapes. */
+function pointOf({ shape, timeNs }: Line): string {
+  return `${shape} ${timeNs}`;
+}
+
+/** Those before the middle one by time, so that halves soon lie on one side of a bound. */
+function earlierHalf(lines: readonly Line[]): (line: Line) => boolean {
+  const times = lines.map(({ timeNs }) => timeNs).toSorted((a, b) => a < b ? -1 : a > b ? 1 : 0);
+  const middle = times[times.length >> 1];
+  return ({ timeNs }) => timeNs < middle;
 }

@@ -6,7 +6,6 @@ import { createPlace, type InfluxDbPlace, lookUpRetention } from "./influxdb_adm
 import {
   type Answer,
   blamesPoints,
-  countBeyondRetention,
   InfluxDbFault,
   isSoundWhenEmpty,
   mayBlamePoint,
@@ -16,7 +15,7 @@ import {
 import { InfluxDbHttp } from "./influxdb_http.ts";
 import { LimitMemory, shapeOf } from "./limit_memory.ts";
 import { toLine } from "./line.ts";
-import { Retention } from "./retention.ts";
+import { countBeyondRetention, Retention, retentionIn } from "./retention.ts";
 import { limitIn } from "./server_limit.ts";
 import {
   type PointOutcome,
@@ -41,6 +40,8 @@ export class InfluxDb implements Store {
   #writeProblem: string | undefined;
   #emptyProblem: string | undefined;
   #restUntilMs = -Infinity;
+  /** Whether it said so of itself the last time. */
+  #isVersion2 = false;
 
   constructor(options: InfluxDbOptions) {
     this.#options = options;
@@ -87,6 +88,7 @@ export class InfluxDb implements Store {
     const judge = new BatchJudge(this.#limits);
     let provenSound = false;
     let failure: Answer | undefined;
+    const isOld = ({ timeNs }: Line) => this.#retention.isBeyond(timeNs, this.#http.nowMs());
     const ask = async (slice: readonly Line[]) => {
       const answer = await this.#post(slice.map(({ text }) => text).join("\n"), signal);
       const { meaning } = answer;
@@ -103,17 +105,20 @@ export class InfluxDb implements Store {
           await this.#postNothing(signal);
           provenSound = true;
         }
-        if (meaning === "refused") {
-          await this.#retention.refresh(signal, countBeyondRetention(answer) > 0);
-        }
       }
       if (isLimit || meaning !== "again") this.#writeProblem = this.#emptyProblem = undefined;
+      if (meaning === "refused") {
+        const toldMs = retentionIn(answer);
+        this.#retention.learn(toldMs);
+        if (toldMs === undefined && !isLimit) {
+          await this.#retention.refresh(signal, countBeyondRetention(answer) > 0);
+        }
+        // what is known to be too old by now is not sent again
+        if (slice.some(isOld)) return { kind: "mixed", alone: SKIPPED, apart: isOld } as const;
+      }
       return judge.judge(answer, slice);
     };
-    const known = (line: Line) => {
-      const isOld = this.#retention.isBeyond(line.timeNs, this.#http.nowMs());
-      return isOld ? SKIPPED : judge.known(line);
-    };
+    const known = (line: Line) => isOld(line) ? SKIPPED : judge.known(line);
     const outcomes = await bisect(lines, ask, known);
     if (failure && outcomes.every(({ kind }) => kind === "pending")) {
       throw this.#fault(failure, true);
@@ -136,9 +141,15 @@ export class InfluxDb implements Store {
     await this.#retention.refresh(signal);
   }
 
-  /** Makes the database of 1.x, or the bucket of 2.x. Throws StoreUnavailable with what to do. */
-  create(signal: AbortSignal): Promise<void> {
+  /** Makes the database of 1.x, or the bucket of 2.x; false where there is one already. Throws StoreUnavailable with what to do. */
+  create(signal: AbortSignal): Promise<boolean> {
     return createPlace(this.#http, this.#options, signal);
+  }
+
+  /** What answers there, for people. */
+  get server(): string {
+    const { version } = this.#options;
+    return version === 1 && this.#isVersion2 ? "InfluxDB 2 (1.x API)" : `InfluxDB ${version}`;
   }
 
   status(): StoreStatus {
@@ -149,7 +160,7 @@ export class InfluxDb implements Store {
       ? `organization ${org}, bucket ${bucket}`
       : `database ${database ?? bucket}`;
     return {
-      description: `InfluxDB ${version} at ${this.#http.address}, ${place}`,
+      description: `${this.server} at ${this.#http.address}, ${place}`,
       problem: this.#emptyProblem ?? this.#writeProblem,
       limits: this.#limits.limits(),
     };
@@ -184,7 +195,7 @@ export class InfluxDb implements Store {
       ? { db: database }
       : { org, bucket: version === 2 ? bucket : database ?? bucket };
     try {
-      return await readAnswer(
+      const answer = await readAnswer(
         await this.#http.ask({
           method: "POST",
           path: version === 1 ? "/write" : "/api/v2/write",
@@ -193,6 +204,8 @@ export class InfluxDb implements Store {
           body,
         }, signal),
       );
+      this.#isVersion2 = answer.isVersion2;
+      return answer;
     } catch (error) {
       if (error instanceof InfluxDbFault) this.#note(error, body !== "");
       throw error;

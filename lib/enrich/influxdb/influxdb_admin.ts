@@ -1,11 +1,12 @@
 /** What is asked of InfluxDB besides writing: how long it keeps points, and a new database or bucket. */
 import { z } from "zod";
-import { InfluxDbFault, readAnswer, readJson } from "./influxdb_answer.ts";
+import { InfluxDbFault, readAnswer, readJson, saysVersion2 } from "./influxdb_answer.ts";
 import type { InfluxDbConnection, InfluxDbHttp, InfluxDbRequest } from "./influxdb_http.ts";
 import { parseDurationMs } from "./retention.ts";
 
 /** Where points go. */
 export interface InfluxDbPlace extends InfluxDbConnection {
+  /** A name, or an id: 16 hexadecimal digits, which a write of 2.7.12 never takes for a name. */
   readonly org?: string;
   /** Version 2; version 3 takes it for the database where that is not set. */
   readonly bucket?: string;
@@ -32,8 +33,9 @@ const orgsSchema = z.object({ orgs: z.array(z.object({ id: z.string(), name: z.s
 
 /**
  * How long the database's default retention policy, or the bucket, keeps a point, in
- * milliseconds: Infinity forever; undefined where that cannot be seen: by version 3, or with a
- * token that may write only. Throws StoreUnavailable where InfluxDB says no, or something else.
+ * milliseconds: Infinity forever; undefined where that cannot be seen: by version 3, with a
+ * token that may write only, or where version 1 is asked of an InfluxDB 2, which says "forever" of
+ * each bucket. Throws StoreUnavailable where InfluxDB says no, or something else.
  */
 export async function lookUpRetention(
   http: InfluxDbHttp,
@@ -44,14 +46,15 @@ export async function lookUpRetention(
   let keptMs: number | undefined;
   if (version === 1) {
     const query = `SHOW RETENTION POLICIES ON ${quoted(database)}`;
-    const { series: [policies] } = await runInfluxQl(http, query, signal);
+    const { result: { series: [policies] }, response } = await runInfluxQl(http, query, signal);
+    if (saysVersion2(response)) return undefined;
     const column = (name: string) => policies?.columns.indexOf(name) ?? -1;
     const policy = policies?.values.find((row) => row[column("default")] === true);
     keptMs = parseDurationMs(String(policy?.[column("duration")]));
   } else {
-    const query = { org, name: bucket };
-    const path = "/api/v2/buckets";
-    const { buckets } = await askJson(http, { method: "GET", path, query }, bucketsSchema, signal);
+    const query = { ...(isId(org) ? { orgID: org } : { org }), name: bucket };
+    const request = { method: "GET", path: "/api/v2/buckets", query } as const;
+    const { json: { buckets } } = await askJson(http, request, bucketsSchema, signal);
     // where there is none of that name, 2.x may tell of its own ones
     const found = buckets.find(({ name }) => name === bucket);
     if (found) keptMs = (found.retentionRules[0]?.everySeconds ?? 0) * 1_000;
@@ -59,23 +62,22 @@ export async function lookUpRetention(
   return keptMs === 0 ? Infinity : keptMs;
 }
 
-/** Makes the database of 1.x, or the bucket of 2.x, that keeps points forever. Throws InfluxDbFault with what to do. */
+/**
+ * Makes the database of 1.x, or the bucket of 2.x, that keeps points forever. Returns false where
+ * there is one already. Throws InfluxDbFault with what to do.
+ */
 export async function createPlace(
   http: InfluxDbHttp,
   { version, org = "", bucket = "", database = "" }: InfluxDbPlace,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   const statement = `CREATE DATABASE ${quoted(database)}`;
   try {
-    if (version !== 2) return void await runInfluxQl(http, statement, signal);
-    const path = "/api/v2/orgs";
-    const { orgs } = await askJson(
-      http,
-      { method: "GET", path, query: { org } },
-      orgsSchema,
-      signal,
-    );
-    const orgId = orgs.find(({ name }) => name === org)?.id;
+    if (version !== 2) {
+      await runInfluxQl(http, statement, signal);
+      return true;
+    }
+    const orgId = isId(org) ? org : await lookUpOrgId(http, org, signal);
     // a token that may not see the organization is shown none
     if (orgId === undefined) throw http.fault(`INFLUXDB_TOKEN may not see it${ASK_FOR_BUCKET}`);
     await askJson(
@@ -89,8 +91,10 @@ export async function createPlace(
       bucketSchema,
       signal,
     );
+    return true;
   } catch (error) {
     if (!(error instanceof InfluxDbFault)) throw error;
+    if (error.answer?.code === "conflict") return false;
     const what = version === 2 ? `bucket ${bucket} in organization ${org}` : `database ${database}`;
     const status = error.answer?.status;
     const wish = status !== 401 && status !== 403
@@ -105,9 +109,24 @@ export async function createPlace(
 const ASK_FOR_BUCKET =
   "; let INFLUXDB_TOKEN be an all-access token for this one command, or make the bucket on InfluxDB's own pages";
 
+/** Whether a name is taken for an id by 2.x. */
+function isId(name = ""): boolean {
+  return /^[0-9a-f]{16}$/i.test(name);
+}
+
+async function lookUpOrgId(
+  http: InfluxDbHttp,
+  org: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const request = { method: "GET", path: "/api/v2/orgs", query: { org } } as const;
+  const { json: { orgs } } = await askJson(http, request, orgsSchema, signal);
+  return orgs.find(({ name }) => name === org)?.id;
+}
+
 /** The result of one statement. Throws InfluxDbFault, also where the statement itself failed. */
 async function runInfluxQl(http: InfluxDbHttp, q: string, signal: AbortSignal) {
-  const { results: [result] } = await askJson(
+  const { json: { results: [result] }, response } = await askJson(
     http,
     {
       method: "POST",
@@ -119,7 +138,7 @@ async function runInfluxQl(http: InfluxDbHttp, q: string, signal: AbortSignal) {
     signal,
   );
   if (result.error !== undefined) throw http.fault(result.error);
-  return result;
+  return { result, response };
 }
 
 async function askJson<T>(
@@ -127,7 +146,7 @@ async function askJson<T>(
   request: InfluxDbRequest,
   schema: z.ZodType<T>,
   signal: AbortSignal,
-): Promise<T> {
+): Promise<{ readonly json: T; readonly response: Response }> {
   const response = await http.ask(request, signal);
   if (!response.ok) {
     const answer = await readAnswer(response);
@@ -137,7 +156,7 @@ async function askJson<T>(
     );
   }
   const json = await readJson(response, schema);
-  if (json !== undefined) return json;
+  if (json !== undefined) return { json, response };
   throw http.fault(
     `it answered ${response.status}, but not as InfluxDB does: is INFLUXDB_URL a proxy or login page?`,
   );

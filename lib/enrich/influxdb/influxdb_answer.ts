@@ -11,6 +11,10 @@ export interface Answer {
   /** The server's own words, on one line; empty where it has none. */
   readonly reason: string;
   readonly retryAfterMs: number | undefined;
+  /** The code of an error of 2.x, as `conflict`. */
+  readonly code: string | undefined;
+  /** Whether it is known to be an InfluxDB 2. */
+  readonly isVersion2: boolean;
 }
 
 const IN_FILE: Readonly<Record<string, string>> = {
@@ -51,6 +55,7 @@ const PARTIAL_WRITE = /^(?:[^"']*: )?partial write/;
 /** Reads the answer to a write; of its body the first 4 KiB. */
 export async function readAnswer(response: Response): Promise<Answer> {
   const { status, headers } = response;
+  const code = headers.get("x-platform-error-code") ?? undefined;
   const serverNowMs = Date.parse(headers.get("date") ?? "");
   const reason = reasonIn(await startOfBody(response, MAX_ANSWER_CHARS));
   return {
@@ -62,7 +67,18 @@ export async function readAnswer(response: Response): Promise<Answer> {
       headers.get("retry-after"),
       Number.isNaN(serverNowMs) ? undefined : serverNowMs,
     ),
+    code,
+    isVersion2: saysVersion2(response),
   };
+}
+
+/**
+ * Whether an InfluxDB 2 has answered: it alone has a code in its errors (tried with 2.7.12 and
+ * 2.9.1). One that was built without a version says `dev`, where 1.x says `unknown`.
+ */
+export function saysVersion2({ headers }: Response): boolean {
+  return headers.has("x-platform-error-code") ||
+    /^(v?2\.|dev$)/.test(headers.get("x-influxdb-version") ?? "");
 }
 
 /** The answer's JSON, or undefined where it is none, or not of that form: a login page, for example. */
@@ -117,25 +133,38 @@ export function saysMissing({ status, reason }: Answer): boolean {
   return status === 404 && /^(database not found|bucket .* not found)/.test(reason);
 }
 
-/**
- * How many points lie beyond the retention, where that is all that was refused. 1.x: "points
- * beyond retention policy dropped=5"; 2.x: "dropped 5 points outside retention policy of
- * duration 1h0m0s". In a mixture both versions name the type conflicts only.
- */
-export function countBeyondRetention({ reason }: Answer): number {
-  const match = /points beyond retention policy dropped=(\d+)/.exec(reason) ??
-    /dropped (\d+) points outside retention policy/.exec(reason);
-  return Number(match?.[1] ?? 0);
+/** Whether the token is known, but deactivated. */
+export function saysInactive({ status, reason }: Answer): boolean {
+  return status === 403 && /token is inactive$/.test(reason);
 }
+
+/** Whether credentials were right, and the organization, the bucket or the database is not there. */
+export function saysNoPlace(answer: Answer): boolean {
+  return saysMissing(answer) ||
+    answer.status === 404 && /^(organization .*not|no dbrp mapping) found/.test(answer.reason);
+}
+
+const TOKEN_AS_PASSWORD =
+  "; this is an InfluxDB 2, which knows tokens only: set INFLUXDB_PASSWORD to a token that may write " +
+  "to the bucket, or INFLUXDB_BUCKET, INFLUXDB_ORG and INFLUXDB_TOKEN in place of INFLUXDB_DATABASE";
+const NO_MAPPING =
+  "; this is an InfluxDB 2 where INFLUXDB_PASSWORD, a token, may write to no bucket that is called " +
+  "as INFLUXDB_DATABASE says: make that bucket, or correct INFLUXDB_DATABASE";
 
 /** What a person can fix about an answer that holds everything up; goes behind the rest of the message. */
 export function wishFor(answer: Answer, version: 1 | 2 | 3): string {
-  const { status, reason } = answer;
+  const { status, reason, isVersion2 } = answer;
   const place = version === 2 ? "INFLUXDB_BUCKET" : "INFLUXDB_DATABASE";
+  if (version === 1 && isVersion2 && [401, 403, 404].includes(status)) {
+    return /no dbrp mapping found/.test(reason) ? NO_MAPPING : TOKEN_AS_PASSWORD;
+  }
   if (status === 401) {
     return version === 1
       ? "; check INFLUXDB_USERNAME and INFLUXDB_PASSWORD"
       : "; check INFLUXDB_TOKEN";
+  }
+  if (saysInactive(answer)) {
+    return "; activate that token on InfluxDB's own pages, or set INFLUXDB_TOKEN to another one";
   }
   if (status === 403) {
     return version === 1
@@ -143,6 +172,11 @@ export function wishFor(answer: Answer, version: 1 | 2 | 3): string {
       : `; let INFLUXDB_TOKEN be one that may write to ${place}`;
   }
   if (saysMissing(answer)) return `; create it by "enrich check --create", or correct ${place}`;
+  // of an id it does not say which
+  if (reason === "organization not found") {
+    return "; correct INFLUXDB_ORG: 16 hexadecimal digits are an organization's id, even where one is " +
+      "called so";
+  }
   if (/^organization .* not found/.test(reason)) return "; correct INFLUXDB_ORG";
   if (status < 400) return " where 204 was expected: is INFLUXDB_URL a proxy or login page?";
   if (status < 429) return "; check INFLUXDB_URL and INFLUXDB_VERSION";

@@ -54,9 +54,9 @@ export class InfluxDbHttp {
     return `${protocol}//${host}${pathname.replace(/\/+$/, "")}`;
   }
 
-  /** Now, in milliseconds since 1970, by the server's clock; by our own before it has answered. */
-  nowMs(): number {
-    return this.#clockAheadMs === undefined ? Date.now() : performance.now() + this.#clockAheadMs;
+  /** Now, in milliseconds since 1970, by the server's clock; undefined where its last answer told none. */
+  nowMs(): number | undefined {
+    return this.#clockAheadMs === undefined ? undefined : performance.now() + this.#clockAheadMs;
   }
 
   /**
@@ -88,7 +88,7 @@ export class InfluxDbHttp {
         ...(client && { client }),
       });
       const dateMs = Date.parse(response.headers.get("date") ?? "");
-      if (!Number.isNaN(dateMs)) this.#clockAheadMs = dateMs - performance.now();
+      this.#clockAheadMs = Number.isNaN(dateMs) ? undefined : dateMs - performance.now();
       return response;
     } catch (error) {
       // that the caller's time is up says nothing about InfluxDB

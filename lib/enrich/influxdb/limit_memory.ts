@@ -33,6 +33,11 @@ export class LimitMemory {
     return known !== undefined && known.limit === undefined;
   }
 
+  /** Whether a limit was in the way of such a point, and it was not stored since. */
+  isLimited(shape: string): boolean {
+    return this.#shapes.get(shape)?.limit !== undefined;
+  }
+
   /** Notes that such points are stored. A limit that was in the way of one of them no longer is. */
   noteTaken(shapes: readonly string[]): void {
     for (const shape of shapes) {

@@ -6,6 +6,13 @@ const SERIES_WISH = (setting: string) =>
   `raise ${setting} in the section [data] of influxdb.conf, 0 for none, and restart InfluxDB; or ` +
   "delete series that nobody needs (DROP SERIES)";
 
+/** The name of 1.13's FUTURE LIMIT and PAST LIMIT, which concerns times, not series. */
+export const WRITE_WINDOW = "write window";
+
+/** 1.13.2 counts what its PAST LIMIT refuses in either place, so that only the sum is to be believed. */
+const WINDOW =
+  /dropped (\d+) points outside retention policy of duration \S+ and (\d+) (points outside write window \([^)]*\))/;
+
 /** The words of 1.x, of 3 (`would exceed limit of 5 databases`), and of Cloud. */
 const LIMITS: readonly {
   readonly says: RegExp;
@@ -21,6 +28,13 @@ const LIMITS: readonly {
     says: /max-values-per-tag limit exceeded/,
     name: "max-values-per-tag",
     wish: SERIES_WISH("max-values-per-tag"),
+  },
+  {
+    says: WINDOW,
+    name: WRITE_WINDOW,
+    wish:
+      "raise PAST LIMIT and FUTURE LIMIT of the retention policy (ALTER RETENTION POLICY), 0s " +
+      "for none; where the points are ahead of time, set Home Assistant's clock or InfluxDB's",
   },
   {
     says: /would exceed .*limit of \d+ databases/,
@@ -47,7 +61,7 @@ const LIMITS: readonly {
 /**
  * The limit that the answer names, whatever its status. Of 1.x (tried with 1.6.7 and 1.13.2) with how many
  * points it has `dropped`: those of new series. Points of series that exist it may have dropped as
- * well, and does not count them.
+ * well, and does not count them. Outside the write window of 1.13 it counts all.
  */
 export function limitIn(
   { reason }: Pick<Answer, "reason">,
@@ -56,14 +70,16 @@ export function limitIn(
   const [said = ""] = reason.split(/ '|"/);
   const found = LIMITS.find(({ says }) => says.test(said));
   if (!found) return undefined;
+  const [, older, outside, window] = WINDOW.exec(said) ?? [];
   const dropped = / dropped=(\d+)/.exec(reason)?.[1];
+  const count = window ? Number(older) + Number(outside) : Number(dropped);
   return {
     limit: {
       name: found.name,
-      reason: reason.replace(/^.*partial write: /, "").replace(/ dropped=\d+.*$/, ""),
+      reason: window ?? reason.replace(/^.*partial write: /, "").replace(/ dropped=\d+.*$/, ""),
       wish: found.wish,
     },
-    dropped: dropped === undefined ? undefined : Number(dropped),
+    dropped: Number.isNaN(count) ? undefined : count,
   };
 }
 

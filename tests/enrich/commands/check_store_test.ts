@@ -3,6 +3,7 @@ import { checkStore } from "../../../lib/enrich/commands/check_store.ts";
 import { LocalStore } from "../../../lib/enrich/local/local_store.ts";
 import type { Environment } from "../../../lib/settings/settings_reader.ts";
 import { FakeInfluxDb, type FakeInfluxDbOptions } from "../../stand_ins/fake_influxdb.ts";
+import { ORG_ID } from "../../stand_ins/fake_influxdb_admin.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { startEnrich } from "../../whole_programs.ts";
 
@@ -170,6 +171,81 @@ Deno.test("The check of InfluxDB 2 says that the token may not make a bucket in 
     lines[2] ?? "",
     /buckets is unauthorized\); let INFLUXDB_TOKEN be an all-access token/,
   );
+});
+
+Deno.test("The check of InfluxDB 2 takes the organization by its id, and says what an unknown one is", async () => {
+  await using fake = await FakeInfluxDb.start(optionsOf(2));
+  const env = { ...envOf(fake, 2), INFLUXDB_ORG: ORG_ID };
+  assert.equal((await check(env)).status, 0);
+  fake.places.clear();
+  const made = await check(env, "--create");
+  assert.equal(made.status, 0, made.lines.join("\n"));
+  assert.equal(made.lines[2], "ok    Bucket home is made, and keeps points forever");
+  const unknown = await check({ ...env, INFLUXDB_ORG: "00c0ffee00c0ffee" }, "--create");
+  assert.equal(unknown.status, 1);
+  assert.deepEqual(unknown.lines.slice(1), [
+    "ok    INFLUXDB_TOKEN is accepted",
+    "FAIL  Cannot write to InfluxDB: it answered 404 (organization not found); correct INFLUXDB_ORG: " +
+    "16 hexadecimal digits are an organization's id, even where one is called so",
+  ]);
+});
+
+Deno.test("The check of InfluxDB 2 says that the token was deactivated", async () => {
+  await using fake = await FakeInfluxDb.start(optionsOf(2));
+  fake.inactive = true;
+  const { status, lines } = await check(envOf(fake, 2));
+  assert.equal(status, 1);
+  assert.deepEqual(lines, [
+    `ok    InfluxDB 2 answers at ${fake.url}`,
+    "FAIL  Cannot write to InfluxDB: it answered 403 (insufficient permissions for write: token is " +
+    "inactive); activate that token on InfluxDB's own pages, or set INFLUXDB_TOKEN to another one",
+  ]);
+});
+
+Deno.test("The check of InfluxDB 2 takes a bucket that somebody else makes meanwhile for one that exists", async () => {
+  await using fake = await FakeInfluxDb.start(optionsOf(2));
+  fake.places.clear();
+  fake.questionTrouble = () => void fake.places.add("home");
+  const { status, lines } = await check(envOf(fake, 2), "--create");
+  assert.equal(fake.questions.at(-2)?.method, "POST");
+  assert.equal(status, 0, lines.join("\n"));
+  assert.deepEqual(lines.slice(1), [
+    "ok    INFLUXDB_TOKEN is accepted",
+    "ok    Bucket home exists",
+    "ok    It takes points",
+  ]);
+});
+
+Deno.test("The check of version 1 says where it is an InfluxDB 2, whose tokens are its passwords", async () => {
+  await using fake = await FakeInfluxDb.start(optionsOf(2));
+  const env = envOf(fake, 1);
+  const well = await check(env);
+  assert.equal(well.status, 0);
+  assert.deepEqual(well.lines, [
+    `ok    InfluxDB 2 (1.x API) answers at ${fake.url}`,
+    "ok    User joe is accepted",
+    "ok    Database home exists",
+    "ok    It takes points",
+  ]);
+  const failing = async (holding: number, message: RegExp, changed: Environment = {}) => {
+    const { status, lines } = await check({ ...env, ...changed }, "--create");
+    assert.equal(status, 1);
+    assert.deepEqual(lines.slice(0, -1), well.lines.slice(0, holding));
+    assert.match(lines.at(-1) ?? "", message);
+  };
+  await failing(
+    1,
+    /^FAIL .*401 \(Unauthorized\); this is an InfluxDB 2, which knows tokens only: set/,
+    {
+      INFLUXDB_PASSWORD: "password",
+    },
+  );
+  fake.forbids = true;
+  await failing(3, /403 \(insufficient permissions for write\); this is an InfluxDB 2, .*PASSWORD/);
+  fake.places.clear();
+  await failing(2, /404 \(no dbrp mapping found\); this is .*: make that bucket, or correct INFL/);
+  assert.equal(fake.points.length, 0);
+  assert.ok(!fake.questions.some(({ body }) => /CREATE/.test(body)), "it cannot make one");
 });
 
 Deno.test("The check of InfluxDB 1 says what a database cannot be called", async () => {

@@ -413,3 +413,75 @@ Deno.test("InfluxDB 2.0, which tells a partial write by a 500, is understood lik
   assert.deepEqual(outcomes.map(({ kind }) => kind), ["stored", "skipped", "refused", "stored"]);
   assert.equal(store.status().problem, undefined);
 });
+
+/** A point that is so many minutes old. */
+function agedPoint(minutes: number, entityId = "sensor.a"): StorePoint {
+  const timeNs = BigInt(Date.now() - minutes * 60_000) * 1_000_000n + BigInt(points++);
+  return { ...pointOf(entityId), timeNs };
+}
+
+const HOUR = 60;
+const WINDOW = { pastMs: 3_600_000, futureMs: 600_000 };
+const WINDOW_WORDS =
+  /^points outside write window \(-1h0m0s to 10m0s\); raise PAST LIMIT and FUTURE LIMIT of the /;
+
+Deno.test("What lies outside a write window of InfluxDB 1.13 is limited, never skipped, and nothing else is", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 1, window: WINDOW });
+  const store = influxDb(fake);
+  const kindsOf = async (...minutes: readonly number[]) =>
+    (await store.write(minutes.map((age) => agedPoint(age)), never)).map(({ kind }) => kind);
+  // it calls them outside the retention policy, of duration 0s
+  assert.deepEqual(await kindsOf(2 * HOUR, 30 * 24 * HOUR), ["limited", "limited"]);
+  assert.equal(fake.requests.length, 1, "all of them were refused");
+  assert.deepEqual(await kindsOf(-HOUR), ["limited"]);
+  const outcomes = await store.write([agedPoint(2 * HOUR)], never);
+  for (const reason of reasonsOf(outcomes, "limited")) assert.match(reason, WINDOW_WORDS);
+  assert.deepEqual(store.status().limits?.map(({ name }) => name), ["write window"]);
+  assert.equal(store.status().problem, undefined);
+  assert.deepEqual(await kindsOf(0, -HOUR, 2 * HOUR, 3, 20 * 24 * HOUR), [
+    "stored",
+    "limited",
+    "limited",
+    "stored",
+    "limited",
+  ]);
+  assert.equal(store.status().limits?.length, 1, "others of the same series were stored");
+});
+
+Deno.test("A write window cuts a batch at its ends, in few requests", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 1, window: WINDOW });
+  const store = influxDb(fake);
+  const batch = Array.from({ length: 1_000 }, (_, i) => agedPoint(i % 3 === 0 ? 2 * HOUR + i : 1));
+  const outcomes = await store.write(batch, never);
+  outcomes.forEach(({ kind }, i) => assert.equal(kind, i % 3 === 0 ? "limited" : "stored"));
+  assert.ok(fake.requests.length <= 2 * 10 + 1, `${fake.requests.length} requests`);
+});
+
+Deno.test("A write window beside a retention: what is older than both is skipped, the rest waits", async () => {
+  const retentionMs = 24 * 3_600_000;
+  await using fake = await FakeInfluxDb.start({ version: 1, window: WINDOW, retentionMs });
+  const ages = [0, 2 * HOUR, 25 * HOUR, 3 * HOUR, 26 * HOUR];
+  const expected = ["stored", "limited", "skipped", "limited", "skipped"];
+  for (const known of [false, true]) {
+    const store = influxDb(fake);
+    if (known) await store.probe(never);
+    else fake.questionTrouble = () => "login page";
+    const outcomes = await store.write(ages.map((age) => agedPoint(age)), never);
+    assert.deepEqual(outcomes.map(({ kind }) => kind), expected);
+    const all = await store.write([2, 25, 26].map((hours) => agedPoint(hours * HOUR)), never);
+    assert.deepEqual(all.map(({ kind }) => kind), ["limited", "skipped", "skipped"]);
+    fake.questionTrouble = () => undefined;
+  }
+});
+
+Deno.test("A write window that was raised is no limit any more once a point that it held is stored", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 1, window: WINDOW });
+  const store = influxDb(fake);
+  const late = agedPoint(2 * HOUR);
+  assert.deepEqual(countKinds(await store.write([late], never)), { limited: 1 });
+  await store.write([agedPoint(0)], never);
+  assert.equal(store.status().limits?.length, 1, "that another is stored says nothing");
+  fake.trouble = () => ({ status: 204 });
+  assert.deepEqual(countKinds(await store.write([late], never)), { stored: 1 });
+  assert.deepEqual(store.status().limits, []);
+});

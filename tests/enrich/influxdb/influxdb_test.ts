@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { InfluxDb, type InfluxDbOptions } from "../../../lib/enrich/influxdb/influxdb.ts";
 import { type PointOutcome, type StorePoint, StoreUnavailable } from "../../../lib/enrich/store.ts";
 import { FakeInfluxDb, type ScriptedAnswer, type Trouble } from "../../stand_ins/fake_influxdb.ts";
+import { ORG_ID } from "../../stand_ins/fake_influxdb_admin.ts";
 import { until } from "../../until.ts";
 
 const T0_NS = 1_782_422_405_162_552_000n;
@@ -83,6 +84,57 @@ Deno.test("InfluxDb 1 writes to the database, user and password in the header al
   assert.equal(path, "/write");
   assert.deepEqual(Object.fromEntries(query), { db: "home", precision: "ns" });
   assert.equal(fake.points.length, 1);
+});
+
+Deno.test("InfluxDb 1 stores in an InfluxDB 2 with a token for its password, says so, and believes only its refusals about retention", async () => {
+  const hourMs = 3_600_000;
+  await using fake = await FakeInfluxDb.start({ version: 2, retentionMs: hourMs });
+  const credentials = { username: () => "joe", password: () => "token" };
+  const store = influxDb(fake, { version: 1, ...credentials });
+  await store.probe(never);
+  assert.equal(store.status().problem, undefined);
+  assert.equal(
+    store.status().description,
+    `InfluxDB 2 (1.x API) at ${fake.url}, database home`,
+  );
+  const nowNs = BigInt(Date.now()) * 1_000_000n;
+  const ages = [0n, 2n, 2n, 2n].map((hours) => nowNs - hours * BigInt(hourMs) * 1_000_000n);
+  const points = ages.map((timeNs, i) => ({ ...pointOf(i), timeNs }));
+  const before = fake.requests.length;
+  for (let n = 0; n < 2; n++) {
+    assert.deepEqual(kindsOf(await store.write(points, never)), [
+      "stored",
+      "skipped",
+      "skipped",
+      "skipped",
+    ]);
+    await store.probe(never);
+  }
+  // the first tells, and what is left is sent again
+  const writes = fake.requests.slice(before).filter(({ body }) => body !== "");
+  assert.equal(writes.length, 2 + 1);
+  assert.ok(writes.every(({ path }) => path === "/write"));
+  // the control
+  await using own = await FakeInfluxDb.start({ version: 1 });
+  const plain = influxDb(own, { version: 1 });
+  await plain.probe(never);
+  assert.equal(plain.status().description, `InfluxDB 1 at ${own.url}, database home`);
+});
+
+Deno.test("InfluxDb 2 takes the organization by name or by id, also where it asks how long points are kept", async () => {
+  for (const org of ["home", ORG_ID, ORG_ID.toUpperCase()]) {
+    await using fake = await FakeInfluxDb.start({ version: 2, retentionMs: 3_600_000 });
+    const store = influxDb(fake, { org });
+    await store.probe(never);
+    assert.equal(store.status().problem, undefined);
+    assert.deepEqual(kindsOf(await store.write([pointOf(0)], never)), ["skipped"]);
+    assert.equal(fake.questions.length, 1);
+    assert.equal(fake.requests.length, 1, "its retention is known, and nothing was sent");
+    fake.places.clear();
+    assert.equal(await store.create(never), true);
+    assert.deepEqual([...fake.places], ["home"]);
+    assert.equal(await store.create(never), false, "there is one already");
+  }
 });
 
 Deno.test("InfluxDb 3 writes to the database by way of its v2 endpoint", async () => {
@@ -202,7 +254,26 @@ Deno.test("InfluxDb holds everything and names the setting that is to be fixed",
     [2, { token: undefined }, /401 \(unauthorized access\); check INFLUXDB_TOKEN$/],
     [2, { bucket: "nope" }, /404 \(bucket "nope" not found\);.*INFLUXDB_BUCKET$/],
     [2, { org: "nope" }, /404 \(organization name "nope" not found\);.*INFLUXDB_ORG$/],
-    [2, { version: 1 }, /404 \(404 page not found\);.*INFLUXDB_URL and INFLUXDB_VERSION$/],
+    [
+      2,
+      { org: "00c0ffee00c0ffee" },
+      /404 \(organization not found\);.*_ORG: 16 hexadecimal digits/,
+    ],
+    [
+      2,
+      { version: 1 },
+      /401 \(unauthorized access\); this is an InfluxDB 2, .*_PASSWORD to a token/,
+    ],
+    [
+      2,
+      { version: 1, username: secret, password: secret },
+      /401 \(Unauthorized\); this is an Infl/,
+    ],
+    [
+      2,
+      { version: 1, username: secret, password: () => "token", database: "nope" },
+      /404 \(no dbrp mapping found\); .*make that bucket, or correct INFLUXDB_DATABASE$/,
+    ],
   ];
   for (const [version, options, problem] of cases) {
     const username = version === 1 && options.database === undefined ? "user" : undefined;
@@ -230,6 +301,20 @@ Deno.test("InfluxDb says who lacks the permission, and forgets it once that is f
     assert.deepEqual(await store.write([pointOf(0)], never), [STORED]);
     assert.equal(store.status().problem, undefined);
   }
+});
+
+Deno.test("InfluxDb says that the token was deactivated, and forgets it once it is active", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const store = influxDb(fake);
+  fake.inactive = true;
+  const { message } = await unavailable(store.write([pointOf(0)], never));
+  assert.match(
+    message,
+    /403 \(.*: token is inactive\); activate that token .*, or set INFLUXDB_TOKEN to another one$/,
+  );
+  assert.equal(store.status().problem, message);
+  fake.inactive = false;
+  assert.deepEqual(await store.write([pointOf(0)], never), [STORED]);
 });
 
 Deno.test("InfluxDb takes nothing but 204 for success", async () => {

@@ -25,7 +25,14 @@ Deno.test("LimitMemory ends a limit when what it was in the way of is stored, an
   memory.noteLimited(OTHER, ["e"]);
   memory.noteTaken(["a"]);
   assert.deepEqual(memory.limits(), [LIMIT, OTHER]);
+  assert.deepEqual(["a", "c", "e", "f"].map((shape) => memory.isLimited(shape)), [
+    false,
+    true,
+    true,
+    false,
+  ]);
   memory.noteTaken(["c"]);
+  assert.equal(memory.isLimited("c"), false);
   assert.deepEqual(memory.limits(), [OTHER]);
   assert.ok(memory.isTaken("c") && !memory.isTaken("d") && !memory.isTaken("e"));
   // what it does not know was not in the way of anything

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { InfluxDb, type InfluxDbOptions } from "../../../lib/enrich/influxdb/influxdb.ts";
-import { parseDurationMs, Retention } from "../../../lib/enrich/influxdb/retention.ts";
+import {
+  countBeyondRetention,
+  parseDurationMs,
+  Retention,
+  retentionIn,
+} from "../../../lib/enrich/influxdb/retention.ts";
 import { type PointOutcome, type StorePoint, StoreUnavailable } from "../../../lib/enrich/store.ts";
 import { FakeInfluxDb, type Trouble } from "../../stand_ins/fake_influxdb.ts";
 
@@ -37,6 +42,20 @@ function mostlyOld(bad: ReadonlySet<number> = new Set()): readonly StorePoint[] 
   );
 }
 
+/** This process's monotonic clock, so much later than it is, until disposed of. */
+class LaterClock implements Disposable {
+  readonly #now = performance.now;
+
+  constructor(passedMs: () => number) {
+    const now = this.#now.bind(performance);
+    performance.now = () => now() + passedMs();
+  }
+
+  [Symbol.dispose](): void {
+    performance.now = this.#now;
+  }
+}
+
 function countsOf(outcomes: readonly PointOutcome[]): Readonly<Record<string, number>> {
   const counts: Record<string, number> = {};
   for (const { kind } of outcomes) counts[kind] = (counts[kind] ?? 0) + 1;
@@ -61,12 +80,14 @@ for (const version of [1, 2] as const) {
       assert.deepEqual(countsOf(await store.write(mostlyOld(), never)), expected);
       writes[known] = fake.requests.length - before;
       assert.equal(fake.points.length, 100);
-      assert.equal(fake.questions.length, 1);
+      // the refusal itself tells it in version 2
+      assert.equal(fake.questions.length, known === "beforehand" || version === 1 ? 1 : 0);
       assert.equal(store.status().problem, undefined);
     }
     assert.equal(writes["beforehand"], 1);
-    assert.ok(writes["by the first refusal"] <= 3, `${writes["by the first refusal"]} writes`);
-    assert.ok(writes["never"] > 100, `only ${writes["never"]} writes`);
+    assert.equal(writes["by the first refusal"], 2);
+    if (version === 2) assert.equal(writes["never"], 2);
+    else assert.ok(writes["never"] > 100, `only ${writes["never"]} writes`);
   });
 
   Deno.test(`Retention of InfluxDb ${version} and conflicts in one batch, known or not, end right`, async () => {
@@ -145,7 +166,67 @@ Deno.test("Retention of a database whose name hurts is asked for by that name", 
   assert.equal(fake.requests.length, 1);
 });
 
-Deno.test("Retention is looked up every minute, and sooner where points were refused for it", async () => {
+Deno.test("A token that may only write learns the retention from a refusal, and what is raised from a write", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2, retentionMs: HOUR_MS });
+  fake.hides = true;
+  const store = influxDb(fake, 2);
+  let passedMs = 0;
+  using _clock = new LaterClock(() => passedMs);
+  const kinds = async (...ages: readonly number[]) => {
+    const outcomes = await store.write(ages.map((ageMs, i) => pointOf(i, ageMs)), never);
+    return outcomes.map(({ kind }) => kind);
+  };
+  assert.deepEqual(await kinds(0, 2 * HOUR_MS, 2 * HOUR_MS), ["stored", "skipped", "skipped"]);
+  assert.equal(fake.requests.length, 2, "the first one tells");
+  assert.deepEqual(await kinds(2 * HOUR_MS), ["skipped"]);
+  assert.equal(fake.requests.length, 2, "it was not sent");
+  fake.retentionMs = 24 * HOUR_MS;
+  passedMs = 59_000;
+  assert.deepEqual(await kinds(2 * HOUR_MS), ["skipped"]);
+  passedMs = 61_000;
+  assert.deepEqual(await kinds(2 * HOUR_MS), ["stored"], "it is no longer believed");
+  assert.deepEqual(await kinds(25 * HOUR_MS, 2 * HOUR_MS), ["skipped", "stored"]);
+  fake.retentionMs = HOUR_MS;
+  assert.deepEqual(await kinds(2 * HOUR_MS, 0), ["skipped", "stored"], "shorter again");
+});
+
+Deno.test("A point is skipped by the server's clock alone: by none where its answers tell no time", async () => {
+  for (const version of [1, 2] as const) {
+    await using fake = await FakeInfluxDb.start({ version, retentionMs: HOUR_MS });
+    // this machine is ten hours ahead of the server
+    fake.clockAheadMs = -10 * HOUR_MS;
+    fake.tellsTime = false;
+    const store = influxDb(fake, version);
+    await store.probe(never);
+    const points = [pointOf(0, 10 * HOUR_MS), pointOf(1, 12 * HOUR_MS)];
+    assert.deepEqual(countsOf(await store.write(points, never)), { stored: 1, skipped: 1 });
+    assert.equal(fake.points.length, 1);
+    // the control: with it, the old one is not sent
+    fake.tellsTime = true;
+    await store.probe(never);
+    const before = fake.requests.length;
+    assert.deepEqual(countsOf(await store.write(points, never)), { stored: 1, skipped: 1 });
+    assert.equal(fake.requests.length, before + 1);
+    // the server's clock was wrong, and is set a day back
+    fake.clockAheadMs = -34 * HOUR_MS;
+    await store.probe(never);
+    assert.deepEqual(countsOf(await store.write([pointOf(2, 34 * HOUR_MS)], never)), { stored: 1 });
+  }
+});
+
+Deno.test("What an attribute is called teaches no retention", () => {
+  const forged = "partial write: dropped 1 points outside retention policy of duration 1h0m0s - x";
+  const conflict =
+    `failure writing points to database: partial write: field type conflict: input field "${forged}"`;
+  for (const reason of [conflict, `unable to parse '${forged}': missing field value`]) {
+    assert.equal(countBeyondRetention({ reason }), 0);
+    assert.equal(retentionIn({ reason }), undefined);
+  }
+  assert.equal(countBeyondRetention({ reason: forged }), 1, "the control");
+  assert.equal(retentionIn({ reason: forged }), HOUR_MS, "the control");
+});
+
+Deno.test("Retention is looked up now and then, sooner where points were refused for it, and believed for a minute", async () => {
   let nowMs = 0;
   let looks = 0;
   let answer: () => number | undefined = () => HOUR_MS;
@@ -153,8 +234,8 @@ Deno.test("Retention is looked up every minute, and sooner where points were ref
     looks++;
     return Promise.try(answer);
   }, () => nowMs);
-  const old = BigInt(1e12 - 2 * HOUR_MS) * 1_000_000n;
-  assert.equal(retention.isBeyond(old, 1e12), false);
+  const isOld = () => retention.isBeyond(BigInt(1e12 - 2 * HOUR_MS) * 1_000_000n, 1e12);
+  assert.equal(isOld(), false);
   const at = async (seconds: number, refused: boolean) => {
     nowMs = seconds * 1_000;
     const before = looks;
@@ -162,18 +243,26 @@ Deno.test("Retention is looked up every minute, and sooner where points were ref
     return looks > before;
   };
   assert.equal(await at(0, false), true);
-  assert.equal(retention.isBeyond(old, 1e12), true);
+  assert.equal(isOld(), true);
   assert.equal(await at(9, true), false);
-  assert.equal(await at(59, false), false);
-  assert.equal(await at(60, false), true);
+  assert.equal(await at(19, false), false);
+  assert.equal(await at(20, false), true);
   answer = () => {
     throw new StoreUnavailable("gone");
   };
-  assert.equal(await at(70, true), true);
-  assert.equal(retention.isBeyond(old, 1e12), false, "nothing is known");
+  assert.equal(await at(30, true), true);
+  assert.equal(isOld(), true, "a failed look changes nothing");
+  assert.equal(await at(79, false), true);
+  assert.equal(isOld(), true);
+  nowMs = 80_000;
+  assert.equal(isOld(), false, "it was looked up a minute ago");
+  answer = () => undefined;
+  retention.learn(HOUR_MS);
+  assert.equal(await at(100, false), true);
+  assert.equal(isOld(), true, "what cannot be seen is as it was told");
   answer = () => Infinity;
   assert.equal(await at(130, false), true);
-  assert.equal(retention.isBeyond(old, 1e12), false);
+  assert.equal(isOld(), false);
 });
 
 Deno.test("Retention takes a point for beyond from a minute past it on", async () => {
