@@ -1,55 +1,15 @@
 /** `ingest check` and `enrich check`, as they are typed, against a real Home Assistant and a real influxd. */
 import assert from "node:assert/strict";
 import { z } from "zod";
+import { check, faultsOf, root, run } from "./parts/checks.ts";
 import { freePort } from "./parts/free_port.ts";
 import { HomeAssistant, newestVersion } from "./parts/home_assistant.ts";
 import { Influxd } from "./parts/influxd.ts";
-import { Process } from "./parts/process.ts";
-import { type Environment, startEnrich, startIngest } from "./parts/programs.ts";
+import { startEnrich, startIngest } from "./parts/programs.ts";
 import { realTest } from "./parts/real_test_case.ts";
 import { underWrongClock } from "./parts/wrong_clock.ts";
 import { CA_FILE, TlsProxy } from "../stand_ins/tls_proxy.ts";
-import { TemporaryFolder } from "../temporary.ts";
 import { until } from "../until.ts";
-
-const root = new URL("../../", import.meta.url).pathname;
-
-interface Checked {
-  readonly status: number;
-  readonly lines: readonly string[];
-}
-
-/** Runs it through the tasks' runner, with the permissions that this gives it. */
-function check(words: string, env: Environment): Promise<Checked> {
-  const permissions = ["--allow-net=127.0.0.1", "--allow-read", `--allow-run=${Deno.execPath()}`];
-  return run([...permissions, `${root}start.ts`, ...words.split(" ")], env);
-}
-
-/** `under`: a command that becomes Deno. */
-async function run(
-  args: readonly string[],
-  env: Environment,
-  under: readonly string[] = [],
-): Promise<Checked> {
-  using folder = new TemporaryFolder();
-  const words = [
-    ...under,
-    Deno.execPath(),
-    "run",
-    "--quiet",
-    "--no-prompt",
-    "--allow-env",
-    ...args,
-  ];
-  const ports = { INGEST_PORT: "0", ENRICH_PORT: "0", DATA_DIR: folder.path };
-  await using process = new Process("check", words, { cwd: root, env: { ...ports, ...env } });
-  const { code } = await process.ended();
-  return { status: code, lines: process.output.trimEnd().split("\n") };
-}
-
-function faultsOf({ lines }: Checked): string[] {
-  return lines.filter((line) => !line.startsWith("ok "));
-}
 
 const stringOf = z.string();
 

@@ -7,6 +7,7 @@ import {
   retentionIn,
 } from "../../../lib/enrich/influxdb/retention.ts";
 import { type PointOutcome, type StorePoint, StoreUnavailable } from "../../../lib/enrich/store.ts";
+import { LaterClock } from "../../later_clock.ts";
 import { FakeInfluxDb, type Trouble } from "../../stand_ins/fake_influxdb.ts";
 
 const HOUR_MS = 3_600_000;
@@ -40,20 +41,6 @@ function mostlyOld(bad: ReadonlySet<number> = new Set()): readonly StorePoint[] 
     { length: 1_000 },
     (_, i) => pointOf(i, i % 10 === 0 ? 0 : 2 * HOUR_MS, bad.has(i) ? "text" : i),
   );
-}
-
-/** This process's monotonic clock, so much later than it is, until disposed of. */
-class LaterClock implements Disposable {
-  readonly #now = performance.now;
-
-  constructor(passedMs: () => number) {
-    const now = this.#now.bind(performance);
-    performance.now = () => now() + passedMs();
-  }
-
-  [Symbol.dispose](): void {
-    performance.now = this.#now;
-  }
 }
 
 function countsOf(outcomes: readonly PointOutcome[]): Readonly<Record<string, number>> {

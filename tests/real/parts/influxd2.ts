@@ -105,6 +105,14 @@ export class Influxd2 implements AsyncDisposable {
     await this.#api("buckets", { orgID: await this.#orgId(), name, retentionRules });
   }
 
+  /** Has a bucket keep its points for so many seconds. */
+  async keepFor(name: string, retentionS: number): Promise<void> {
+    const found = await this.#api(`buckets?org=${ORG}&name=${encodeURIComponent(name)}`);
+    const { buckets: [bucket] } = bucketsSchema.parse(JSON.parse(found));
+    const retentionRules = [{ type: "expire", everySeconds: retentionS }];
+    await this.#api(`buckets/${bucket?.id}`, { retentionRules }, "PATCH");
+  }
+
   async deleteBucket(name: string): Promise<void> {
     const found = await this.#api(`buckets?org=${ORG}&name=${encodeURIComponent(name)}`);
     const { buckets } = bucketsSchema.parse(JSON.parse(found));
