@@ -27,7 +27,10 @@ async function understood(recorded: RecordedAnswer, version: 1 | 2): Promise<str
   const answer = await readAnswer(responseOf(recorded));
   const { meaning } = answer;
   const met = limitIn(answer);
-  if (met) return `limited: ${met.limit.name}, ${met.dropped}: ${met.limit.reason}`;
+  if (met) {
+    assert.equal(countBeyondRetention(answer), 0, "a limit is no retention");
+    return `limited: ${met.limit.name}, ${met.dropped}: ${met.limit.reason}`;
+  }
   if (meaning === "done") return isSoundWhenEmpty(answer) ? "stored" : "?";
   if (meaning === "misconfigured") {
     return `${saysNoPlace(answer) ? "no place" : "held"}${wishFor(answer, version)}`;
