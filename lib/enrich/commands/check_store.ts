@@ -8,7 +8,7 @@ import { type CommandOutput, numberText } from "../../program/command.ts";
 import { type EnrichSettings, enrichSettings } from "../../settings/program_settings.ts";
 import { deadline, describeError } from "../../retry.ts";
 import type { Environment } from "../../settings/settings_reader.ts";
-import { InfluxDb, type InfluxDbOptions } from "../influxdb/influxdb.ts";
+import type { InfluxDbOptions } from "../influxdb/influxdb.ts";
 import { InfluxDbFault, saysMissing } from "../influxdb/influxdb_answer.ts";
 import { InfluxDbHttp } from "../influxdb/influxdb_http.ts";
 import {
@@ -18,6 +18,7 @@ import {
   openLocalStore,
   type StoreSettings,
 } from "../open_store.ts";
+import { ServerStore, type ServerStoreOptions } from "../victoriametrics/server_store.ts";
 
 const HELP =
   `enrich check: tries whether enrich could receive and store events, and says what to do where it
@@ -53,19 +54,19 @@ async function check(
   report.ok("settings", `The settings can be read: ${means}${from}`);
   await checkListening("enrich", settings, report);
   const options = influxDbOptions(settings);
-  if (options) await checkInfluxDb(options, isGiven("create"), report);
+  if (options) await checkServer(options, isGiven("create"), report);
   else checkLocalStore(settings, report);
 }
 
-async function checkInfluxDb(
-  options: InfluxDbOptions,
+async function checkServer(
+  options: ServerStoreOptions,
   mayCreate: boolean,
   report: CheckReport,
 ): Promise<void> {
-  const store = new InfluxDb(options);
-  const stages = stagesOf(options);
+  const store = new ServerStore(options);
   try {
     let fault = await faultOf(store);
+    const stages = store.isVictoriaMetrics ? victoriaMetricsStages(options) : stagesOf(options);
     let from = 0;
     const tellWhatHolds = () => {
       const upTo = fault ? reached(fault) : stages.length;
@@ -80,7 +81,11 @@ async function checkInfluxDb(
       tellWhatHolds();
     }
     if (fault) report.fail(stages[reached(fault)].check, fault.message);
-    if (!fault || fault.answer) await checkInfluxDbClock(options, report);
+    for (const { reason, action } of store.status().notes ?? []) {
+      report.warn("write", `${reason}; ${action}`);
+    }
+    const name = store.isVictoriaMetrics ? "VictoriaMetrics" : "InfluxDB";
+    if (!fault || fault.answer) await checkServerClock(name, options, report);
   } catch (error) {
     if (!(error instanceof InfluxDbFault)) throw error;
     report.fail("place", error.message);
@@ -89,7 +94,11 @@ async function checkInfluxDb(
   }
 }
 
-async function checkInfluxDbClock(options: InfluxDbOptions, report: CheckReport): Promise<void> {
+async function checkServerClock(
+  name: string,
+  options: InfluxDbOptions,
+  report: CheckReport,
+): Promise<void> {
   const http = new InfluxDbHttp(options);
   const askedMs = Date.now();
   let date: string | null = null;
@@ -103,7 +112,7 @@ async function checkInfluxDbClock(options: InfluxDbOptions, report: CheckReport)
   } finally {
     http.close();
   }
-  checkClock("InfluxDB", { askedMs, date, heardMs: Date.now() }, report);
+  checkClock(name, { askedMs, date, heardMs: Date.now() }, report);
 }
 
 /** What is proven one after the other by a write of nothing. */
@@ -124,6 +133,24 @@ function stagesOf(options: InfluxDbOptions): readonly { check: string; text: str
   ];
 }
 
+/** The same of VictoriaMetrics, which lets everybody write unless -httpAuth.username is set, and has no databases. */
+function victoriaMetricsStages(
+  { url, version, username, database }: InfluxDbOptions,
+): readonly { check: string; text: string }[] {
+  const user = version === 1 ? username?.() : undefined;
+  return [
+    { check: "address", text: `VictoriaMetrics answers at ${url}` },
+    ...(user ? [{ check: "credentials", text: `User ${user} is not refused` }] : []),
+    {
+      check: "place",
+      text: version === 1
+        ? `It needs no database: ${database} is a label of each series`
+        : "It needs no database",
+    },
+    { check: "write", text: "It takes points, and keeps their numbers" },
+  ];
+}
+
 function placeOf({ version, bucket, database }: InfluxDbOptions): string {
   return version === 2 ? `Bucket ${bucket}` : `Database ${database ?? bucket}`;
 }
@@ -138,7 +165,7 @@ function reached({ answer }: InfluxDbFault): number {
   return /not found: "|" not found/.test(answer.reason) ? EXISTS : 0;
 }
 
-async function faultOf(store: InfluxDb): Promise<InfluxDbFault | undefined> {
+async function faultOf(store: ServerStore): Promise<InfluxDbFault | undefined> {
   try {
     await store.check(deadline(DEADLINE_MS));
   } catch (error) {

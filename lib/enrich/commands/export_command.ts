@@ -11,9 +11,9 @@ import {
 import { enrichSettings } from "../../settings/program_settings.ts";
 import { backoffMs, sleep } from "../../retry.ts";
 import type { Environment } from "../../settings/settings_reader.ts";
-import { InfluxDb } from "../influxdb/influxdb.ts";
 import { InfluxDbFault } from "../influxdb/influxdb_answer.ts";
 import { hasLocalStore, influxDbOptions, localStorePath, openLocalStore } from "../open_store.ts";
+import { ServerStore } from "../victoriametrics/server_store.ts";
 import { type PointOutcome, type StorePoint, StoreUnavailable } from "../store.ts";
 
 const HELP =
@@ -62,7 +62,7 @@ export async function exportStore(
       throw new WrongUse(`There is no local store ${localStorePath(settings)}: check DATA_DIR`);
     }
     const local = openLocalStore(settings);
-    const influxDb = new InfluxDb(options);
+    const influxDb = new ServerStore(options);
     try {
       const total = local.counts().points;
       return await new Export({ influxDb, total, output, backoff }).run(local.read());
@@ -76,7 +76,7 @@ export async function exportStore(
 }
 
 interface ExportOptions {
-  readonly influxDb: InfluxDb;
+  readonly influxDb: ServerStore;
   /** How many points there are. */
   readonly total: number;
   readonly output: CommandOutput;

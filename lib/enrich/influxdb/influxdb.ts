@@ -34,18 +34,21 @@ export interface InfluxDbOptions extends InfluxDbPlace {
 /** InfluxDB 1 by way of `/write`; 2, and 3, by way of `/api/v2/write`. One place for good. */
 export class InfluxDb implements Store {
   readonly #options: InfluxDbOptions;
-  readonly #http: InfluxDbHttp;
+  /** For questions besides; its clock is the server's. */
+  readonly http: InfluxDbHttp;
   readonly #retention: Retention;
   #limits = new LimitMemory();
   /** What a write has met. A write of nothing does not clear it: that may pass while no other does. */
   #writeProblem: string | undefined;
   #emptyProblem: string | undefined;
   #restUntilMs = -Infinity;
+  /** The headers of the last 204; undefined once the server has failed since. They tell what it is. */
+  answered: { readonly headers: Headers; readonly monotonicMs: number } | undefined;
 
   constructor(options: InfluxDbOptions) {
     this.#options = options;
-    this.#http = new InfluxDbHttp(options);
-    this.#retention = new Retention((signal) => lookUpRetention(this.#http, options, signal));
+    this.http = new InfluxDbHttp(options);
+    this.#retention = new Retention((signal) => lookUpRetention(this.http, options, signal));
   }
 
   /**
@@ -111,7 +114,7 @@ export class InfluxDb implements Store {
       return judge.judge(answer, slice);
     };
     const known = (line: Line) => {
-      const isOld = this.#retention.isBeyond(line.timeNs, this.#http.nowMs());
+      const isOld = this.#retention.isBeyond(line.timeNs, this.http.nowMs());
       return isOld ? SKIPPED : judge.known(line);
     };
     const outcomes = await bisect(lines, ask, known);
@@ -138,7 +141,7 @@ export class InfluxDb implements Store {
 
   /** Makes the database of 1.x, or the bucket of 2.x. Throws StoreUnavailable with what to do. */
   create(signal: AbortSignal): Promise<void> {
-    return createPlace(this.#http, this.#options, signal);
+    return createPlace(this.http, this.#options, signal);
   }
 
   status(): StoreStatus {
@@ -149,7 +152,7 @@ export class InfluxDb implements Store {
       ? `organization ${org}, bucket ${bucket}`
       : `database ${database ?? bucket}`;
     return {
-      description: `InfluxDB ${version} at ${this.#http.address}, ${place}`,
+      description: `InfluxDB ${version} at ${this.http.address}, ${place}`,
       problem: this.#emptyProblem ?? this.#writeProblem,
       limits: this.#limits.limits(),
     };
@@ -163,7 +166,7 @@ export class InfluxDb implements Store {
 
   /** A write that is under way ends here: what it has not reached is pending. */
   close(): void {
-    this.#http.close();
+    this.http.close();
   }
 
   /** Proves address, credentials and database, and stores nothing. Throws StoreUnavailable. */
@@ -184,16 +187,22 @@ export class InfluxDb implements Store {
       ? { db: database }
       : { org, bucket: version === 2 ? bucket : database ?? bucket };
     try {
-      return await readAnswer(
-        await this.#http.ask({
-          method: "POST",
-          path: version === 1 ? "/write" : "/api/v2/write",
-          query: { ...place, precision: "ns" },
-          contentType: "text/plain; charset=utf-8",
-          body,
-        }, signal),
-      );
+      const response = await this.http.ask({
+        method: "POST",
+        path: version === 1 ? "/write" : "/api/v2/write",
+        query: { ...place, precision: "ns" },
+        contentType: "text/plain; charset=utf-8",
+        body,
+      }, signal);
+      const { headers } = response;
+      const answer = await readAnswer(response);
+      if (answer.meaning === "done") this.answered = { headers, monotonicMs: performance.now() };
+      else if (answer.meaning === "again" || answer.meaning === "misconfigured") {
+        this.answered = undefined;
+      }
+      return answer;
     } catch (error) {
+      this.answered = undefined;
       if (error instanceof InfluxDbFault) this.#note(error, body !== "");
       throw error;
     }
@@ -203,7 +212,7 @@ export class InfluxDb implements Store {
   #fault(answer: Answer, byWrite: boolean): InfluxDbFault {
     const { status, reason, retryAfterMs = 0 } = answer;
     const wish = wishFor(answer, this.#options.version);
-    const fault = this.#http.fault(
+    const fault = this.http.fault(
       `Cannot write to InfluxDB: it answered ${status}${reason && ` (${reason})`}${wish}`,
       answer,
     );

@@ -1,0 +1,173 @@
+/** The store at INFLUXDB_URL: InfluxDB, or VictoriaMetrics where the answers' headers say so. */
+import { InfluxDb, type InfluxDbOptions } from "../influxdb/influxdb.ts";
+import { LimitMemory, shapeOf } from "../influxdb/limit_memory.ts";
+import { toLine } from "../influxdb/line.ts";
+import { describeLimit } from "../influxdb/server_limit.ts";
+import {
+  type PointOutcome,
+  type Store,
+  type StorePoint,
+  type StoreStatus,
+  StoreUnavailable,
+} from "../store.ts";
+import { metricLine, numbersOf } from "./metric_line.ts";
+import { type RetentionSetting, VictoriaMetrics } from "./victoria_metrics.ts";
+
+export interface ServerStoreOptions extends InfluxDbOptions {
+  readonly victoriaMetricsRetention?: RetentionSetting | undefined;
+}
+
+/** So long after an answer the server is taken for what it was: to exchange it takes longer. */
+const KNOWN_MS = 5_000;
+
+/**
+ * Whether these headers of an answer to a write are VictoriaMetrics'. Its `X-Influxdb-Version` alone
+ * would not do: InfluxDB has it, too. What stands before an InfluxDB may add `X-Server-Hostname`
+ * (vmauth does), but then there is an `X-Influxdb-Build` as well.
+ */
+export function isVictoriaMetrics(headers: Headers): boolean {
+  return headers.has("x-influxdb-version") && headers.has("x-server-hostname") &&
+    !headers.has("x-influxdb-build");
+}
+
+export class ServerStore implements Store {
+  readonly #options: ServerStoreOptions;
+  readonly #influxDb: InfluxDb;
+  /** Set while the server is one. */
+  #victoria: VictoriaMetrics | undefined;
+  #limits = new LimitMemory();
+
+  constructor(options: ServerStoreOptions) {
+    const { line = toLine } = options;
+    this.#options = options;
+    this.#influxDb = new InfluxDb({
+      ...options,
+      line: (point, version) => this.#victoria ? metricLine(point) : line(point, version),
+    });
+  }
+
+  /**
+   * Asks with a write of nothing first where the server may be another than before. Of InfluxDB see
+   * InfluxDb. To VictoriaMetrics only the numbers of a point go, and only of points that it will not
+   * throw away. Throws StoreUnavailable where the server turns out to be another one meanwhile.
+   */
+  async write(
+    points: readonly StorePoint[],
+    signal: AbortSignal,
+  ): Promise<readonly PointOutcome[]> {
+    if (points.length === 0) return [];
+    const { answered } = this.#influxDb;
+    if (!answered || performance.now() - answered.monotonicMs > KNOWN_MS) await this.check(signal);
+    const victoria = this.#victoria;
+    const outcomes = victoria
+      ? await this.#writeNumbers(points, victoria, signal)
+      : await this.#influxDb.write(points, signal);
+    this.#recognise();
+    if (this.#victoria === victoria) return outcomes;
+    throw new StoreUnavailable("Another kind of server answers at INFLUXDB_URL now");
+  }
+
+  async #writeNumbers(
+    points: readonly StorePoint[],
+    victoria: VictoriaMetrics,
+    signal: AbortSignal,
+  ): Promise<readonly PointOutcome[]> {
+    await victoria.refresh(signal);
+    const outcomes = points.map((): PointOutcome => ({ kind: "pending" }));
+    const sent: { readonly point: StorePoint; readonly index: number; readonly texts: number }[] =
+      [];
+    const hasDatabase = this.#options.version === 1;
+    for (const [index, whole] of points.entries()) {
+      const numbers = numbersOf(whole);
+      if (!numbers) {
+        outcomes[index] = { kind: "skipped", reason: "no_number" };
+        continue;
+      }
+      const fate = victoria.fateOf(numbers.point, hasDatabase);
+      if (!fate) sent.push({ ...numbers, index });
+      else if (fate.kind !== "limited") outcomes[index] = fate;
+      else {
+        this.#limits.noteLimited(fate.limit, [shapeOf(numbers.point)]);
+        outcomes[index] = { kind: "limited", reason: describeLimit(fate.limit) };
+      }
+    }
+    const isAnyKnown = sent.length < points.length;
+    try {
+      const written = await this.#influxDb.write(sent.map(({ point }) => point), signal);
+      for (const [i, outcome] of written.entries()) {
+        const { index, texts, point } = sent[i];
+        if (outcome.kind === "stored") this.#limits.noteTaken([shapeOf(point)]);
+        outcomes[index] = outcome.kind === "stored" && texts > 0 ? { ...outcome, texts } : outcome;
+      }
+    } catch (error) {
+      if (!isAnyKnown || !(error instanceof StoreUnavailable)) throw error;
+    }
+    return outcomes;
+  }
+
+  async probe(signal: AbortSignal): Promise<void> {
+    try {
+      await this.check(signal);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+    }
+  }
+
+  /** As `probe`, but throws StoreUnavailable, an InfluxDbFault where the server is at fault. */
+  async check(signal: AbortSignal): Promise<void> {
+    await this.#influxDb.check(signal);
+    this.#recognise();
+    await this.#victoria?.refresh(signal);
+  }
+
+  /** Makes the database of 1.x, or the bucket of 2.x. Throws StoreUnavailable with what to do. */
+  create(signal: AbortSignal): Promise<void> {
+    return this.#influxDb.create(signal);
+  }
+
+  /** Whether the last answer to a write was VictoriaMetrics'. */
+  get isVictoriaMetrics(): boolean {
+    return this.#victoria !== undefined;
+  }
+
+  status(): StoreStatus {
+    const status = this.#influxDb.status();
+    if (!this.#victoria) return status;
+    const { version, database } = this.#options;
+    const { dbLabel, retention } = this.#victoria;
+    const parts = [
+      `VictoriaMetrics at ${this.#influxDb.http.address}`,
+      ...(version === 1 && database ? [`${dbLabel}=${database}`] : []),
+      ...(retention === undefined ? [] : [`retention ${retention}`]),
+    ];
+    return {
+      ...status,
+      description: parts.join(", "),
+      limits: [...status.limits ?? [], ...this.#limits.limits()],
+      notes: this.#victoria.notes(),
+    };
+  }
+
+  /** Names no limit until it is met again: with other filters nothing may be in its way. */
+  forgetLimits(): void {
+    this.#limits = new LimitMemory();
+    this.#influxDb.forgetLimits();
+  }
+
+  close(): void {
+    this.#influxDb.close();
+  }
+
+  /** By the last answer to a write. One without an answer tells nothing. */
+  #recognise(): void {
+    const { answered } = this.#influxDb;
+    if (!answered) return;
+    if (!isVictoriaMetrics(answered.headers)) this.#victoria = undefined;
+    else {
+      this.#victoria ??= new VictoriaMetrics(
+        this.#influxDb.http,
+        this.#options.victoriaMetricsRetention,
+      );
+    }
+  }
+}
