@@ -11,18 +11,25 @@ import { ServerStore, type ServerStoreOptions } from "./victoriametrics/server_s
 
 export type StoreSettings = Pick<
   EnrichSettings,
-  "influxdb" | "dataDir" | "localStoreDays" | "localStoreMaxBytes" | "schema" | "file"
+  | "influxdb"
+  | "victoriaMetricsRetention"
+  | "dataDir"
+  | "localStoreDays"
+  | "localStoreMaxBytes"
+  | "schema"
+  | "file"
 >;
 
 /** The options of the store at INFLUXDB_URL, or undefined where none is set. */
 export function influxDbOptions(
-  { influxdb, file, schema }: StoreSettings,
+  { influxdb, victoriaMetricsRetention, file, schema }: StoreSettings,
 ): ServerStoreOptions | undefined {
   if (!influxdb) return undefined;
   return {
     ...influxdb,
     username: () => influxdb.username,
     configFile: file?.name,
+    victoriaMetricsRetention,
     line: schema === "homeassistant" ? pythonLine : toLine,
   };
 }

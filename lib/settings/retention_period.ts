@@ -1,4 +1,11 @@
 /** VictoriaMetrics' notation of how long points are kept, as its `-retentionPeriod` has it. */
+import { z } from "zod";
+
+/** A period, and what it was called. */
+export interface RetentionPeriod {
+  readonly text: string;
+  readonly ms: number;
+}
 
 const MONTH_MS = 31 * 86_400_000;
 const UNIT_MS: Readonly<Record<string, number>> = {
@@ -24,3 +31,16 @@ export function parsePeriodMs(text: string): number | undefined {
   return [...parts.matchAll(/([\d.]+)([a-z]+)/g)]
     .reduce((sum, [, count, unit = ""]) => sum + Number(count) * (UNIT_MS[unit] ?? 0), 0);
 }
+
+/** The least that VictoriaMetrics takes for its own. */
+const LEAST_MS = 86_400_000;
+
+/** A setting that is such a period. */
+export const retentionPeriod = z.string().transform((text, context): RetentionPeriod => {
+  const ms = parsePeriodMs(text);
+  if (ms !== undefined && ms >= LEAST_MS) return { text, ms };
+  const message =
+    "must be VictoriaMetrics' -retentionPeriod, a day at least: 1 for a month, 100y, 30d";
+  context.addIssue({ code: "custom", message, input: text });
+  return z.NEVER;
+});

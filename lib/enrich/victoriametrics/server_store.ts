@@ -1,4 +1,5 @@
 /** The store at INFLUXDB_URL: InfluxDB, or VictoriaMetrics where the answers' headers say so. */
+import type { RetentionPeriod } from "../../settings/retention_period.ts";
 import { InfluxDb, type InfluxDbOptions } from "../influxdb/influxdb.ts";
 import { LimitMemory, shapeOf } from "../influxdb/limit_memory.ts";
 import { toLine } from "../influxdb/line.ts";
@@ -11,10 +12,11 @@ import {
   StoreUnavailable,
 } from "../store.ts";
 import { metricLine, numbersOf } from "./metric_line.ts";
-import { type RetentionSetting, VictoriaMetrics } from "./victoria_metrics.ts";
+import { VictoriaMetrics } from "./victoria_metrics.ts";
 
 export interface ServerStoreOptions extends InfluxDbOptions {
-  readonly victoriaMetricsRetention?: RetentionSetting | undefined;
+  /** What VictoriaMetrics keeps, where that cannot be read of it. */
+  readonly victoriaMetricsRetention?: RetentionPeriod | undefined;
 }
 
 /** So long after an answer the server is taken for what it was: to exchange it takes longer. */

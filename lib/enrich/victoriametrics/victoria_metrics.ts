@@ -1,6 +1,7 @@
 /** What VictoriaMetrics would throw away without a word, told beforehand; and what it wants to be set to. */
 import { Buffer } from "node:buffer";
 import { deadline } from "../../retry.ts";
+import type { RetentionPeriod } from "../../settings/retention_period.ts";
 import type { InfluxDbHttp } from "../influxdb/influxdb_http.ts";
 import {
   type PointOutcome,
@@ -26,12 +27,6 @@ const LEAST = { keptMs: DAY_MS, aheadMs: 2 * DAY_MS } as const;
 const NANOSECONDS_PER_MS = 1_000_000n;
 const DEDUP_WISH = "start it with -dedup.minScrapeInterval=1ms";
 
-/** Where its retention cannot be read, VICTORIAMETRICS_RETENTION tells it. */
-export interface RetentionSetting {
-  readonly text: string;
-  readonly ms: number;
-}
-
 /** What a point meets there, or undefined where it is stored. */
 export type Fate =
   | Exclude<PointOutcome, { readonly kind: "limited" }>
@@ -39,12 +34,12 @@ export type Fate =
 
 export class VictoriaMetrics {
   readonly #http: InfluxDbHttp;
-  readonly #setting: RetentionSetting | undefined;
+  readonly #setting: RetentionPeriod | undefined;
   #flags: ServerFlags | undefined;
   #lookedMs = -Infinity;
 
-  /** `http` is that of the writes. */
-  constructor(http: InfluxDbHttp, setting: RetentionSetting | undefined) {
+  /** `http` is that of the writes; `setting` counts where the retention cannot be read. */
+  constructor(http: InfluxDbHttp, setting: RetentionPeriod | undefined) {
     this.#http = http;
     this.#setting = setting;
   }
