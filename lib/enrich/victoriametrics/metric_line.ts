@@ -18,6 +18,8 @@ export function numbersOf(point: StorePoint): MetricPoint | undefined {
   return { point: { ...point, fields: new Map<string, FieldValue>(numbers) }, texts };
 }
 
+/** What is earlier it throws away without a word (lib/storage/time.go), and for 0 it stores the present time. */
+const FIRST_NS = 86_400_000_000_000n;
 const SPECIAL = /[\\ ,=]/g;
 const BREAKS = /[\n\r\t\0]/g;
 const BREAK: Readonly<Record<string, string>> = {
@@ -36,15 +38,17 @@ const BREAK: Readonly<Record<string, string>> = {
  * name of a field keeps a backslash before it: alone it would store 0, at the present time. Tags
  * without a value are left out.
  *
- * Throws an Error that names the part that cannot be written: those of `toLine`, and a time that is
- * not after the beginning of 1970, for which VictoriaMetrics would store the present one.
+ * Throws an Error that names the part that cannot be written: those of `toLine`, and a time
+ * before 2 January 1970.
  */
 export function metricLine({ measurement, tags, fields, timeNs }: StorePoint): string {
   checkIdentity({ measurement, timeNs });
   checkNames({ measurement, tags, fields });
   checkFields({ fields });
-  if (timeNs <= 0n) {
-    throw new Error(`time is ${timeNs} ns: VictoriaMetrics keeps nothing from before 1970`);
+  if (timeNs < FIRST_NS) {
+    throw new Error(
+      `time is ${timeNs} ns: VictoriaMetrics keeps nothing from before 2 January 1970`,
+    );
   }
   const labels = uniquePairs("Tag", [...tags].filter(([, value]) => value !== ""));
   const samples = uniquePairs("Field", [...fields]);

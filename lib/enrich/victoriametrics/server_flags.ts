@@ -2,6 +2,7 @@
 import { parsePeriodMs } from "../../settings/retention_period.ts";
 import { startOfBody } from "../influxdb/influxdb_answer.ts";
 import type { InfluxDbHttp } from "../influxdb/influxdb_http.ts";
+import { StoreUnavailable } from "../store.ts";
 
 /** The flags of a single-node server that say what becomes of a sample. */
 export interface ServerFlags {
@@ -24,6 +25,17 @@ export interface ServerFlags {
   readonly skipsMeasurement: boolean;
   /** `-influxTrimTimestamp`: times are cut to it. */
   readonly trimMs: number;
+  /** `-storage.maxHourlySeries` and `-storage.maxDailySeries`; 0 is no limit. */
+  readonly maxHourlySeries: number;
+  readonly maxDailySeries: number;
+  /** How many samples it has thrown away because of these, since its start. */
+  readonly droppedOfNewSeries: number;
+  /** `-inmemoryDataFlushInterval`: how often it writes to its disk what it has in memory. */
+  readonly flushMs: number;
+  /** When this process of it began, in its own words. */
+  readonly started: string | undefined;
+  /** Whether the process before ended without having written down what it had in memory; undefined where it does not tell. */
+  readonly wasKilled: boolean | undefined;
 }
 
 /** A `/metrics` has about 60 KB, more with many flags of scraping. */
@@ -48,6 +60,8 @@ export async function readFlags(
       signal,
     );
     const text = await startOfBody(response, MAX_METRICS_CHARS);
+    // it says nothing of who answers at other times
+    if (response.status >= 500) throw new StoreUnavailable(`/metrics: ${response.status}`);
     const flags = response.ok ? flagsIn(text) : undefined;
     if (flags) return flags;
   }
@@ -64,6 +78,8 @@ export function flagsIn(metrics: string): ServerFlags | undefined {
   if (retention === undefined) return undefined;
   const periodMs = (name: string, usual: string) =>
     parsePeriodMs(flags.get(name) ?? usual) ?? parsePeriodMs(usual) ?? 0;
+  const sampleOf = (name: string) => new RegExp(`^${name} (\\S+)`, "m").exec(metrics)?.[1];
+  const killed = sampleOf("vm_app_prev_shutdown_unclean");
   const number = (name: string) => Number(flags.get(name) ?? 0) || 0;
   const backfillMs = periodMs("maxBackfillAge", "0");
   const retentionMs = periodMs("retentionPeriod", DEFAULT_RETENTION);
@@ -80,5 +96,14 @@ export function flagsIn(metrics: string): ServerFlags | undefined {
     skipsSingleField: flags.get("influxSkipSingleField") === "true",
     skipsMeasurement: flags.get("influxSkipMeasurement") === "true",
     trimMs: periodMs("influxTrimTimestamp", "1ms"),
+    maxHourlySeries: number("storage.maxHourlySeries"),
+    maxDailySeries: number("storage.maxDailySeries"),
+    droppedOfNewSeries: ["hourly", "daily"].reduce(
+      (sum, span) => sum + Number(sampleOf(`vm_${span}_series_limit_rows_dropped_total`) ?? 0),
+      0,
+    ),
+    flushMs: periodMs("inmemoryDataFlushInterval", "5s"),
+    started: sampleOf("vm_app_start_timestamp"),
+    wasKilled: killed === undefined ? undefined : killed !== "0",
   };
 }

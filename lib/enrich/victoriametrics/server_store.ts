@@ -1,9 +1,7 @@
 /** The store at INFLUXDB_URL: InfluxDB, or VictoriaMetrics where the answers' headers say so. */
 import type { RetentionPeriod } from "../../settings/retention_period.ts";
 import { InfluxDb, type InfluxDbOptions } from "../influxdb/influxdb.ts";
-import { LimitMemory, shapeOf } from "../influxdb/limit_memory.ts";
 import { toLine } from "../influxdb/line.ts";
-import { describeLimit } from "../influxdb/server_limit.ts";
 import {
   type PointOutcome,
   type Store,
@@ -11,7 +9,7 @@ import {
   type StoreStatus,
   StoreUnavailable,
 } from "../store.ts";
-import { metricLine, numbersOf } from "./metric_line.ts";
+import { metricLine } from "./metric_line.ts";
 import { VictoriaMetrics } from "./victoria_metrics.ts";
 
 export interface ServerStoreOptions extends InfluxDbOptions {
@@ -37,7 +35,6 @@ export class ServerStore implements Store {
   readonly #influxDb: InfluxDb;
   /** Set while the server is one. */
   #victoria: VictoriaMetrics | undefined;
-  #limits = new LimitMemory();
 
   constructor(options: ServerStoreOptions) {
     const { line = toLine } = options;
@@ -61,50 +58,10 @@ export class ServerStore implements Store {
     const { answered } = this.#influxDb;
     if (!answered || performance.now() - answered.monotonicMs > KNOWN_MS) await this.check(signal);
     const victoria = this.#victoria;
-    const outcomes = victoria
-      ? await this.#writeNumbers(points, victoria, signal)
-      : await this.#influxDb.write(points, signal);
+    const outcomes = await (victoria ?? this.#influxDb).write(points, signal);
     this.#recognise();
     if (this.#victoria === victoria) return outcomes;
     throw new StoreUnavailable("Another kind of server answers at INFLUXDB_URL now");
-  }
-
-  async #writeNumbers(
-    points: readonly StorePoint[],
-    victoria: VictoriaMetrics,
-    signal: AbortSignal,
-  ): Promise<readonly PointOutcome[]> {
-    await victoria.refresh(signal);
-    const outcomes = points.map((): PointOutcome => ({ kind: "pending" }));
-    const sent: { readonly point: StorePoint; readonly index: number; readonly texts: number }[] =
-      [];
-    const hasDatabase = this.#options.version === 1;
-    for (const [index, whole] of points.entries()) {
-      const numbers = numbersOf(whole);
-      if (!numbers) {
-        outcomes[index] = { kind: "skipped", reason: "no_number" };
-        continue;
-      }
-      const fate = victoria.fateOf(numbers.point, hasDatabase);
-      if (!fate) sent.push({ ...numbers, index });
-      else if (fate.kind !== "limited") outcomes[index] = fate;
-      else {
-        this.#limits.noteLimited(fate.limit, [shapeOf(numbers.point)]);
-        outcomes[index] = { kind: "limited", reason: describeLimit(fate.limit) };
-      }
-    }
-    const isAnyKnown = sent.length < points.length;
-    try {
-      const written = await this.#influxDb.write(sent.map(({ point }) => point), signal);
-      for (const [i, outcome] of written.entries()) {
-        const { index, texts, point } = sent[i];
-        if (outcome.kind === "stored") this.#limits.noteTaken([shapeOf(point)]);
-        outcomes[index] = outcome.kind === "stored" && texts > 0 ? { ...outcome, texts } : outcome;
-      }
-    } catch (error) {
-      if (!isAnyKnown || !(error instanceof StoreUnavailable)) throw error;
-    }
-    return outcomes;
   }
 
   async probe(signal: AbortSignal): Promise<void> {
@@ -117,9 +74,10 @@ export class ServerStore implements Store {
 
   /** As `probe`, but throws StoreUnavailable, an InfluxDbFault where the server is at fault. */
   async check(signal: AbortSignal): Promise<void> {
+    if (!this.#influxDb.answered) this.#victoria?.noteFailure();
     await this.#influxDb.check(signal);
     this.#recognise();
-    await this.#victoria?.refresh(signal);
+    await this.#victoria?.look(signal);
   }
 
   /** Makes the database of 1.x, or the bucket of 2.x. Throws StoreUnavailable with what to do. */
@@ -145,14 +103,14 @@ export class ServerStore implements Store {
     return {
       ...status,
       description: parts.join(", "),
-      limits: [...status.limits ?? [], ...this.#limits.limits()],
+      limits: [...status.limits ?? [], ...this.#victoria.limits()],
       notes: this.#victoria.notes(),
     };
   }
 
   /** Names no limit until it is met again: with other filters nothing may be in its way. */
   forgetLimits(): void {
-    this.#limits = new LimitMemory();
+    this.#victoria?.forgetLimits();
     this.#influxDb.forgetLimits();
   }
 
@@ -166,10 +124,9 @@ export class ServerStore implements Store {
     if (!answered) return;
     if (!isVictoriaMetrics(answered.headers)) this.#victoria = undefined;
     else {
-      this.#victoria ??= new VictoriaMetrics(
-        this.#influxDb.http,
-        this.#options.victoriaMetricsRetention,
-      );
+      const { version, victoriaMetricsRetention: retention } = this.#options;
+      const hasDatabase = version === 1;
+      this.#victoria ??= new VictoriaMetrics({ influxDb: this.#influxDb, hasDatabase, retention });
     }
   }
 }

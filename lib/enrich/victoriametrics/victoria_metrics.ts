@@ -1,8 +1,10 @@
-/** What VictoriaMetrics would throw away without a word, told beforehand; and what it wants to be set to. */
-import { Buffer } from "node:buffer";
-import { deadline } from "../../retry.ts";
+/** Points into VictoriaMetrics: their numbers, and only what it will keep. */
+import { getLogger } from "../../log.ts";
+import { deadline, sleep } from "../../retry.ts";
 import type { RetentionPeriod } from "../../settings/retention_period.ts";
-import type { InfluxDbHttp } from "../influxdb/influxdb_http.ts";
+import type { InfluxDb } from "../influxdb/influxdb.ts";
+import { LimitMemory, shapeOf } from "../influxdb/limit_memory.ts";
+import { describeLimit } from "../influxdb/server_limit.ts";
 import {
   type PointOutcome,
   type StoreLimit,
@@ -10,60 +12,115 @@ import {
   type StorePoint,
   StoreUnavailable,
 } from "../store.ts";
-import { storedText } from "./metric_line.ts";
+import { numbersOf } from "./metric_line.ts";
+import { type Fate, fateByLabels, fateByTime, seriesLimit } from "./sample_fate.ts";
 import { readFlags, type ServerFlags } from "./server_flags.ts";
+import { serverNotes } from "./server_notes.ts";
+import { UnsavedPoints } from "./unsaved_points.ts";
 
-/** For how long its flags are believed: they change only by a restart. */
-const BELIEVED_MS = 60_000;
+const log = getLogger("enrich", "victoriametrics");
+
+/** For how long its flags are believed. They change only by a restart, which has to be noticed. */
+const BELIEVED_MS = 5_000;
 /** Writing may wait for them: no longer than this. */
 const LOOK_DEADLINE_MS = 3_000;
-/** What it keeps for less than this from now on is left out: it may be thrown away before it is read. */
-const EDGE_MS = 60_000;
-/** Two clocks that differ by more: one of them is wrong, and nobody knows which. */
-const CLOCKS_DIFFER_MS = 3_600_000;
-const DAY_MS = 86_400_000;
-/** Where nothing is known: the least that `-retentionPeriod` and `-futureRetention` can be. */
-const LEAST = { keptMs: DAY_MS, aheadMs: 2 * DAY_MS } as const;
-const NANOSECONDS_PER_MS = 1_000_000n;
-const DEDUP_WISH = "start it with -dedup.minScrapeInterval=1ms";
+/** So many points at once are written again. */
+const AGAIN_POINTS = 1_000;
+/** How often it is asked whether it has written down enough of what it has acknowledged. */
+const FULL_WAIT_MS = 1_000;
+/** What its `/metrics` says is up to a second old. */
+const METRICS_AGE_MS = 1_100;
 
-/** What a point meets there, or undefined where it is stored. */
-export type Fate =
-  | Exclude<PointOutcome, { readonly kind: "limited" }>
-  | { readonly kind: "limited"; readonly limit: StoreLimit };
+export interface VictoriaMetricsOptions {
+  /** Writes what is left of the points, as lines of VictoriaMetrics'. */
+  readonly influxDb: InfluxDb;
+  /** Whether they go with a database, which becomes a label. */
+  readonly hasDatabase: boolean;
+  /** Counts where the retention cannot be read. */
+  readonly retention: RetentionPeriod | undefined;
+}
 
 export class VictoriaMetrics {
-  readonly #http: InfluxDbHttp;
-  readonly #setting: RetentionPeriod | undefined;
+  readonly #options: VictoriaMetricsOptions;
+  readonly #unsaved = new UnsavedPoints();
+  #limits = new LimitMemory();
   #flags: ServerFlags | undefined;
   #lookedMs = -Infinity;
+  /** How often it has failed to answer. */
+  #failures = 0;
 
-  /** `http` is that of the writes; `setting` counts where the retention cannot be read. */
-  constructor(http: InfluxDbHttp, setting: RetentionPeriod | undefined) {
-    this.#http = http;
-    this.#setting = setting;
+  constructor(options: VictoriaMetricsOptions) {
+    this.#options = options;
   }
 
-  /** Reads its flags where it is time to. What could not be read stays as it was known. */
-  async refresh(signal: AbortSignal): Promise<void> {
-    const nowMs = performance.now();
-    if (nowMs - this.#lookedMs < BELIEVED_MS) return;
-    this.#lookedMs = nowMs;
-    try {
-      this.#flags = await readFlags(this.#http, deadline(LOOK_DEADLINE_MS, signal));
-    } catch (error) {
-      if (!(error instanceof StoreUnavailable)) throw error;
+  /** Leaves out, refuses or holds what would be thrown away. Throws StoreUnavailable as InfluxDb does. */
+  async write(
+    points: readonly StorePoint[],
+    signal: AbortSignal,
+  ): Promise<readonly PointOutcome[]> {
+    await this.look(signal);
+    await this.#untilRoom(signal);
+    const outcomes = points.map((): PointOutcome => ({ kind: "pending" }));
+    const sent: { readonly point: StorePoint; readonly index: number; readonly texts: number }[] =
+      [];
+    for (const [index, whole] of points.entries()) {
+      const numbers = numbersOf(whole);
+      const fate: Fate | undefined = numbers
+        ? this.#fateOf(numbers.point)
+        : { kind: "skipped", reason: "no_number" };
+      if (numbers && !fate) sent.push({ ...numbers, index });
+      else if (fate?.kind === "limited") outcomes[index] = this.#limit(fate.limit, whole);
+      else if (fate) outcomes[index] = fate;
     }
+    try {
+      const written = await this.#writeNumbers(sent.map(({ point }) => point), signal);
+      const stored: StorePoint[] = [];
+      for (const [i, outcome] of written.entries()) {
+        const { index, texts, point } = sent[i];
+        const isStored = outcome.kind === "stored";
+        if (isStored) stored.push(point);
+        outcomes[index] = isStored && texts > 0 ? { ...outcome, texts } : outcome;
+      }
+      this.#limits.noteTaken(stored.map(shapeOf));
+      this.#unsaved.add(stored, performance.now());
+    } catch (error) {
+      const nothingKnown = sent.length === points.length;
+      if (nothingKnown || !(error instanceof StoreUnavailable)) throw error;
+    }
+    return outcomes;
   }
 
-  /** What becomes of a point that is, or would be, thrown away. `database`: it is written with one, which is a label. */
-  fateOf(point: StorePoint, database: boolean): Fate | undefined {
-    return this.#fateByTime(point.timeNs) ?? this.#fateByLabels(point, database);
+  /**
+   * Reads its flags where it is time to, or `atOnce`; what could not be read stays as it was known.
+   * Writes again what a process of it that was killed may not have written down; throws
+   * StoreUnavailable where that fails.
+   */
+  async look(signal: AbortSignal, atOnce = false): Promise<void> {
+    const lookedMs = performance.now();
+    if (!atOnce && lookedMs - this.#lookedMs < BELIEVED_MS) return;
+    this.#lookedMs = lookedMs;
+    try {
+      this.#flags = await readFlags(
+        this.#options.influxDb.http,
+        deadline(LOOK_DEADLINE_MS, signal),
+      );
+    } catch (error) {
+      if (error instanceof StoreUnavailable) return;
+      throw error;
+    }
+    const again = this.#unsaved.afterLook(this.#flags, this.#failures, lookedMs);
+    if (again.length > 0) await this.#writeAgain(again, signal);
+  }
+
+  /** That it did not answer: it may be another process by now. */
+  noteFailure(): void {
+    this.#failures++;
+    this.#lookedMs = -Infinity;
   }
 
   /** How long it keeps points, in its own words; undefined where nobody knows. */
   get retention(): string | undefined {
-    return this.#flags?.retention ?? this.#setting?.text;
+    return this.#flags?.retention ?? this.#options.retention?.text;
   }
 
   /** The label that holds the database. */
@@ -71,136 +128,83 @@ export class VictoriaMetrics {
     return this.#flags?.dbLabel ?? "db";
   }
 
-  /** What a person had better set. */
   notes(): readonly StoreNote[] {
-    const flags = this.#flags;
-    if (!flags) {
-      return this.#setting ? [] : [{
-        name: "retention_unknown",
-        reason:
-          "How long VictoriaMetrics keeps points cannot be read from its /metrics, and it throws " +
-          "away without a word what is older: events of more than a day ago wait in ingest",
-        action: "set VICTORIAMETRICS_RETENTION to its -retentionPeriod",
-      }];
-    }
-    const notes: StoreNote[] = [];
-    if (flags.dedupMs === 0) {
-      notes.push({
-        name: "not_deduplicated",
-        reason:
-          "VictoriaMetrics keeps events that are sent again, after a fault for example, as second " +
-          "samples",
-        action: DEDUP_WISH,
-      });
-    }
-    const thinnedMs = Math.max(flags.dedupMs, flags.trimMs);
-    if (thinnedMs > 1) {
-      const flag = flags.trimMs > 1 ? "influxTrimTimestamp" : "dedup.minScrapeInterval";
-      notes.push({
-        name: "thinned",
-        reason: `VictoriaMetrics keeps one sample of each ${thinnedMs / 1_000} s, and throws the ` +
-          "others away, events that were stored among them",
-        action: `start it with -${flag}=1ms`,
-      });
-    }
-    if (flags.skipsSingleField) {
-      notes.push({
-        name: "single_field",
-        reason:
-          "VictoriaMetrics stores a number that stands alone in its point under another name " +
-          "than one beside others",
-        action: "start it without -influxSkipSingleField",
-      });
-    }
-    return notes;
+    return serverNotes(this.#flags, this.#options.retention !== undefined);
   }
 
-  #fateByTime(timeNs: bigint): Fate | undefined {
-    const [theirsMs, oursMs] = [this.#http.nowMs(), Date.now()];
-    const known = this.#flags ?? (this.#setting && { ...LEAST, keptMs: this.#setting.ms });
-    const { keptMs, aheadMs } = known ?? LEAST;
-    const timeMs = Number(timeNs / NANOSECONDS_PER_MS);
-    const verdictAt = (nowMs: number) =>
-      timeMs < nowMs - keptMs + EDGE_MS ? "old" : timeMs > nowMs + aheadMs ? "ahead" : "kept";
-    const verdict = verdictAt(theirsMs);
-    if (verdict === "kept") return undefined;
-    const differMs = theirsMs - oursMs;
-    if (Math.abs(differMs) > CLOCKS_DIFFER_MS && verdictAt(oursMs) !== verdict) {
-      return { kind: "limited", limit: clockLimit(differMs) };
-    }
-    if (verdict === "ahead") {
-      const days = (timeMs - theirsMs) / DAY_MS;
-      return {
-        kind: "refused",
-        reason:
-          `The event lies ${days.toFixed(1)} days ahead: VictoriaMetrics throws away what is ` +
-          "more than -futureRetention ahead",
-      };
-    }
-    return known ? { kind: "skipped", reason: "retention" } : { kind: "limited", limit: UNKNOWN };
+  limits(): readonly StoreLimit[] {
+    return this.#limits.limits();
   }
 
-  #fateByLabels(
-    { measurement, tags: all, fields }: StorePoint,
-    database: boolean,
-  ): Fate | undefined {
-    if (!this.#flags) return undefined;
-    const { maxLabelsPerTimeseries, maxLabelNameLen, maxLabelValueLen, separator } = this.#flags;
-    const tags = [...all].filter(([, value]) => value !== "");
-    const count = tags.length + (database && !all.get(this.dbLabel) ? 1 : 0);
-    if (maxLabelsPerTimeseries > 0 && count > maxLabelsPerTimeseries) {
-      return limitedBy("maxLabelsPerTimeseries", `a point has ${count} labels`, "store fewer tags");
+  forgetLimits(): void {
+    this.#limits = new LimitMemory();
+  }
+
+  #fateOf(point: StorePoint): Fate | undefined {
+    const { influxDb: { http }, hasDatabase, retention } = this.#options;
+    const clocks = { theirsMs: http.nowMs(), oursMs: Date.now() };
+    return fateByTime(point, clocks, this.#flags, retention) ??
+      (this.#flags && fateByLabels(point, hasDatabase, this.#flags));
+  }
+
+  #limit(limit: StoreLimit, point: StorePoint): PointOutcome {
+    this.#limits.noteLimited(limit, [shapeOf(point)]);
+    return { kind: "limited", reason: describeLimit(limit) };
+  }
+
+  /**
+   * Where it limits the series of an hour or a day, its counter tells after each write whether it has
+   * thrown something away. It does not tell what, so that all of the batch is limited then.
+   */
+  async #writeNumbers(
+    points: readonly StorePoint[],
+    signal: AbortSignal,
+  ): Promise<readonly PointOutcome[]> {
+    if (points.length === 0) return [];
+    const outcomes = await this.#options.influxDb.write(points, signal);
+    const before = this.#flags;
+    if (!before || before.maxHourlySeries + before.maxDailySeries === 0) return outcomes;
+    await sleep(METRICS_AGE_MS, signal);
+    this.#flags = undefined;
+    await this.look(signal, true);
+    const after = this.#flags ?? before;
+    const isKept = after !== before && after.droppedOfNewSeries === before.droppedOfNewSeries;
+    this.#flags = after;
+    if (isKept) return outcomes;
+    const limit = seriesLimit(before);
+    return outcomes.map((outcome, i) =>
+      outcome.kind === "stored" ? this.#limit(limit, points[i]) : outcome
+    );
+  }
+
+  async #writeAgain(points: readonly StorePoint[], signal: AbortSignal): Promise<void> {
+    for (let at = 0; at < points.length; at += AGAIN_POINTS) {
+      const outcomes = await this.#options.influxDb.write(
+        points.slice(at, at + AGAIN_POINTS),
+        signal,
+      );
+      if (outcomes.some(({ kind }) => kind === "pending")) {
+        throw new StoreUnavailable("VictoriaMetrics has not taken again what it was killed with");
+      }
     }
-    const isTooLong = (text: string, maxBytes: number) =>
-      // each character is three bytes at most
-      maxBytes > 0 && text.length * 3 > maxBytes &&
-      Buffer.byteLength(storedText(text)) > maxBytes;
-    for (const [name, value] of tags) {
-      if (isTooLong(name, maxLabelNameLen)) {
-        return limitedBy("maxLabelNameLen", `the name of label ${shown(name)} is longer`);
+    this.#unsaved.noteWrittenAgain(this.#flags, this.#failures, performance.now());
+    log.warn(
+      "VictoriaMetrics was killed before it had written down all that it had acknowledged: the last " +
+        "{points} points are written again",
+      { points: points.length },
+    );
+  }
+
+  async #untilRoom(signal: AbortSignal): Promise<void> {
+    while (this.#unsaved.isFull) {
+      await sleep(FULL_WAIT_MS, signal);
+      if (signal.aborted) {
+        throw new StoreUnavailable(
+          "VictoriaMetrics has yet to write down what it has acknowledged",
+          FULL_WAIT_MS,
+        );
       }
-      if (isTooLong(value, maxLabelValueLen)) {
-        return limitedBy("maxLabelValueLen", `the value of label ${shown(name)} is longer`);
-      }
-    }
-    for (const name of fields.keys()) {
-      const series = measurement + separator + name.replaceAll('"', '\\"');
-      if (isTooLong(series, maxLabelValueLen)) {
-        return limitedBy("maxLabelValueLen", `the name of series ${shown(name)} is longer`);
-      }
+      await this.look(signal, true);
     }
   }
-}
-
-function shown(name: string): string {
-  return JSON.stringify(name.slice(0, 40));
-}
-
-function limitedBy(flag: string, what: string, otherwise = "make it shorter"): Fate {
-  return {
-    kind: "limited",
-    limit: {
-      name: flag,
-      reason: `VictoriaMetrics throws away what exceeds its -${flag}: ${what}`,
-      wish: `start it with a higher -${flag}, or ${otherwise}`,
-    },
-  };
-}
-
-const UNKNOWN: StoreLimit = {
-  name: "retention_unknown",
-  reason:
-    "how long VictoriaMetrics keeps points cannot be read from its /metrics, and events of more " +
-    "than a day ago may be thrown away",
-  wish: "set VICTORIAMETRICS_RETENTION to its -retentionPeriod",
-};
-
-function clockLimit(differMs: number): StoreLimit {
-  const hours = Math.abs(differMs / 3_600_000).toFixed(1);
-  return {
-    name: "clock",
-    reason: `VictoriaMetrics' clock is ${hours} hours ${differMs < 0 ? "behind" : "ahead of"} ` +
-      "enrich's, and by one of them it would throw events away",
-    wish: "set the clock that is wrong",
-  };
 }

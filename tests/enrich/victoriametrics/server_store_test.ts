@@ -4,9 +4,11 @@ import {
   ServerStore,
   type ServerStoreOptions,
 } from "../../../lib/enrich/victoriametrics/server_store.ts";
+import { batchAnswerSchema } from "../../../lib/contract.ts";
 import type { FieldValue, StorePoint } from "../../../lib/enrich/store.ts";
 import { FakeInfluxDb } from "../../stand_ins/fake_influxdb.ts";
 import { FakeVictoriaMetrics, seriesOf } from "../../stand_ins/fake_victoriametrics.ts";
+import { startEnrich } from "../../whole_programs.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -170,4 +172,60 @@ Deno.test("Points beyond VictoriaMetrics' retention are left out, those too far 
   assert.deepEqual(outcomes.map(({ kind }) => kind), ["skipped", "stored", "refused", "stored"]);
   assert.deepEqual(fake.samples.map(({ value }) => value), [2, 4]);
   assert.deepEqual([...fake.ignored], []);
+});
+
+/** A state as ingest sends it. */
+function stateLine(entityId: string, state: string, attributes = {}): string {
+  const time = new Date().toISOString().replace("Z", "+00:00");
+  const newState = {
+    entity_id: entityId,
+    state,
+    attributes,
+    last_changed: time,
+    last_updated: time,
+  };
+  const data = { entity_id: entityId, old_state: null, new_state: newState };
+  const event = { event_type: "state_changed", data, origin: "LOCAL", time_fired: time };
+  return JSON.stringify({ event });
+}
+
+Deno.test("enrich tells VictoriaMetrics as what it is, and accounts for texts and events without a number, in both schemas", async () => {
+  for (const schema of ["tidy", "homeassistant"]) {
+    await using fake = await FakeVictoriaMetrics.start();
+    await using enrich = await startEnrich({
+      SCHEMA: schema,
+      INFLUXDB_URL: `${fake.url}/influx`,
+      INFLUXDB_DATABASE: "home",
+    });
+    const lines = [
+      stateLine("sensor.temperature", "21.5", { friendly_name: "Küche", half: 10.5 }),
+      stateLine("sensor.text", "hello"),
+      stateLine("light.a", "on"),
+    ];
+    const response = await enrich.get("/events", {
+      method: "POST",
+      headers: { "content-type": "application/x-ndjson" },
+      body: lines.join("\n"),
+    });
+    const answer = batchAnswerSchema.parse(await response.json());
+    // tidy stores of each state whether it is available
+    const isTidy = schema === "tidy";
+    assert.equal(answer.stored, isTidy ? 3 : 2, schema);
+    assert.deepEqual(answer.skipped, isTidy ? {} : { no_number: 1 });
+    assert.deepEqual(answer.problems, []);
+    const metrics = await enrich.metrics();
+    assert.ok((metrics.get('enrich_attributes_left_out_total{reason="text"}') ?? 0) > 0);
+    if (!isTidy) assert.equal(metrics.get('enrich_events_skipped_total{reason="no_number"}'), 1);
+    assert.equal(metrics.get('enrich_store_note{note="not_deduplicated"}'), 1);
+    assert.ok(fake.samples.length > 0);
+    assert.ok(!fake.samples.some(({ series }) => /_(?:state|\w*_str)"/.test(series)));
+    const status = await (await enrich.get("/status")).text();
+    assert.match(
+      status,
+      /"description":\s*"VictoriaMetrics at http[^"]*\/influx, db=home, retention 1M"/,
+    );
+    const health = await enrich.get("/health");
+    assert.equal(health.status, 200, "a note is no alarm");
+    assert.match(await health.text(), /start it with -dedup\.minScrapeInterval=1ms/);
+  }
 });
