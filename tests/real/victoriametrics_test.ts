@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { z } from "zod";
 import { setTimeout as delay } from "node:timers/promises";
 import { metricLine } from "../../lib/enrich/victoriametrics/metric_line.ts";
 import {
@@ -6,9 +7,20 @@ import {
   type ServerStoreOptions,
 } from "../../lib/enrich/victoriametrics/server_store.ts";
 import type { FieldValue, PointOutcome, StorePoint } from "../../lib/enrich/store.ts";
+import type { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
 import { until } from "../until.ts";
-import { realTest } from "./parts/real_test_case.ts";
+import { byReason, equationOf, total } from "./parts/metrics_text.ts";
+import { measured, realTest } from "./parts/real_test_case.ts";
+import { SimulatedPipeline } from "./parts/simulated_pipeline.ts";
 import { type StoredSample, VictoriaMetricsServer } from "./parts/victoriametrics.ts";
+
+const firedSchema = z.object({
+  event_type: z.string(),
+  data: z.object({
+    entity_id: z.string().optional(),
+    new_state: z.object({ state: z.string(), last_updated: z.string() }).nullish(),
+  }),
+});
 
 const DAY_MS = 86_400_000;
 const FOREVER = "-retentionPeriod=100y";
@@ -301,3 +313,98 @@ realTest(
     store.close();
   },
 );
+
+/** Numbered states of some kinds, and an event for each ten of them, until it is disposed of. */
+class Source implements Disposable {
+  #n = 0;
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  constructor(hass: SimulatedHomeAssistant) {
+    this.#timer = setInterval(() => {
+      const n = this.#n++;
+      hass.setState(`sensor.numbered_${n % 5}`, String(n), { half: n / 2, text: `the ${n}th` });
+      hass.setState("input_text.note", `note ${n}`);
+      hass.setState("light.lamp", n % 2 === 0 ? "on" : "off");
+      if (n % 10 === 0) hass.fire("numbered", { n });
+    }, 40);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}
+
+for (const schema of ["tidy", "homeassistant"]) {
+  realTest(
+    `A house's numbers are in VictoriaMetrics after five kills of it, and the equation holds (SCHEMA=${schema})`,
+    async () => {
+      await using server = await VictoriaMetricsServer.start(FOREVER, UNITED);
+      await using pipeline = await SimulatedPipeline.start({
+        store: {
+          INFLUXDB_URL: server.url,
+          INFLUXDB_DATABASE: "home",
+          SCHEMA: schema,
+        },
+      });
+      {
+        using _source = new Source(pipeline.hass);
+        for (let kill = 0; kill < 5; kill++) {
+          await delay(3_000);
+          await server.kill();
+          await delay(300);
+          await server.startAgain();
+        }
+        await delay(2_000);
+      }
+      const metrics = await pipeline.untilDrained();
+      const { received, ends, text } = equationOf(metrics);
+      assert.equal(received, ends, text);
+      assert.equal(received, pipeline.fired.length);
+      assert.equal(total(metrics, "ingest_events_dead_lettered"), 0, text);
+      const skipped = byReason(metrics, "ingest_events_skipped_total");
+      assert.equal(skipped.retention, undefined);
+      if (schema === "homeassistant") assert.ok((skipped.no_number ?? 0) > 0);
+
+      const states = pipeline.fired.flatMap(({ text }) => {
+        const { event_type: type, data } = firedSchema.parse(JSON.parse(text));
+        const state = data.new_state?.state ?? "";
+        return type === "state_changed" && /^\d+$/.test(state)
+          ? [{ entityId: data.entity_id, state, time: data.new_state?.last_updated ?? "" }]
+          : [];
+      });
+      assert.ok(states.length > 200, `only ${states.length} states`);
+      await until(
+        async () => {
+          const samples = await server.samplesOnceFlushed('{__name__=~".*_value"}');
+          const kept = new Set(
+            samples.map(({ labels, timeMs, value }) =>
+              `${labels.entity_id?.replace(/^sensor\./, "")} ${timeMs} ${value}`
+            ),
+          );
+          return states.every(({ entityId = "", state, time }) =>
+            kept.has(`${entityId.replace(/^sensor\./, "")} ${Date.parse(time)} ${state}`)
+          );
+        },
+        "every number is there",
+        { limitMs: 60_000 },
+      );
+
+      const samples = await server.samples();
+      const texts = samples.filter(({ labels: { __name__: name = "" } }) =>
+        /_state$|_old_state$|_str$/.test(name)
+      );
+      assert.deepEqual(texts, []);
+      const times = new Set(
+        pipeline.fired.map(({ timeFiredUs }) => Math.floor(timeFiredUs / 1_000)),
+      );
+      const untold = samples.filter(({ timeMs }) => !times.has(timeMs));
+      assert.deepEqual(
+        untold.slice(0, 5),
+        [],
+        `${untold.length} samples of times that were not sent`,
+      );
+      assert.deepEqual(await server.ignored(), {});
+      measured(`${schema}: ${received} events, ${samples.length} samples, five kills: ${text}`);
+    },
+  );
+}

@@ -21,13 +21,13 @@ export interface ServerStoreOptions extends InfluxDbOptions {
 const KNOWN_MS = 5_000;
 
 /**
- * Whether these headers of an answer to a write are VictoriaMetrics'. Its `X-Influxdb-Version` alone
- * would not do: InfluxDB has it, too. What stands before an InfluxDB may add `X-Server-Hostname`
- * (vmauth does), but then there is an `X-Influxdb-Build` as well.
+ * Whether these headers of an answer to a write are VictoriaMetrics' (tried with 1.151.0): all its
+ * programs name their host; the server itself says `X-Influxdb-Version`, too, which vmauth lets through,
+ * and vmagent does not. Where vmauth stands before another database, that has a header of its own.
  */
 export function isVictoriaMetrics(headers: Headers): boolean {
-  return headers.has("x-influxdb-version") && headers.has("x-server-hostname") &&
-    !headers.has("x-influxdb-build");
+  return headers.has("x-server-hostname") && !headers.has("x-influxdb-build") &&
+    !/questdb/i.test(headers.get("server") ?? "");
 }
 
 export class ServerStore implements Store {
@@ -41,6 +41,7 @@ export class ServerStore implements Store {
     this.#options = options;
     this.#influxDb = new InfluxDb({
       ...options,
+      serverName: () => this.#victoria && "VictoriaMetrics",
       line: (point, version) => this.#victoria ? metricLine(point) : line(point, version),
     });
   }

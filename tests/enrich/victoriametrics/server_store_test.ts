@@ -33,12 +33,16 @@ function point(
   };
 }
 
-Deno.test("isVictoriaMetrics is true for its own answers, and not for an InfluxDB behind vmauth", () => {
-  const own = { "x-influxdb-version": "1.8.0", "x-server-hostname": "vm" };
-  assert.ok(isVictoriaMetrics(new Headers(own)));
-  assert.ok(!isVictoriaMetrics(new Headers({ ...own, "x-influxdb-build": "OSS" })));
+Deno.test("isVictoriaMetrics knows its programs by their headers, and other databases behind vmauth by theirs", () => {
+  const vmagent = { "x-server-hostname": "vm" };
+  const server = { ...vmagent, "x-influxdb-version": "1.8.0" };
+  assert.ok(isVictoriaMetrics(new Headers(server)));
+  assert.ok(isVictoriaMetrics(new Headers(vmagent)));
+  assert.ok(isVictoriaMetrics(new Headers({ ...server, server: "nginx" })));
+  assert.ok(!isVictoriaMetrics(new Headers({ ...server, "x-influxdb-build": "OSS" })));
+  assert.ok(!isVictoriaMetrics(new Headers({ ...vmagent, server: "questDB/1.0" })));
   assert.ok(!isVictoriaMetrics(new Headers({ "x-influxdb-version": "1.8.0" })));
-  assert.ok(!isVictoriaMetrics(new Headers({ "x-server-hostname": "vm" })));
+  assert.ok(!isVictoriaMetrics(new Headers()));
 });
 
 Deno.test("VictoriaMetrics is known before the first point is written, and gets numbers alone", async () => {
@@ -136,7 +140,10 @@ Deno.test("An answer of a proxy's in between does not make VictoriaMetrics an In
   const store = storeAt(fake.url);
   await store.write([point({ value: 1 })], soon());
   fake.answer = { status: 503, body: "" };
-  await assert.rejects(store.write([point({ value: 1, state: "on" })], soon()), /503/);
+  await assert.rejects(
+    store.write([point({ value: 1, state: "on" })], soon()),
+    /^StoreUnavailable: Cannot write to VictoriaMetrics: it answered 503; VictoriaMetrics' own log/,
+  );
   fake.answer = undefined;
   await store.write([point({ value: 1, state: "on" })], soon());
   assert.ok(fake.samples.every(({ series }) => !series.includes("state")));
