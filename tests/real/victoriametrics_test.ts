@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { setTimeout as delay } from "node:timers/promises";
+import { InfluxDb } from "../../lib/enrich/influxdb/influxdb.ts";
 import { metricLine } from "../../lib/enrich/victoriametrics/metric_line.ts";
 import {
   ServerStore,
@@ -286,6 +287,28 @@ realTest(
     }, "all that was called stored is there");
     assert.ok(stored.size > 250, `only ${stored.size} were stored`);
     store.close();
+  },
+);
+
+realTest(
+  "Lines that VictoriaMetrics refuses are found among others, which are stored",
+  async () => {
+    await using server = await VictoriaMetricsServer.start(FOREVER, UNITED);
+    const bad = new Set([0, 17, 18, 99]);
+    const store = new InfluxDb({
+      url: server.url,
+      version: 1,
+      database: "home",
+      line: (one) => bad.has(Number(one.fields.get("v"))) ? "m,x=1 v" : metricLine(one),
+    });
+    const timeMs = Date.now();
+    const points = Array.from({ length: 100 }, (_, i) => point({ v: i }, timeMs + i));
+    const outcomes = await store.write(points, soon());
+    store.close();
+    const refused = outcomes.flatMap(({ kind }, i) => kind === "refused" ? [i] : []);
+    assert.deepEqual(refused, [...bad]);
+    const values = (await server.samplesOnceFlushed()).map(({ value }) => value);
+    assert.deepEqual(values, points.map((_, i) => i).filter((i) => !bad.has(i)));
   },
 );
 
