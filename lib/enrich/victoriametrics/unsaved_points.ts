@@ -6,8 +6,9 @@
 import type { StorePoint } from "../store.ts";
 import type { ServerFlags } from "./server_flags.ts";
 
-/** So many points are kept. Writing waits beyond that: some 2,500 a second go through. */
+/** So many points are kept at the most. From half of that on writing is slowed down, to what reaches the disk meanwhile. */
 const MAX_POINTS = 50_000;
+const POINTS_PER_MS = 1.25;
 /** VictoriaMetrics' own where its flags cannot be read. */
 const USUAL_FLUSH_MS = 5_000;
 /** A sample waits 2 s for others, up to an interval for its deadline, another for the next look at that, and is written. */
@@ -24,6 +25,11 @@ export class UnsavedPoints {
 
   get count(): number {
     return this.#points.length;
+  }
+
+  /** How long so many more had better wait, in milliseconds. */
+  pauseMs(points: number): number {
+    return this.#points.length < MAX_POINTS / 2 ? 0 : points / POINTS_PER_MS;
   }
 
   /** Times are those of a monotonic clock, in milliseconds. */

@@ -59,7 +59,7 @@ export class VictoriaMetrics {
     signal: AbortSignal,
   ): Promise<readonly PointOutcome[]> {
     await this.look(signal);
-    await this.#untilRoom(signal);
+    await this.#untilRoom(points.length, signal);
     const outcomes = points.map((): PointOutcome => ({ kind: "pending" }));
     const sent: { readonly point: StorePoint; readonly index: number; readonly texts: number }[] =
       [];
@@ -195,7 +195,8 @@ export class VictoriaMetrics {
     );
   }
 
-  async #untilRoom(signal: AbortSignal): Promise<void> {
+  async #untilRoom(points: number, signal: AbortSignal): Promise<void> {
+    await sleep(this.#unsaved.pauseMs(points), signal);
     while (this.#unsaved.isFull) {
       await sleep(FULL_WAIT_MS, signal);
       if (signal.aborted) {

@@ -57,3 +57,17 @@ Deno.test("A server that is away for long has its points kept", () => {
   unsaved.add([POINT], 1_000);
   assert.equal(unsaved.afterLook(flagsOf("3600", 1), 0, 3_600_000).length, 1);
 });
+
+Deno.test("Writing is slowed down before too many points are kept", () => {
+  const unsaved = new UnsavedPoints();
+  unsaved.afterLook(flagsOf("1"), 0, 0);
+  unsaved.add(Array.from({ length: 24_999 }, () => POINT), 1_000);
+  assert.equal(unsaved.pauseMs(1_000), 0);
+  unsaved.add([POINT], 1_000);
+  assert.equal(unsaved.pauseMs(1_000), 800);
+  assert.ok(!unsaved.isFull);
+  unsaved.add(Array.from({ length: 25_000 }, () => POINT), 2_000);
+  assert.ok(unsaved.isFull);
+  unsaved.afterLook(flagsOf("1"), 0, 21_000);
+  assert.ok(!unsaved.isFull);
+});
