@@ -30,6 +30,10 @@ export interface ServerFlags {
   readonly maxDailySeries: number;
   /** How many samples it has thrown away because of these, since its start. */
   readonly droppedOfNewSeries: number;
+  /** Whether `-streamAggr.config` has sums of samples stored in place of these. */
+  readonly aggregates: boolean;
+  /** How many samples it has thrown away since its start, by reason; a flag's name where that is the reason. */
+  readonly thrownAway: ReadonlyMap<string, number>;
   /** `-inmemoryDataFlushInterval`: how often it writes to its disk what it has in memory. */
   readonly flushMs: number;
   /** When this process of it began, in its own words. */
@@ -102,6 +106,13 @@ export function flagsIn(metrics: string): ServerFlags | undefined {
       (sum, span) => sum + Number(sampleOf(`vm_${span}_series_limit_rows_dropped_total`) ?? 0),
       0,
     ),
+    aggregates: flags.get("streamAggr.config") !== undefined &&
+      flags.get("streamAggr.config") !== "" && flags.get("streamAggr.keepInput") !== "true",
+    thrownAway: new Map([
+      ...[...metrics.matchAll(/^vm_rows_ignored_total\{reason="([^"]*)"\} (\d+)/gm)]
+        .map(([, reason = "", count]): [string, number] => [reason, Number(count)]),
+      ["-relabelConfig", Number(sampleOf("vm_relabel_metrics_dropped_total") ?? 0)],
+    ]),
     flushMs: periodMs("inmemoryDataFlushInterval", "5s"),
     started: sampleOf("vm_app_start_timestamp"),
     wasKilled: killed === undefined ? undefined : killed !== "0",

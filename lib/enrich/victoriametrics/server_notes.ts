@@ -10,8 +10,12 @@ const RETENTION_UNKNOWN: StoreNote = {
   action: "set VICTORIAMETRICS_RETENTION to its -retentionPeriod",
 };
 
-/** `isSet`: VICTORIAMETRICS_RETENTION is. */
-export function serverNotes(flags: ServerFlags | undefined, isSet: boolean): readonly StoreNote[] {
+/** `isSet`: VICTORIAMETRICS_RETENTION is. `lost`: why samples were thrown away lately, and how many. */
+export function serverNotes(
+  flags: ServerFlags | undefined,
+  isSet: boolean,
+  lost: ReadonlyMap<string, number>,
+): readonly StoreNote[] {
   if (!flags) return isSet ? [] : [RETENTION_UNKNOWN];
   const notes: StoreNote[] = [];
   if (flags.dedupMs === 0) {
@@ -45,6 +49,24 @@ export function serverNotes(flags: ServerFlags | undefined, isSet: boolean): rea
         "VictoriaMetrics stores a number that stands alone in its point under another name than " +
         "one beside others",
       action: "start it without -influxSkipSingleField",
+    });
+  }
+  if (flags.aggregates) {
+    notes.push({
+      name: "streamAggr.config",
+      reason:
+        "VictoriaMetrics stores sums in place of the samples that its -streamAggr.config names",
+      action: "let that name none of enrich's series, or start it with -streamAggr.keepInput",
+    });
+  }
+  if (lost.size > 0) {
+    const reasons = [...lost].map(([reason, count]) => `${count} for ${reason}`).join(", ");
+    notes.push({
+      name: "thrown_away",
+      reason:
+        `VictoriaMetrics has thrown away samples within the last hour (${reasons}): another ` +
+        "program's, or enrich's, if something changes them on their way",
+      action: "see VictoriaMetrics' log, and what its -relabelConfig drops",
     });
   }
   return notes;

@@ -16,6 +16,7 @@ import { numbersOf } from "./metric_line.ts";
 import { type Fate, fateByLabels, fateByTime, seriesLimit } from "./sample_fate.ts";
 import { readFlags, type ServerFlags } from "./server_flags.ts";
 import { serverNotes } from "./server_notes.ts";
+import { ThrownAway } from "./thrown_away.ts";
 import { UnsavedPoints } from "./unsaved_points.ts";
 
 const log = getLogger("enrich", "victoriametrics");
@@ -44,6 +45,7 @@ export class VictoriaMetrics {
   readonly #options: VictoriaMetricsOptions;
   readonly #unsaved = new UnsavedPoints();
   #limits = new LimitMemory();
+  readonly #thrownAway = new ThrownAway();
   #flags: ServerFlags | undefined;
   #lookedMs = -Infinity;
   /** How often it has failed to answer. */
@@ -108,6 +110,7 @@ export class VictoriaMetrics {
       if (error instanceof StoreUnavailable) return;
       throw error;
     }
+    this.#thrownAway.take(this.#flags, lookedMs);
     const again = this.#unsaved.afterLook(this.#flags, this.#failures, lookedMs);
     if (again.length > 0) await this.#writeAgain(again, signal);
   }
@@ -129,7 +132,8 @@ export class VictoriaMetrics {
   }
 
   notes(): readonly StoreNote[] {
-    return serverNotes(this.#flags, this.#options.retention !== undefined);
+    const isSet = this.#options.retention !== undefined;
+    return serverNotes(this.#flags, isSet, this.#thrownAway.lately(performance.now()));
   }
 
   limits(): readonly StoreLimit[] {

@@ -63,6 +63,8 @@ Deno.test("A VictoriaMetrics that had better be set otherwise is noted, as is on
     "dedup.minScrapeInterval",
     "influxSkipSingleField",
   ]);
+  const summed = { "dedup.minScrapeInterval": "1ms", "streamAggr.config": "sums.yaml" };
+  assert.deepEqual((await notesOf({ flags: summed }, "")).notes, ["streamAggr.config"]);
   assert.deepEqual(await notesOf({ behindVmauth: true }, ""), {
     description: "VictoriaMetrics, db=home",
     notes: ["retention_unknown"],
