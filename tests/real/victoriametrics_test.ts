@@ -291,6 +291,35 @@ realTest(
 );
 
 realTest(
+  "What -relabelConfig drops, and what is thrown away of another program's, is noted",
+  async () => {
+    const dir = await Deno.makeTempDir({ prefix: "relabel-" });
+    await Deno.writeTextFile(
+      `${dir}/relabel.yml`,
+      "- {action: drop, source_labels: [entity_id], regex: sensor.dropped}\n",
+    );
+    await using server = await VictoriaMetricsServer.start(
+      "-retentionPeriod=1d",
+      UNITED,
+      `-relabelConfig=${dir}/relabel.yml`,
+    );
+    const store = storeAt(server.url);
+    await store.check(soon());
+    assert.deepEqual(store.status().notes, []);
+    await store.write([point({ v: 1 }, Date.now(), { entity_id: "sensor.dropped" })], soon());
+    await server.write(metricLine(point({ v: 1 }, Date.now() - 3 * DAY_MS)));
+    const note = await until(async () => {
+      await store.check(soon());
+      return store.status().notes?.find(({ name }) => name === "thrown_away");
+    }, "it is noted");
+    assert.match(note.reason, /1 for small_timestamp/);
+    assert.match(note.reason, /1 for -relabelConfig/);
+    store.close();
+    await Deno.remove(dir, { recursive: true });
+  },
+);
+
+realTest(
   "Lines that VictoriaMetrics refuses are found among others, which are stored",
   async () => {
     await using server = await VictoriaMetricsServer.start(FOREVER, UNITED);
