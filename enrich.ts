@@ -4,7 +4,6 @@ import { type EnrichSettings, enrichSettings } from "./lib/settings/program_sett
 import { ConfigWatch } from "./lib/enrich/rules/config_watch.ts";
 import { exportStore } from "./lib/enrich/commands/export_command.ts";
 import { fromHomeAssistant } from "./lib/enrich/takeover/from_home_assistant.ts";
-import { InfluxDb } from "./lib/enrich/influxdb/influxdb.ts";
 import { LocalStore } from "./lib/enrich/local/local_store.ts";
 import { influxDbOptions, openStore } from "./lib/enrich/open_store.ts";
 import { Receiver } from "./lib/enrich/receiver.ts";
@@ -15,6 +14,7 @@ import {
   enrichPage,
   enrichStatus,
 } from "./lib/enrich/enrich_report.ts";
+import { ServerStore } from "./lib/enrich/victoriametrics/server_store.ts";
 import { schemaOf } from "./lib/enrich/schema.ts";
 import { type Store, StoreUnavailable } from "./lib/enrich/store.ts";
 import { getLogger } from "./lib/log.ts";
@@ -43,7 +43,9 @@ function storeAfter(store: Store, settings: EnrichSettings, before: EnrichSettin
       "it changes whether events go to InfluxDB or to the local store: restart enrich for that",
     ]);
   }
-  return options && !isSameConnection(settings.file, before.file) ? new InfluxDb(options) : store;
+  return options && !isSameConnection(settings.file, before.file)
+    ? new ServerStore(options)
+    : store;
 }
 
 /** A store that cannot delete what is old says so in health; the next round tries again. */
@@ -74,7 +76,7 @@ export async function enrich(
       receiver.store = storeAfter(store, next, last);
       receiver.schema = schema;
       if (receiver.store !== store) store.close();
-      else if (store instanceof InfluxDb) store.forgetLimits();
+      else if (store instanceof ServerStore) store.forgetLimits();
     });
     const parts = { receiver, settings, configWatch };
     const app = createApp({

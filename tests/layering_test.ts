@@ -27,7 +27,12 @@ const FLOORS: readonly (readonly string[])[] = [
   ["lib/enrich/enrich_report.ts", "lib/enrich/commands", "lib/enrich/takeover"],
   ["lib/enrich/receiver.ts", "lib/enrich/open_store.ts"],
   ["lib/enrich/schema.ts"],
-  ["lib/enrich/tidy", "lib/enrich/homeassistant", "lib/enrich/rules"],
+  [
+    "lib/enrich/tidy",
+    "lib/enrich/homeassistant",
+    "lib/enrich/rules",
+    "lib/enrich/victoriametrics",
+  ],
   ["lib/enrich/influxdb", "lib/enrich/local"],
   [
     "lib/enrich/event_counters.ts",

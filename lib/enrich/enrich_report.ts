@@ -32,12 +32,16 @@ export function enrichHealth({ receiver: { store } }: EnrichParts): HealthReason
   return [{ reason: problem, action }, ...reasons];
 }
 
-/** What waits for a person though events are stored: the local store's shortage, a faulty CONFIG_FILE. */
+/** What waits for a person though events are stored: a store's shortage or notes, a faulty CONFIG_FILE. */
 export function enrichAdvice(
   { receiver: { store }, settings: { file }, configWatch: { problem } }: EnrichParts,
 ): HealthReason[] {
   const shortage = store instanceof LocalStore ? store.shortage(Date.now()) : undefined;
-  const advice = shortage ? [shortage] : [];
+  const notes = store.status().notes ?? [];
+  const advice = [
+    ...(shortage ? [shortage] : []),
+    ...notes.map(({ reason, action }) => ({ reason, action })),
+  ];
   if (!file || problem === undefined) return advice;
   return [...advice, {
     reason: `What CONFIG_FILE now says is not applied: ${problem}`,
@@ -79,7 +83,7 @@ export function enrichMetrics(
   );
   metrics.counter(
     "attributes_left_out_total",
-    "Attributes of stored events that are not stored, by reason.",
+    "Attributes of stored events that are not stored, by reason; text is the state, too.",
     () => counters.leftOut,
     "reason",
   );
@@ -93,6 +97,12 @@ export function enrichMetrics(
     "1 while a limit of the store keeps events waiting, by limit.",
     () => new Map(receiver.store.status().limits?.map(({ name }) => [name, 1])),
     "limit",
+  );
+  metrics.gauge(
+    "store_note",
+    "1 while the store is not set as it had better be, by note.",
+    () => new Map(receiver.store.status().notes?.map(({ name }) => [name, 1])),
+    "note",
   );
   if (store instanceof LocalStore) {
     metrics.gauge(
@@ -171,7 +181,7 @@ function enrichVerdict(parts: EnrichParts): Verdict {
 export function enrichStatus(
   { receiver: { counters, store }, settings, configWatch }: EnrichParts,
 ) {
-  const { description, problem, limits = [] } = store.status();
+  const { description, problem, limits = [], notes = [] } = store.status();
   return {
     program: "enrich",
     version: VERSION,
@@ -182,6 +192,7 @@ export function enrichStatus(
       description,
       problem,
       ...(limits.length > 0 && { limits }),
+      ...(notes.length > 0 && { notes }),
       ...(store instanceof LocalStore && localStoreStatus(store)),
     },
     events: {

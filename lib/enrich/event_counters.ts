@@ -12,7 +12,7 @@ export class EventCounters {
   readonly problems = new Map<string, number>();
   /** Events that are left out, by reason. */
   readonly skipped = new Map<string, number>();
-  /** Attributes of stored events that are left out, by reason. */
+  /** Attributes of stored events that are left out, by reason; `text` is the state, too. */
   readonly leftOut = new Map<string, number>();
 
   countRequest(status: number): void {
@@ -28,9 +28,10 @@ export class EventCounters {
     add(this.skipped, reason, 1);
   }
 
-  /** `leftOut`: how many of the event's attributes are left out, by reason. */
-  countStored(leftOut: ReadonlyMap<string, number>): void {
+  /** `leftOut`: how many of the event's attributes are left out, by reason; `texts` for a store of numbers. */
+  countStored(leftOut: ReadonlyMap<string, number>, texts = 0): void {
     this.stored++;
+    if (texts > 0) add(this.leftOut, "text", texts);
     for (const [reason, count] of leftOut) add(this.leftOut, reason, count);
   }
 }

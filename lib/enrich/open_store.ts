@@ -1,28 +1,35 @@
-/** The store that the settings name: InfluxDB, or the local one where none is set. */
+/** The store that the settings name: that at INFLUXDB_URL, or the local one where none is set. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { makeDataDir, saysReadable } from "../data_dir.ts";
 import { getLogger } from "../log.ts";
 import type { EnrichSettings } from "../settings/program_settings.ts";
-import { InfluxDb, type InfluxDbOptions } from "./influxdb/influxdb.ts";
 import { toLine } from "./influxdb/line.ts";
 import { LocalStore } from "./local/local_store.ts";
 import { pythonLine } from "./homeassistant/python_line.ts";
+import { ServerStore, type ServerStoreOptions } from "./victoriametrics/server_store.ts";
 
 export type StoreSettings = Pick<
   EnrichSettings,
-  "influxdb" | "dataDir" | "localStoreDays" | "localStoreMaxBytes" | "schema" | "file"
+  | "influxdb"
+  | "victoriaMetricsRetention"
+  | "dataDir"
+  | "localStoreDays"
+  | "localStoreMaxBytes"
+  | "schema"
+  | "file"
 >;
 
-/** The options of InfluxDB, or undefined where none is set. */
+/** The options of the store at INFLUXDB_URL, or undefined where none is set. */
 export function influxDbOptions(
-  { influxdb, file, schema }: StoreSettings,
-): InfluxDbOptions | undefined {
+  { influxdb, victoriaMetricsRetention, file, schema }: StoreSettings,
+): ServerStoreOptions | undefined {
   if (!influxdb) return undefined;
   return {
     ...influxdb,
     username: () => influxdb.username,
     configFile: file?.name,
+    victoriaMetricsRetention,
     line: schema === "homeassistant" ? pythonLine : toLine,
   };
 }
@@ -39,9 +46,9 @@ export function hasLocalStore(settings: StoreSettings): boolean {
 }
 
 /** Opens it, and makes the local store's file where there is none. Throws an Error with a hint. */
-export function openStore(settings: StoreSettings): InfluxDb | LocalStore {
+export function openStore(settings: StoreSettings): ServerStore | LocalStore {
   const options = influxDbOptions(settings);
-  if (options) return new InfluxDb(options);
+  if (options) return new ServerStore(options);
   makeDataDir(settings.dataDir);
   const store = openLocalStore(settings);
   const readable = saysReadable(settings.dataDir, STORE_NAME);

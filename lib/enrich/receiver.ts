@@ -118,7 +118,7 @@ export class Receiver {
       this.counters.countSkipped(outcome.reason);
       return Response.json({ ...answer, skipped: outcome.reason });
     }
-    if (enriched.kind === "point") this.counters.countStored(enriched.leftOut);
+    if (enriched.kind === "point") this.counters.countStored(enriched.leftOut, outcome.texts);
     return Response.json(answer);
   }
 
@@ -156,7 +156,7 @@ export class Receiver {
         : outcomes[asked++] ?? { kind: "pending" };
       if (outcome.kind === "stored") {
         answer.stored++;
-        if (one.kind === "point") this.counters.countStored(one.leftOut);
+        if (one.kind === "point") this.counters.countStored(one.leftOut, outcome.texts);
       } else if (outcome.kind === "skipped") {
         answer.skipped[outcome.reason] = (answer.skipped[outcome.reason] ?? 0) + 1;
         this.counters.countSkipped(outcome.reason);

@@ -13,13 +13,14 @@ export interface StorePoint {
 }
 
 /**
- * What became of a point: `stored` is acknowledged by the store, `skipped` is what the store
- * is set not to keep, `refused` will never be stored, `pending` is not stored yet and may be at
+ * What became of a point: `stored` is acknowledged by the store, but for its `texts` where it holds
+ * only numbers (how many there were), `skipped` is what the store is set not to keep, or a point without
+ * a number for such a store, `refused` will never be stored, `pending` is not stored yet and may be at
  * the next attempt, `limited` will be once a person has raised a limit of the store.
  */
 export type PointOutcome =
-  | { readonly kind: "stored" }
-  | { readonly kind: "skipped"; readonly reason: "retention" }
+  | { readonly kind: "stored"; readonly texts?: number }
+  | { readonly kind: "skipped"; readonly reason: "retention" | "no_number" }
   | { readonly kind: "refused"; readonly reason: string }
   | { readonly kind: "limited"; readonly reason: string }
   | { readonly kind: "pending" };
@@ -43,6 +44,14 @@ export interface StoreLimit {
   readonly wish: string;
 }
 
+/** Something about the store that a person had better set, though it takes points. */
+export interface StoreNote {
+  /** One word for metrics. */
+  readonly name: string;
+  readonly reason: string;
+  readonly action: string;
+}
+
 /** What a store says about itself on the status page and in health. */
 export interface StoreStatus {
   /** For people, without secrets: "InfluxDB 1 at http://127.0.0.1:8086, database home". */
@@ -51,6 +60,7 @@ export interface StoreStatus {
   readonly problem: string | undefined;
   /** The limits that were in the way of points lately. */
   readonly limits?: readonly StoreLimit[];
+  readonly notes?: readonly StoreNote[];
 }
 
 export interface Store {

@@ -24,13 +24,17 @@ export function checkClock(
   }
   const apartMs = Math.max(askedMs - theirsMs - DATE_UNIT_MS, theirsMs - heardMs);
   if (apartMs <= MAX_APART_MS) {
-    return report.ok("clock", `${whose}'s clock and this machine's agree`);
+    return report.ok("clock", `${ownerOf(whose)} clock and this machine's agree`);
   }
   report.warn(
     "clock",
-    `${whose}'s clock says ${timeText(theirsMs)}, this machine's ${timeText(heardMs)}, ` +
+    `${ownerOf(whose)} clock says ${timeText(theirsMs)}, this machine's ${timeText(heardMs)}, ` +
       `${Math.round(apartMs / 1_000)} s apart; have both set by NTP`,
   );
+}
+
+function ownerOf(name: string): string {
+  return name.endsWith("s") ? `${name}'` : `${name}'s`;
 }
 
 function timeText(ms: number): string {

@@ -10,6 +10,7 @@ import { influxdbSettings } from "./influxdb_settings.ts";
 import { exists } from "./text_file.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
 import { describeError } from "../retry.ts";
+import { retentionPeriod } from "./retention_period.ts";
 import { givenSecret, SECRETS } from "./secret.ts";
 import {
   ConfigError,
@@ -68,9 +69,7 @@ const VERSIONS = { "1": 1, "2": 2, "3": 3 } as const;
 /** What enrich reads of the environment, secrets apart. */
 export const enrichSchema = z.object({
   ...shared,
-  ENRICH_HOST: host.default("127.0.0.1").describe(
-    "Address that enrich listens on",
-  ),
+  ENRICH_HOST: host.default("127.0.0.1").describe("Address that enrich listens on"),
   ENRICH_PORT: port.default(8002).describe("Port that enrich listens on"),
   SCHEMA: z.enum(["tidy", "homeassistant"], "must be tidy or homeassistant").default("tidy")
     .describe("How events become points; homeassistant: as its influxdb integration writes them"),
@@ -99,6 +98,8 @@ export const enrichSchema = z.object({
   INFLUXDB_BUCKET: z.string().optional().describe("Bucket (2.x)"),
   INFLUXDB_DATABASE: z.string().optional().describe("Database (1.x, 3)"),
   INFLUXDB_USERNAME: z.string().optional().describe("User (1.x)"),
+  VICTORIAMETRICS_RETENTION: retentionPeriod.optional()
+    .describe("VictoriaMetrics' -retentionPeriod, where enrich cannot read its /metrics"),
 });
 
 const KNOWN_NAMES = [
@@ -215,6 +216,7 @@ function readEnrich(reader: SettingsReader, env: Environment) {
     localStoreDays: parsed.LOCAL_STORE_DAYS,
     localStoreMaxBytes: parsed.LOCAL_STORE_MAX_MB * 1_000_000,
     influxdb,
+    victoriaMetricsRetention: parsed.VICTORIAMETRICS_RETENTION,
     file,
   };
 }

@@ -8,7 +8,7 @@ import { type CommandOutput, numberText } from "../../program/command.ts";
 import { type EnrichSettings, enrichSettings } from "../../settings/program_settings.ts";
 import { deadline, describeError } from "../../retry.ts";
 import type { Environment } from "../../settings/settings_reader.ts";
-import { InfluxDb, type InfluxDbOptions } from "../influxdb/influxdb.ts";
+import type { InfluxDbOptions } from "../influxdb/influxdb.ts";
 import {
   InfluxDbFault,
   saysInactive,
@@ -23,6 +23,7 @@ import {
   openLocalStore,
   type StoreSettings,
 } from "../open_store.ts";
+import { ServerStore, type ServerStoreOptions } from "../victoriametrics/server_store.ts";
 
 const HELP =
   `enrich check: tries whether enrich could receive and store events, and says what to do where it
@@ -58,19 +59,21 @@ async function check(
   report.ok("settings", `The settings can be read: ${means}${from}`);
   await checkListening("enrich", settings, report);
   const options = influxDbOptions(settings);
-  if (options) await checkInfluxDb(options, isGiven("create"), report);
+  if (options) await checkServer(options, isGiven("create"), report);
   else checkLocalStore(settings, report);
 }
 
-async function checkInfluxDb(
-  options: InfluxDbOptions,
+async function checkServer(
+  options: ServerStoreOptions,
   mayCreate: boolean,
   report: CheckReport,
 ): Promise<void> {
-  const store = new InfluxDb(options);
+  const store = new ServerStore(options);
   try {
     let fault = await faultOf(store);
-    const stages = stagesOf(options, store.server);
+    const stages = store.isVictoriaMetrics
+      ? victoriaMetricsStages(options)
+      : stagesOf(options, store.server);
     let from = 0;
     const tellWhatHolds = () => {
       const upTo = fault ? reached(fault) : stages.length;
@@ -85,7 +88,11 @@ async function checkInfluxDb(
       tellWhatHolds();
     }
     if (fault) report.fail(stages[reached(fault)].check, fault.message);
-    if (!fault || fault.answer) await checkInfluxDbClock(options, report);
+    for (const { reason, action } of store.status().notes ?? []) {
+      report.warn("write", `${reason}; ${action}`);
+    }
+    const name = store.isVictoriaMetrics ? "VictoriaMetrics" : "InfluxDB";
+    if (!fault || fault.answer) await checkServerClock(name, options, report);
   } catch (error) {
     if (!(error instanceof InfluxDbFault)) throw error;
     report.fail("place", error.message);
@@ -94,7 +101,11 @@ async function checkInfluxDb(
   }
 }
 
-async function checkInfluxDbClock(options: InfluxDbOptions, report: CheckReport): Promise<void> {
+async function checkServerClock(
+  name: string,
+  options: InfluxDbOptions,
+  report: CheckReport,
+): Promise<void> {
   const http = new InfluxDbHttp(options);
   const askedMs = Date.now();
   let date: string | null = null;
@@ -108,7 +119,7 @@ async function checkInfluxDbClock(options: InfluxDbOptions, report: CheckReport)
   } finally {
     http.close();
   }
-  checkClock("InfluxDB", { askedMs, date, heardMs: Date.now() }, report);
+  checkClock(name, { askedMs, date, heardMs: Date.now() }, report);
 }
 
 /** What is proven one after the other by a write of nothing. */
@@ -132,6 +143,24 @@ function stagesOf(
   ];
 }
 
+/** The same of VictoriaMetrics, which lets everybody write unless -httpAuth.username is set, and has no databases. */
+function victoriaMetricsStages(
+  { url, version, username, database }: InfluxDbOptions,
+): readonly { check: string; text: string }[] {
+  const user = version === 1 ? username?.() : undefined;
+  return [
+    { check: "address", text: `VictoriaMetrics answers at ${url}` },
+    ...(user ? [{ check: "credentials", text: `User ${user} is not refused` }] : []),
+    {
+      check: "place",
+      text: version === 1
+        ? `It needs no database: ${database} is a label of each series`
+        : "It needs no database",
+    },
+    { check: "write", text: "It takes points, and keeps their numbers" },
+  ];
+}
+
 function placeOf({ version, bucket, database }: InfluxDbOptions): string {
   return version === 2 ? `Bucket ${bucket}` : `Database ${database ?? bucket}`;
 }
@@ -146,7 +175,7 @@ function reached({ answer }: InfluxDbFault): number {
   return saysNoPlace(answer) ? EXISTS : 0;
 }
 
-async function faultOf(store: InfluxDb): Promise<InfluxDbFault | undefined> {
+async function faultOf(store: ServerStore): Promise<InfluxDbFault | undefined> {
   try {
     await store.check(deadline(DEADLINE_MS));
   } catch (error) {

@@ -11,9 +11,9 @@ import {
 import { enrichSettings } from "../../settings/program_settings.ts";
 import { backoffMs, sleep } from "../../retry.ts";
 import type { Environment } from "../../settings/settings_reader.ts";
-import { InfluxDb } from "../influxdb/influxdb.ts";
 import { InfluxDbFault } from "../influxdb/influxdb_answer.ts";
 import { hasLocalStore, influxDbOptions, localStorePath, openLocalStore } from "../open_store.ts";
+import { ServerStore } from "../victoriametrics/server_store.ts";
 import { type PointOutcome, type StorePoint, StoreUnavailable } from "../store.ts";
 
 const HELP =
@@ -24,7 +24,7 @@ Usage: enrich export
 
 It finds the local store in DATA_DIR, which no enrich may hold meanwhile, and InfluxDB by
 INFLUXDB_URL and its like. An InfluxDB that is away is waited for. Exit status: 0 all is stored or
-older than InfluxDB keeps, 1 not all of it, 2 it was asked or configured wrong.`;
+left out, because it is older than is kept there or VictoriaMetrics keeps no texts, 1 not all of it, 2 it was asked or configured wrong.`;
 
 const MAX_BATCH_POINTS = 1_000;
 /** Characters of a batch's texts and names. */
@@ -33,6 +33,10 @@ const BACKOFF = { baseMs: 1_000, maxMs: 30_000 };
 /** How often an answer that a person must fix is asked for again. */
 const MISCONFIGURED_ATTEMPTS = 3;
 const SHOWN_REASONS = 5;
+const LEFT_OUT = {
+  retention: "older than is kept there",
+  no_number: "without a number, and VictoriaMetrics keeps no texts",
+} as const;
 
 const never = new AbortController().signal;
 
@@ -62,7 +66,7 @@ export async function exportStore(
       throw new WrongUse(`There is no local store ${localStorePath(settings)}: check DATA_DIR`);
     }
     const local = openLocalStore(settings);
-    const influxDb = new InfluxDb(options);
+    const influxDb = new ServerStore(options);
     try {
       const total = local.counts().points;
       return await new Export({ influxDb, total, output, backoff }).run(local.read());
@@ -76,7 +80,7 @@ export async function exportStore(
 }
 
 interface ExportOptions {
-  readonly influxDb: InfluxDb;
+  readonly influxDb: ServerStore;
   /** How many points there are. */
   readonly total: number;
   readonly output: CommandOutput;
@@ -88,6 +92,7 @@ class Export {
   readonly #line: ProgressLine;
   readonly #startMs = performance.now();
   readonly #counts = { stored: 0, skipped: 0, refused: 0 };
+  readonly #leftOut = { retention: 0, no_number: 0 };
   readonly #reasons: string[] = [];
   /** Points that go into one request: fewer after each failure, for a slow store that only small ones reach. */
   #limit = MAX_BATCH_POINTS;
@@ -132,6 +137,7 @@ class Export {
     // what a limit is in the way of is sent again by the next run
     const kind = outcome.kind === "limited" ? "refused" : outcome.kind;
     this.#counts[kind]++;
+    if (outcome.kind === "skipped") this.#leftOut[outcome.reason]++;
     if (outcome.kind !== "stored" && kind === "refused" && this.#reasons.length < SHOWN_REASONS) {
       const { measurement, tags, timeNs } = point;
       const time = new Date(Number(timeNs / 1_000_000n)).toISOString();
@@ -183,9 +189,12 @@ class Export {
   }
 
   #end(): void {
-    const { stored, skipped } = this.#counts;
+    const { stored } = this.#counts;
     const seconds = Math.round((performance.now() - this.#startMs) / 1_000);
-    const left = skipped > 0 ? `, ${numberText(skipped)} left out (older than InfluxDB keeps)` : "";
+    const left = (["retention", "no_number"] as const)
+      .filter((reason) => this.#leftOut[reason] > 0)
+      .map((reason) => `, ${numberText(this.#leftOut[reason])} left out (${LEFT_OUT[reason]})`)
+      .join("");
     this.#line.end(
       `Exported ${numberText(stored)} of ${numberText(this.#options.total)} points in ` +
         `${durationText(seconds)}${left}`,

@@ -33,7 +33,8 @@ export interface InfluxDbOptions extends InfluxDbPlace {
 /** InfluxDB 1 by way of `/write`; 2, and 3, by way of `/api/v2/write`. One place for good. */
 export class InfluxDb implements Store {
   readonly #options: InfluxDbOptions;
-  readonly #http: InfluxDbHttp;
+  /** For questions besides; its clock is the server's. */
+  readonly http: InfluxDbHttp;
   readonly #retention: Retention;
   #limits = new LimitMemory();
   /** What a write has met. A write of nothing does not clear it: that may pass while no other does. */
@@ -42,11 +43,13 @@ export class InfluxDb implements Store {
   #restUntilMs = -Infinity;
   /** Whether it said so of itself the last time. */
   #isVersion2 = false;
+  /** The headers of the last 204; undefined once the server has failed since. They tell what it is. */
+  answered: { readonly headers: Headers; readonly monotonicMs: number } | undefined;
 
   constructor(options: InfluxDbOptions) {
     this.#options = options;
-    this.#http = new InfluxDbHttp(options);
-    this.#retention = new Retention((signal) => lookUpRetention(this.#http, options, signal));
+    this.http = new InfluxDbHttp(options);
+    this.#retention = new Retention((signal) => lookUpRetention(this.http, options, signal));
   }
 
   /**
@@ -88,7 +91,7 @@ export class InfluxDb implements Store {
     const judge = new BatchJudge(this.#limits);
     let provenSound = false;
     let failure: Answer | undefined;
-    const isOld = ({ timeNs }: Line) => this.#retention.isBeyond(timeNs, this.#http.nowMs());
+    const isOld = ({ timeNs }: Line) => this.#retention.isBeyond(timeNs, this.http.nowMs());
     const ask = async (slice: readonly Line[]) => {
       const answer = await this.#post(slice.map(({ text }) => text).join("\n"), signal);
       const { meaning } = answer;
@@ -143,7 +146,7 @@ export class InfluxDb implements Store {
 
   /** Makes the database of 1.x, or the bucket of 2.x; false where there is one already. Throws StoreUnavailable with what to do. */
   create(signal: AbortSignal): Promise<boolean> {
-    return createPlace(this.#http, this.#options, signal);
+    return createPlace(this.http, this.#options, signal);
   }
 
   /** What answers there, for people. */
@@ -160,7 +163,7 @@ export class InfluxDb implements Store {
       ? `organization ${org}, bucket ${bucket}`
       : `database ${database ?? bucket}`;
     return {
-      description: `${this.server} at ${this.#http.address}, ${place}`,
+      description: `${this.server} at ${this.http.address}, ${place}`,
       problem: this.#emptyProblem ?? this.#writeProblem,
       limits: this.#limits.limits(),
     };
@@ -174,7 +177,7 @@ export class InfluxDb implements Store {
 
   /** A write that is under way ends here: what it has not reached is pending. */
   close(): void {
-    this.#http.close();
+    this.http.close();
   }
 
   /** Proves address, credentials and database, and stores nothing. Throws StoreUnavailable. */
@@ -195,18 +198,23 @@ export class InfluxDb implements Store {
       ? { db: database }
       : { org, bucket: version === 2 ? bucket : database ?? bucket };
     try {
-      const answer = await readAnswer(
-        await this.#http.ask({
-          method: "POST",
-          path: version === 1 ? "/write" : "/api/v2/write",
-          query: { ...place, precision: "ns" },
-          contentType: "text/plain; charset=utf-8",
-          body,
-        }, signal),
-      );
+      const response = await this.http.ask({
+        method: "POST",
+        path: version === 1 ? "/write" : "/api/v2/write",
+        query: { ...place, precision: "ns" },
+        contentType: "text/plain; charset=utf-8",
+        body,
+      }, signal);
+      const { headers } = response;
+      const answer = await readAnswer(response);
       this.#isVersion2 = answer.isVersion2;
+      if (answer.meaning === "done") this.answered = { headers, monotonicMs: performance.now() };
+      else if (answer.meaning === "again" || answer.meaning === "misconfigured") {
+        this.answered = undefined;
+      }
       return answer;
     } catch (error) {
+      this.answered = undefined;
       if (error instanceof InfluxDbFault) this.#note(error, body !== "");
       throw error;
     }
@@ -216,7 +224,7 @@ export class InfluxDb implements Store {
   #fault(answer: Answer, byWrite: boolean): InfluxDbFault {
     const { status, reason, retryAfterMs = 0 } = answer;
     const wish = wishFor(answer, this.#options.version);
-    const fault = this.#http.fault(
+    const fault = this.http.fault(
       `Cannot write to InfluxDB: it answered ${status}${reason && ` (${reason})`}${wish}`,
       answer,
     );

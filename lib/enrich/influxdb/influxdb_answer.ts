@@ -190,7 +190,7 @@ export function wishFor(answer: Answer, version: 1 | 2 | 3): string {
 }
 
 /** The start of the body; the rest is not waited for. Empty where it cannot be read: the status says enough. */
-async function startOfBody(response: Response, maxChars: number): Promise<string> {
+export async function startOfBody(response: Response, maxChars: number): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   try {

@@ -20,6 +20,8 @@ export interface InfluxDbConnection {
   /** PEM text of a certificate authority to trust besides the built-in ones; may throw. */
   readonly caCert?: () => string | undefined;
   readonly requestDeadlineMs?: number;
+  /** What messages call the server, where it is known to be no InfluxDB. */
+  readonly serverName?: () => string | undefined;
   /** The name of the file that may hold settings, too, for messages. */
   readonly configFile?: string;
 }
@@ -102,7 +104,12 @@ export class InfluxDbHttp {
 
   /** The fault in the user's own words: with the option of the file beside the variable. */
   fault(message: string, answer?: Answer): InfluxDbFault {
-    return new InfluxDbFault(message, { answer, configFile: this.#connection.configFile });
+    const { configFile, serverName } = this.#connection;
+    const name = serverName?.();
+    if (name === undefined) return new InfluxDbFault(message, { answer, configFile });
+    const owner = name.endsWith("s") ? `${name}'` : `${name}'s`;
+    const named = message.replaceAll("InfluxDB's", owner).replaceAll("InfluxDB", name);
+    return new InfluxDbFault(named, { answer, configFile });
   }
 
   /** What is under way comes to its end; nothing more is asked. */

@@ -4,6 +4,7 @@ import { LocalStore } from "../../../lib/enrich/local/local_store.ts";
 import type { Environment } from "../../../lib/settings/settings_reader.ts";
 import { FakeInfluxDb, type FakeInfluxDbOptions } from "../../stand_ins/fake_influxdb.ts";
 import { ORG_ID } from "../../stand_ins/fake_influxdb_admin.ts";
+import { FakeVictoriaMetrics } from "../../stand_ins/fake_victoriametrics.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { startEnrich } from "../../whole_programs.ts";
 
@@ -399,4 +400,21 @@ Deno.test("The check of InfluxDB warns of a clock that is off, and is told to ma
     "place",
     "clock",
   ]);
+});
+
+Deno.test("check tells VictoriaMetrics as what it is, with nothing to create, and what it had better be set to", async () => {
+  await using fake = await FakeVictoriaMetrics.start();
+  const env = { INFLUXDB_URL: fake.url, INFLUXDB_DATABASE: "home" };
+  for (const args of [[], ["--create"]]) {
+    const { status, lines, all } = await check(env, ...args);
+    assert.deepEqual(lines, [
+      `ok    VictoriaMetrics answers at ${fake.url}`,
+      "ok    It needs no database: home is a label of each series",
+      "ok    It takes points, and keeps their numbers",
+      "warn  VictoriaMetrics keeps events that are sent again, after a fault for example, as second samples; start it with -dedup.minScrapeInterval=1ms",
+    ]);
+    assert.equal(status, 0);
+    assert.equal(all.at(-1), "ok    VictoriaMetrics' clock and this machine's agree");
+  }
+  assert.ok(fake.writes.every(({ body }) => body === ""));
 });

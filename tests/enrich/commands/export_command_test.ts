@@ -4,6 +4,7 @@ import { LocalStore } from "../../../lib/enrich/local/local_store.ts";
 import type { StorePoint } from "../../../lib/enrich/store.ts";
 import type { Environment } from "../../../lib/settings/settings_reader.ts";
 import { FakeInfluxDb, type Trouble } from "../../stand_ins/fake_influxdb.ts";
+import { FakeVictoriaMetrics } from "../../stand_ins/fake_victoriametrics.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 
 const NS_PER_MS = 1_000_000n;
@@ -280,5 +281,28 @@ Deno.test("The export of an empty store is done at once", async () => {
     const { status, written } = await run();
     assert.equal(status, 0);
     assert.equal(written, "Exported 0 of 0 points in 0 s\n");
+  });
+});
+
+Deno.test("The export to VictoriaMetrics sends the numbers of what it keeps, and says what is left out and why", async () => {
+  const timeNs = BigInt(Date.now()) * 1_000_000n;
+  const points = [
+    pointOf(1, {
+      timeNs,
+      fields: new Map<string, string | number>([["value", 1], ["state", "1"]]),
+    }),
+    pointOf(2, { timeNs, fields: new Map([["state", "on"]]) }),
+    pointOf(3, { timeNs, fields: new Map([["state", "off"]]) }),
+    pointOf(4, { timeNs: timeNs - 3_000_000_000_000_000n, fields: new Map([["value", 4]]) }),
+  ];
+  await using victoria = await FakeVictoriaMetrics.start();
+  await exporting(points, async ({ run }) => {
+    const { status, written, complained } = await run({ INFLUXDB_URL: victoria.url });
+    assert.equal(status, 0, complained);
+    assert.match(
+      written,
+      /Exported 1 of 4 points in \d s, 1 left out \(older than is kept there\), 2 left out \(without a number/,
+    );
+    assert.deepEqual(victoria.samples.map(({ value }) => value), [1]);
   });
 });
