@@ -243,6 +243,15 @@ realTest("A CONFIG_FILE that an editor has replaced is seen inside the container
   assert.match(mounts, /(^|,)\/config false,/);
 });
 
+/** Which dashboards Grafana would read, and begin with. */
+async function dashboardsOf({ project }: Compose): Promise<readonly string[]> {
+  const volume = `${project}_grafana-secrets:/secrets:ro`;
+  const words = ["podman", "run", "--rm", "--network=none", "-v", volume];
+  const show = "cat /secrets/dashboards; echo; cat /secrets/home_dashboard";
+  const read = await done(...words, "docker.io/library/busybox:1.37", "sh", "-c", show);
+  return read.split("\n");
+}
+
 realTest(
   "compose.yaml carries events into its VictoriaMetrics, whose user has no privileges, over a restart",
   async () => {
@@ -265,6 +274,9 @@ realTest(
     const [, token = ""] = /password (\w{48}) \(SERVICE_TOKEN\)/.exec(shown) ?? [];
     const [, password = ""] = /user ha-ingestor, password (\w{48})/.exec(shown) ?? [];
     assert.ok(token && password, shown);
+
+    const dashboards = "/etc/grafana/victoriametrics";
+    assert.deepEqual(await dashboardsOf(compose), [dashboards, `${dashboards}/house.json`]);
 
     const container = compose.container("victoriametrics");
     const healthy = async () => (await run(["podman", "healthcheck", "run", container])).code === 0;
@@ -357,6 +369,8 @@ realTest(
     const shown = await compose.run("tested", "run", "--rm", "secrets", "show");
     const token = /password (\w{48}) \(SERVICE_TOKEN\)/.exec(shown)?.[1];
     assert.ok(token, shown);
+    const dashboards = "/etc/grafana/dashboards";
+    assert.deepEqual(await dashboardsOf(compose), [dashboards, `${dashboards}/house.json`]);
     const url = `http://127.0.0.1:${compose.ports.ingest}/metrics`;
     const metrics = async (): Promise<Metrics> => {
       const response = await fetch(url, { headers: { authorization: `Bearer ${token}` } });
