@@ -133,10 +133,6 @@ function variablesIn(text: string): readonly string[] {
   return [...text.matchAll(/\$\{?([A-Za-z]\w*|__\w+)/g)].flatMap(([, name]) => name ?? []);
 }
 
-function targetsOf(dashboard: Dashboard) {
-  return dashboard.panels.flatMap(({ targets }) => targets);
-}
-
 function unknownNames(dashboard: Dashboard, written: Names): readonly string[] {
   return [
     ...dashboard.templating.list.flatMap(({ name, query }) =>
