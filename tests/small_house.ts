@@ -77,6 +77,7 @@ export function smallHousePoints(now: Date): readonly StorePoint[] {
       area: "Kitchen",
       old_entity_id: "light.lamp",
     }),
+    point(at(15), "entity_info", { entity_id: "switch.old", removed: true }),
     point(at(0), "statistics", {
       statistic_id: "light.kitchen",
       entity_id: "light.kitchen",

@@ -1,8 +1,5 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { envelopeSchema } from "../../lib/contract.ts";
-import type { StorePoint } from "../../lib/enrich/store.ts";
-import { tidyPoint } from "../../lib/enrich/tidy/tidy.ts";
 import {
   type Dashboard,
   dashboardFiles,
@@ -11,8 +8,8 @@ import {
   provisioned,
 } from "./dashboards.ts";
 import { type Names, Query } from "./influxql_names.ts";
-import { recordedEvents } from "../recorded.ts";
-import { smallHousePoints } from "../small_house.ts";
+import { promQlHouse } from "./promql_dashboard.ts";
+import { writtenNames } from "./written_names.ts";
 
 Deno.test("the dashboards name only measurements, tags and fields that are written", () => {
   const written = writtenNames();
@@ -84,63 +81,56 @@ Deno.test("the dashboards leave the time zone to Grafana's default, and days fol
   }
 });
 
-Deno.test("the provisioned data source is the one that every query names, and holds no secret", () => {
-  const [sources, ...more] = provisioned("datasources");
-  assert.deepEqual(more, []);
-  const { datasources: [source, ...others] } = z.object({
-    datasources: z.array(z.object({
-      uid: z.string(),
-      type: z.string(),
-      jsonData: z.looseObject({ version: z.string() }),
-      secureJsonData: z.record(z.string(), z.string()),
-    })),
-  }).parse(sources);
-  assert.ok(source && others.length === 0);
-  assert.equal(source.jsonData.version, "InfluxQL");
-  const [token, ...secrets] = Object.values(source.secureJsonData);
-  assert.deepEqual(secrets, []);
-  assert.match(token ?? "", /^Token \$__file\{\/secrets\/\w+\}$/);
-  for (const { dashboard } of dashboardFiles()) {
-    for (const { datasource } of [...dashboard.panels, ...targetsOf(dashboard)]) {
-      assert.deepEqual(datasource, { type: source.type, uid: source.uid });
-    }
-    for (const { datasource } of dashboard.templating.list) {
-      assert.deepEqual(datasource, { type: source.type, uid: source.uid });
-    }
-  }
+const sourcesSchema = z.object({
+  datasources: z.tuple([z.object({
+    uid: z.string(),
+    type: z.string(),
+    isDefault: z.boolean().default(false),
+    secureJsonData: z.record(z.string(), z.string()),
+  })]),
 });
 
-Deno.test("the dashboards are provisioned from the folder that docs/grafana.md names", () => {
+Deno.test("each dashboard's queries name the provisioned data source of its kind, which holds no secret", () => {
+  const sources = provisioned("datasources").map((file) =>
+    sourcesSchema.parse(file).datasources[0]
+  );
+  const uids = new Map(sources.map(({ type, uid }) => [type, uid]));
+  assert.equal(sources.filter(({ isDefault }) => isDefault).length, 1);
+  assert.equal(new Set(uids.values()).size, sources.length);
+  for (const { secureJsonData } of sources) {
+    const [secret, ...more] = Object.values(secureJsonData);
+    assert.deepEqual(more, []);
+    assert.match(secret ?? "", /^(Token )?\$__file\{\/secrets\/\w+\}$/);
+  }
+  const named = new Map<string, Set<string>>();
+  for (const { text } of [...dashboardFiles(), promQlHouse()]) {
+    const used = text.matchAll(/"datasource": \{\s*"type": "(\w+)",\s*"uid": "([\w-]+)"\s*\}/g);
+    for (const [, type = "", uid = ""] of used) {
+      named.set(type, (named.get(type) ?? new Set()).add(uid));
+    }
+  }
+  assert.deepEqual(named, new Map(sources.map(({ type, uid }) => [type, new Set([uid])])));
+});
+
+Deno.test("the dashboards are provisioned from a folder that docs/grafana.md names, by what secrets.sh says", () => {
   const [{ providers: [provider] }] = z.tuple([
     z.object({ providers: z.tuple([z.object({ options: z.object({ path: z.string() }) })]) }),
   ]).parse(provisioned("dashboards"));
-  const text = Deno.readTextFileSync(new URL("../../docs/grafana.md", import.meta.url));
-  assert.ok(text.includes(`\`${provider.options.path}\``), provider.options.path);
+  assert.equal(provider.options.path, "$__file{/secrets/dashboards}");
+  const read = (path: string) => Deno.readTextFileSync(new URL(`../../${path}`, import.meta.url));
+  const page = read("docs/grafana.md");
+  const folders = [...read("etc/containers/secrets.sh").matchAll(/^ *dashboards=(\S+)$/gm)]
+    .map(([, folder = ""]) => folder);
+  assert.deepEqual(folders, ["/etc/grafana/dashboards", "/etc/grafana/victoriametrics"]);
+  for (const folder of folders) {
+    assert.ok(page.includes(`\`${folder}\``), folder);
+    assert.ok(read("compose.yaml").includes(`- .${folder}:${folder}:ro`), folder);
+    assert.ok(read(`.${folder}/house.json`).length > 0);
+  }
 });
 
 function variablesIn(text: string): readonly string[] {
   return [...text.matchAll(/\$\{?([A-Za-z]\w*|__\w+)/g)].flatMap(([, name]) => name ?? []);
-}
-
-function targetsOf(dashboard: Dashboard) {
-  return dashboard.panels.flatMap(({ targets }) => targets);
-}
-
-/** What tidyPoint makes of every recorded event, and of a house with what the recordings lack. */
-function writtenNames(): Names {
-  const names = new Map<string, { readonly tags: Set<string>; readonly fields: Set<string> }>();
-  const add = ({ measurement, tags, fields }: StorePoint) => {
-    const known = names.get(measurement) ?? { tags: new Set(), fields: new Set() };
-    for (const tag of tags.keys()) known.tags.add(tag);
-    for (const field of fields.keys()) known.fields.add(field);
-    names.set(measurement, known);
-  };
-  for (const { text } of recordedEvents()) {
-    const envelope = envelopeSchema.parse({ event: JSON.parse(text) });
-    add(tidyPoint(envelope, text, { attributes: "standard" }).point);
-  }
-  for (const point of smallHousePoints(new Date())) add(point);
-  return names;
 }
 
 function unknownNames(dashboard: Dashboard, written: Names): readonly string[] {

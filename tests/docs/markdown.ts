@@ -52,6 +52,12 @@ export function codeOf(text: string): readonly string[] {
   return [...blocks, ...codeSpans(withoutBlocks(text))];
 }
 
+/** The blocks of code in that language. */
+export function blocksOf(text: string, language: string): string[] {
+  const blocks = text.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, "gms"));
+  return [...blocks].map(([, block = ""]) => block);
+}
+
 /** The text of each `code` in a line or cell. */
 export function codeSpans(text: string): readonly string[] {
   return [...text.matchAll(/`([^`]+)`/g)].map(([, code = ""]) => code.replaceAll(/\s+/g, " "));

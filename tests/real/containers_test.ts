@@ -5,6 +5,8 @@ import { parse } from "yaml";
 import { TemporaryFolder } from "../temporary.ts";
 import { until } from "../until.ts";
 import { bakedPermissions, PERMISSIONS } from "./parts/compiled.ts";
+import { prepared } from "./parts/prepared.ts";
+import { PromQl } from "./parts/promql.ts";
 import { Compose, done, ROOT, stop } from "./containers/compose.ts";
 import { equationOf, type Metrics, parseMetrics, total } from "./parts/metrics_text.ts";
 import { run } from "./parts/process.ts";
@@ -125,7 +127,10 @@ realTest(
 realTest(
   "compose.yaml needs two settings, hands on every other, and hardens whatever it starts",
   async () => {
-    using compose = new Compose({ ...TWO_SETTINGS, COMPOSE_PROFILES: "influxdb,grafana" });
+    using compose = new Compose({
+      ...TWO_SETTINGS,
+      COMPOSE_PROFILES: "influxdb,victoriametrics,grafana",
+    });
     const all = await services(compose);
     assert.deepEqual(Object.keys(all).sort(), [
       "enrich",
@@ -133,6 +138,7 @@ realTest(
       "influxdb",
       "ingest",
       "secrets",
+      "victoriametrics",
     ]);
     for (const [name, service] of Object.entries(all)) {
       const { cap_drop, read_only, security_opt, restart, mem_limit, pids_limit, ports } = service;
@@ -200,11 +206,14 @@ realTest(
     const file = "influxdb:\n  host: own\n  database: house\n";
     const came = "http://influxdb:8086 org=home&bucket=home";
     const profiles = { COMPOSE_PROFILES: "influxdb,grafana" };
+    const victoriaMetrics = "http://victoriametrics:8428 db=home";
     assert.equal(await storeOf({}), "local store");
     assert.equal(await storeOf({ COMPOSE_PROFILES: "grafana" }), "local store");
     assert.equal(await storeOf(profiles), came);
     assert.equal(await storeOf(profiles, "influxdb:\n  include: {domains: sensor}\n"), came);
-    for (const profile of ["grafana", "influxdb,grafana"]) {
+    assert.equal(await storeOf({ COMPOSE_PROFILES: "victoriametrics" }), victoriaMetrics);
+    assert.equal(await storeOf({ COMPOSE_PROFILES: "victoriametrics, influxdb" }), came);
+    for (const profile of ["grafana", "influxdb,grafana", "victoriametrics"]) {
       const env = { COMPOSE_PROFILES: profile };
       assert.equal(await storeOf({ ...env, ...own }), "http://own:8086 db=house");
       assert.equal(await storeOf(env, file), "http://own:8086 db=house");
@@ -233,6 +242,91 @@ realTest("A CONFIG_FILE that an editor has replaced is seen inside the container
   );
   assert.match(mounts, /(^|,)\/config false,/);
 });
+
+/** Which dashboards Grafana would read, and begin with. */
+async function dashboardsOf({ project }: Compose): Promise<readonly string[]> {
+  const volume = `${project}_grafana-secrets:/secrets:ro`;
+  const words = ["podman", "run", "--rm", "--network=none", "-v", volume];
+  const show = "cat /secrets/dashboards; echo; cat /secrets/home_dashboard";
+  const read = await done(...words, "docker.io/library/busybox:1.37", "sh", "-c", show);
+  return read.split("\n");
+}
+
+realTest(
+  "compose.yaml carries events into its VictoriaMetrics, whose user has no privileges, over a restart",
+  async () => {
+    using folder = new TemporaryFolder();
+    const busybox = (await done("podman", "create", "docker.io/library/busybox:1.37", "true"))
+      .trim();
+    await done("podman", "cp", `${busybox}:/bin/busybox`, folder.file("busybox"));
+    await done("podman", "rm", "--volumes", busybox);
+    const env = {
+      ...TWO_SETTINGS,
+      COMPOSE_PROFILES: "victoriametrics",
+      VICTORIA_METRICS: prepared("VICTORIA_METRICS"),
+      BUSYBOX: folder.file("busybox"),
+    };
+    using compose = new Compose(env, ["tests/real/containers/victoriametrics.test.yaml"]);
+    await using started = new AsyncDisposableStack();
+    started.defer(() => compose.down());
+    await compose.run("tested", "up", "-d", "--no-build", "victoriametrics", "enrich");
+    const shown = await compose.run("tested", "run", "--rm", "secrets", "show");
+    const [, token = ""] = /password (\w{48}) \(SERVICE_TOKEN\)/.exec(shown) ?? [];
+    const [, password = ""] = /user ha-ingestor, password (\w{48})/.exec(shown) ?? [];
+    assert.ok(token && password, shown);
+
+    const dashboards = "/etc/grafana/victoriametrics";
+    assert.deepEqual(await dashboardsOf(compose), [dashboards, `${dashboards}/house.json`]);
+
+    const container = compose.container("victoriametrics");
+    const healthy = async () => (await run(["podman", "healthcheck", "run", container])).code === 0;
+    await until(healthy, "VictoriaMetrics is healthy", { everyMs: 500 });
+    const user = await done("podman", "exec", container, "sh", "-c", "id -u; touch /a || echo no");
+    assert.deepEqual(user.trim().split("\n"), ["1000", "no"]);
+
+    const url = `http://127.0.0.1:${compose.ports.victoriametrics}`;
+    const refused = await fetch(`${url}/api/v1/query?query=1`);
+    await refused.body?.cancel();
+    assert.equal(refused.status, 401);
+    const authorization = `Basic ${btoa(`ha-ingestor:${password}`)}`;
+    const metrics = await fetch(`${url}/metrics`, { headers: { authorization } });
+    const flags = await metrics.text();
+    assert.match(flags, /^flag\{name="retentionPeriod", value="100y"/m);
+    assert.match(flags, /^flag\{name="dedup.minScrapeInterval", value="1ms"/m);
+
+    const promQl = new PromQl(url, new Headers({ authorization }));
+    const seconds = Math.floor(Date.now() / 1_000) - 60;
+    const send = async (n: number) => {
+      const event = {
+        event_type: "my_event",
+        data: { n },
+        origin: "LOCAL",
+        time_fired: new Date((seconds + n) * 1_000).toISOString(),
+      };
+      const response = await fetch(`http://127.0.0.1:${compose.ports.enrich}/events`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+        body: JSON.stringify(event),
+      });
+      assert.equal(response.status, 200, await response.text());
+    };
+    const stored = async () => {
+      await promQl.flush();
+      const [count] = await promQl.query("sum_over_time(events_n[10m])", seconds + 30);
+      return count?.[1];
+    };
+    await until(async () => await send(1).then(() => true), "enrich stores", { everyMs: 500 });
+    await send(2);
+    assert.equal(await stored(), 1 + 2);
+    await stop(container);
+    await done("podman", "start", container);
+    await until(healthy, "VictoriaMetrics is healthy again", { everyMs: 500 });
+    await until(async () => await send(3).then(() => true), "enrich stores again", {
+      everyMs: 500,
+    });
+    assert.equal(await stored(), 1 + 2 + 3);
+  },
+);
 
 realTest(
   "compose.yaml carries a house into the database, through an upgrade, a rollback and an outage",
@@ -275,6 +369,8 @@ realTest(
     const shown = await compose.run("tested", "run", "--rm", "secrets", "show");
     const token = /password (\w{48}) \(SERVICE_TOKEN\)/.exec(shown)?.[1];
     assert.ok(token, shown);
+    const dashboards = "/etc/grafana/dashboards";
+    assert.deepEqual(await dashboardsOf(compose), [dashboards, `${dashboards}/house.json`]);
     const url = `http://127.0.0.1:${compose.ports.ingest}/metrics`;
     const metrics = async (): Promise<Metrics> => {
       const response = await fetch(url, { headers: { authorization: `Bearer ${token}` } });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { postEventsTo } from "../../lib/ingest/delivery/post_events.ts";
 import { MAX_BATCH_EVENTS } from "../../lib/contract.ts";
+import { blocksOf } from "../docs/markdown.ts";
 import { Checkout, OLD_RELEASE } from "./parts/checkout.ts";
 import type { FluxTable } from "./parts/flux_csv.ts";
 import { House } from "./parts/house.ts";
@@ -257,11 +258,6 @@ async function readSections(): Promise<ReadonlyMap<number, Section>> {
       flux: blocksOf(section, "flux"),
     }]),
   );
-}
-
-function blocksOf(section: string, language: string): string[] {
-  const blocks = section.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, "gms"));
-  return [...blocks].map(([, block = ""]) => block);
 }
 
 function rowsOf(series: readonly Series[]): Row[] {

@@ -16,7 +16,12 @@ export async function done(...words: readonly string[]): Promise<string> {
 
 export class Compose implements Disposable {
   readonly project = `ha-ingestor-test-${crypto.randomUUID().slice(0, 8)}`;
-  readonly ports = { ingest: freePort(), enrich: freePort(), influxdb: freePort() };
+  readonly ports = {
+    ingest: freePort(),
+    enrich: freePort(),
+    influxdb: freePort(),
+    victoriametrics: freePort(),
+  };
   readonly #folder = new TemporaryFolder();
 
   /** Takes `env` for the `.env`, and `files` over compose.yaml, all of them in the folder `root`. */
@@ -29,6 +34,7 @@ export class Compose implements Disposable {
       INGEST_PORT: this.ports.ingest,
       ENRICH_PORT: this.ports.enrich,
       INFLUXDB_PORT: this.ports.influxdb,
+      VICTORIAMETRICS_PORT: this.ports.victoriametrics,
       COMPILED_DIR: prepared("COMPILED_DIR"),
       ...env,
     };
