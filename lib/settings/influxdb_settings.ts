@@ -84,6 +84,7 @@ export function influxdbSettings(
     );
     return undefined;
   }
+  checkToken(env, options, version, problems);
   const { token, password } = options;
   const url = env.url ?? urlOf(host ?? "", options, version === 2 ? 2 : 1);
   const settings: InfluxDbSettings = {
@@ -140,6 +141,26 @@ function versionOf(
   return defaults || options.database !== undefined ? 1 : undefined;
 }
 
+/** InfluxDB 1 takes no token: where one is set, and only a guess says that it is 1, it may well be 3. */
+function checkToken(
+  env: InfluxDbEnvironment,
+  { api_version, username, database }: Partial<FileOptions>,
+  version: 1 | 2 | 3,
+  problems: string[],
+): void {
+  const isKnown = env.version !== undefined || api_version === "1" || env.username || username;
+  if (version !== 1 || isKnown || !env.token) return;
+  const place = env.database
+    ? "INFLUXDB_DATABASE"
+    : database === undefined
+    ? `the database ${DEFAULTS.database}`
+    : "database in CONFIG_FILE";
+  problems.push(
+    `INFLUXDB_TOKEN is set beside ${place}: set INFLUXDB_VERSION=3, or INFLUXDB_VERSION=1, which ` +
+      "takes no token",
+  );
+}
+
 /** As the integration's clients put it together. */
 export function urlOf(
   host: string,
@@ -164,7 +185,8 @@ function checkCredentials(
     ? { INFLUXDB_DATABASE: database }
     : version === 2
     ? { INFLUXDB_BUCKET: bucket, INFLUXDB_ORG: org, INFLUXDB_TOKEN: token }
-    : { INFLUXDB_DATABASE: database ?? bucket, INFLUXDB_TOKEN: token };
+    // which may run without authentication
+    : { INFLUXDB_DATABASE: database ?? bucket };
   const inFile: Readonly<Record<string, string>> = {
     INFLUXDB_DATABASE: "database",
     INFLUXDB_BUCKET: "bucket",

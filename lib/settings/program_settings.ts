@@ -91,7 +91,7 @@ export const enrichSchema = z.object({
     .describe("InfluxDB's address; without it events go to the local store"),
   INFLUXDB_VERSION: z.enum(["1", "2", "3"], "must be 1, 2 or 3").transform((n) => VERSIONS[n])
     .optional()
-    .describe("1 with INFLUXDB_DATABASE, 2 with INFLUXDB_BUCKET, unless set"),
+    .describe("1 with INFLUXDB_DATABASE, 2 with INFLUXDB_BUCKET, unless set; needed for 3"),
   INFLUXDB_ORG: z.string().optional().describe(
     "Organisation of the bucket (2.x): its name, or its id of 16 digits",
   ),

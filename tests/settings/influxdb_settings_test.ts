@@ -148,6 +148,55 @@ Deno.test("A database that came with enrich counts only where no other is named,
   ]);
 });
 
+Deno.test("A token beside a database, where nothing says which InfluxDB it is, is never 1.x without credentials", () => {
+  using folder = new TemporaryFolder();
+  Deno.writeTextFileSync(folder.file("token"), "tttt");
+  Deno.writeTextFileSync(folder.file("INFLUXDB_TOKEN"), "tttt");
+  const tokens: Environment[] = [
+    { INFLUXDB_TOKEN: "tttt" },
+    { INFLUXDB_TOKEN_FILE: folder.file("token") },
+    { CREDENTIALS_DIRECTORY: folder.path },
+  ];
+  const url = { INFLUXDB_URL: "http://env:8086" };
+  const house = { ...url, INFLUXDB_DATABASE: "house" };
+  const told = (place: string) => [
+    `INFLUXDB_TOKEN is set beside ${place}: set INFLUXDB_VERSION=3, or INFLUXDB_VERSION=1, which ` +
+    "takes no token",
+  ];
+  for (const token of tokens) {
+    assert.deepEqual(problemsOf({ ...house, ...token }), told("INFLUXDB_DATABASE"));
+    assert.deepEqual(
+      problemsOf({ ...house, ...token }, "include: {domains: sensor}"),
+      told("INFLUXDB_DATABASE"),
+    );
+    const inFile = told("database in CONFIG_FILE");
+    assert.deepEqual(problemsOf(token, "host: own\ndatabase: house"), inFile);
+    assert.deepEqual(problemsOf({ ...url, ...token }, "database: house"), inFile);
+    const byDefault = told("the database home_assistant");
+    assert.deepEqual(problemsOf(token, "host: own"), byDefault);
+    assert.deepEqual(problemsOf({ ...url, ...token, ...HOMEASSISTANT }), byDefault);
+    // where something says so, and with a user of 1.x, all is as it was
+    const versionOf = (env: Environment, yaml?: string) =>
+      connection({ ...env, ...token }, yaml)?.version;
+    for (const version of [1, 3]) {
+      assert.equal(versionOf({ ...house, INFLUXDB_VERSION: String(version) }), version);
+    }
+    assert.equal(versionOf({ ...house, INFLUXDB_USERNAME: "u", INFLUXDB_PASSWORD: "p" }), 1);
+    assert.equal(versionOf(house, "username: u\npassword: p"), 1);
+    assert.equal(versionOf({}, "api_version: 1\nhost: own\ndatabase: house"), 1);
+    assert.equal(versionOf({}, "api_version: 2\nhost: own\norganization: o\nbucket: b"), 2);
+    assert.equal(versionOf({ ...url, INFLUXDB_BUCKET: "b", INFLUXDB_ORG: "o" }), 2);
+  }
+  assert.equal(connection(house)?.version, 1);
+});
+
+Deno.test("InfluxDB 3 needs no token", () => {
+  const env = { INFLUXDB_URL: "http://env:8181", INFLUXDB_VERSION: "3" };
+  const { version, database, token } = connection({ ...env, INFLUXDB_DATABASE: "house" }) ?? {};
+  assert.deepEqual([version, database, token], [3, "house", undefined]);
+  assert.deepEqual(problemsOf(env), ["INFLUXDB_DATABASE is not set: InfluxDB 3 needs it"]);
+});
+
 Deno.test("Passwords come out of secrets.yaml too", () => {
   const yaml = "influxdb:\n  host: a\n  username: u\n  password: !secret influx";
   const merged = connection({}, yaml, { "secrets.yaml": "influx: s3cret\n" });

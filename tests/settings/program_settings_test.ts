@@ -240,8 +240,10 @@ Deno.test("enrichSettings knows InfluxDB's version by what is set", () => {
     versionOf({ INFLUXDB_VERSION: "3", INFLUXDB_DATABASE: "home", INFLUXDB_TOKEN: "ttt" }),
     3,
   );
+  assert.equal(versionOf({ INFLUXDB_VERSION: "3", INFLUXDB_DATABASE: "home" }), 3);
   const wrong: [Environment, RegExp][] = [
     [url, /set one of them/],
+    [{ ...url, INFLUXDB_VERSION: "3" }, /INFLUXDB_DATABASE is not set: InfluxDB 3 needs it/],
     [{ ...url, ...two, INFLUXDB_DATABASE: "x" }, /are both set: leave one out/],
     [{ ...url, INFLUXDB_BUCKET: "home" }, /INFLUXDB_ORG is not set.*INFLUXDB_TOKEN is not set/s],
     [{ INFLUXDB_DATABASE: "home" }, /INFLUXDB_URL is not set although INFLUXDB_DATABASE is/],

@@ -127,10 +127,10 @@ function stagesOf(
   options: InfluxDbOptions,
   server: string,
 ): readonly { check: string; text: string }[] {
-  const { url, version, username } = options;
+  const { url, version, username, token } = options;
   const user = username?.();
   const known = version !== 1
-    ? "INFLUXDB_TOKEN is accepted"
+    ? token ? "INFLUXDB_TOKEN is accepted" : "No token is needed"
     : user
     ? `User ${user} is accepted`
     : "No user is needed";
