@@ -34,7 +34,7 @@ function typeOf(value: ReceivedValue): string {
 }
 
 /** The lines of a body, without comments and empty ones; a line break within a string is part of it. */
-function splitLines(body: string): string[] {
+export function splitLines(body: string): string[] {
   const lines: string[] = [];
   let start = 0;
   let inFields = false;
@@ -95,7 +95,7 @@ function parseValue(text: string): ReceivedValue {
 }
 
 /** Throws an Error with InfluxDB's reason. A line without a time gets the server's. */
-function parseLine(line: string, version: 1 | 2): ReceivedPoint {
+export function parseLine(line: string, version: 1 | 2): ReceivedPoint {
   const [key, ...rest] = cut(line.replace(/^ +/, ""), " ");
   const [measurement, ...tagTexts] = cut(key, ",");
   if (measurement === "") throw new Error("missing measurement");

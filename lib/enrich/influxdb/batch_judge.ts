@@ -4,6 +4,7 @@ import type { PointOutcome, StoreLimit } from "../store.ts";
 import type { SliceOutcome } from "./bisect.ts";
 import { type Answer, blamesPoints } from "./influxdb_answer.ts";
 import type { LimitMemory } from "./limit_memory.ts";
+import { namedLines } from "./line_errors.ts";
 import { countBeyondRetention } from "./retention.ts";
 import { describeLimit, limitIn, UNKNOWN, unknownLimit, WRITE_WINDOW } from "./server_limit.ts";
 
@@ -20,6 +21,13 @@ export interface Line {
 const MANY_ALONE = 10;
 /** The same beside lines that are stored. */
 const MANY_BESIDE_STORED = 30;
+
+/** So often the lines that an answer names are set apart: one that names too few would do so without end. */
+const MAX_APART = 10;
+
+/** Of a line that 3 names: what is wrong with that line, and no other. */
+const OF_THE_LINE =
+  /^(?:invalid column type|Field type mismatch|invalid line protocol|'[^']*' is a reserved column)/;
 
 export const SKIPPED = { kind: "skipped", reason: "retention" } as const;
 const PENDING = { kind: "pending" } as const;
@@ -39,6 +47,8 @@ export class BatchJudge {
   /** What was left as it is while no other was stored. */
   readonly #unresolved = new Set<Line>();
   #limit: StoreLimit | undefined;
+  /** How often the lines that an answer names were set apart. */
+  #apart = 0;
   /** Shapes of which the server has said that they are new, and not stored. */
   readonly #new = new Set<string>();
   /** Whether not even one that is new fits below the limit. */
@@ -65,15 +75,16 @@ export class BatchJudge {
       this.#memory.noteTaken([...shapes, ...late]);
       return { kind: "stored" };
     }
+    const named = namedLines(answer.lineErrors, lines);
+    if (named?.size === lines.length) return this.#told(answer, lines, named);
+    if (named && this.#apart++ < MAX_APART) {
+      return { kind: "mixed", alone: PENDING, apart: (line) => named.has(line) };
+    }
     const met = limitIn(answer);
     if (met?.limit.name === WRITE_WINDOW) return this.#outsideWindow(met, lines);
     if (met) return this.#met(met, lines);
     if (answer.meaning === "again") return this.#failed(PENDING, lines);
-    const { status, reason } = answer;
-    const alone = {
-      kind: "refused",
-      reason: redact(`InfluxDB answered ${status}${reason && `: ${reason}`}`),
-    } as const;
+    const alone = refusedBy(answer);
     if (blamesPoints(answer)) {
       return countBeyondRetention(answer) === lines.length ? SKIPPED : { kind: "mixed", alone };
     }
@@ -102,6 +113,27 @@ export class BatchJudge {
     this.#memory.noteLimited(limit, held.map(({ shape }) => shape));
     const isHeld = new Set(held);
     return outcomes.map((outcome, i) => isHeld.has(lines[i]) ? limitedBy(limit) : outcome);
+  }
+
+  /** The server's word for each of the lines, all of which it refused: so it cannot have mistaken one. */
+  #told(
+    answer: Answer,
+    lines: readonly Line[],
+    named: ReadonlyMap<Line, string>,
+  ): SliceOutcome<Line> {
+    const outcomes = lines.map((line): PointOutcome => {
+      const reason = named.get(line) ?? "";
+      const limit = limitIn({ reason })?.limit;
+      if (limit) {
+        this.#limit = limit;
+        this.#memory.noteLimited(limit, [line.shape]);
+        return limitedBy(limit);
+      }
+      const refused = refusedBy({ ...answer, reason });
+      if (!OF_THE_LINE.test(reason)) this.#refusedAlone.set(line, refused.reason);
+      return refused;
+    });
+    return { kind: "each", outcomes };
   }
 
   #met(
@@ -153,6 +185,11 @@ export class BatchJudge {
     }
     return { kind: "mixed", alone };
   }
+}
+
+function refusedBy({ status, reason }: Answer) {
+  const words = `InfluxDB answered ${status}${reason && `: ${reason}`}`;
+  return { kind: "refused", reason: redact(words) } as const;
 }
 
 function limitedBy(limit: StoreLimit): PointOutcome {

@@ -6,10 +6,12 @@ import { type PointOutcome, StoreUnavailable } from "../store.ts";
  * stored: `alone` is what becomes of an item that gets this answer alone. The slice is cut in the
  * middle, or, where `apart` holds for some of its items only, into those and the others. `later` is
  * a slice that is worth another look once others turn out to be stored, and is pending until then.
+ * `each` has one outcome an item, in their order.
  */
 export type SliceOutcome<T> =
   | PointOutcome
   | { readonly kind: "later" }
+  | { readonly kind: "each"; readonly outcomes: readonly PointOutcome[] }
   | {
     readonly kind: "mixed";
     readonly alone: PointOutcome;
@@ -52,6 +54,10 @@ export async function bisect<T>(
         continue;
       }
       isAnyStored ||= outcome.kind === "stored";
+      if (outcome.kind === "each") {
+        slice.forEach((index, i) => outcomes[index] = outcome.outcomes[i]);
+        continue;
+      }
       if (outcome.kind === "mixed" && slice.length > 1) {
         const [front, back] = cut(slice, (index) => outcome.apart?.(items[index]) ?? false);
         open.push(back, front);

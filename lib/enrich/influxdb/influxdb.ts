@@ -9,7 +9,6 @@ import {
   InfluxDbFault,
   isSoundWhenEmpty,
   mayBlamePoint,
-  readAnswer,
   wishFor,
 } from "./influxdb_answer.ts";
 import { InfluxDbHttp } from "./influxdb_http.ts";
@@ -17,6 +16,7 @@ import { LimitMemory, shapeOf } from "./limit_memory.ts";
 import { toLine } from "./line.ts";
 import { countBeyondRetention, Retention, retentionIn } from "./retention.ts";
 import { limitIn } from "./server_limit.ts";
+import { WriteEndpoint } from "./write_endpoint.ts";
 import {
   type PointOutcome,
   type Store,
@@ -30,11 +30,12 @@ export interface InfluxDbOptions extends InfluxDbPlace {
   readonly line?: (point: StorePoint, version: 1 | 2 | 3) => string;
 }
 
-/** InfluxDB 1 by way of `/write`; 2, and 3, by way of `/api/v2/write`. One place for good. */
+/** One place of InfluxDB 1, 2 or 3, for good. */
 export class InfluxDb implements Store {
   readonly #options: InfluxDbOptions;
   /** For questions besides; its clock is the server's. */
   readonly http: InfluxDbHttp;
+  readonly #endpoint: WriteEndpoint;
   readonly #retention: Retention;
   #limits = new LimitMemory();
   /** What a write has met. A write of nothing does not clear it: that may pass while no other does. */
@@ -49,6 +50,7 @@ export class InfluxDb implements Store {
   constructor(options: InfluxDbOptions) {
     this.#options = options;
     this.http = new InfluxDbHttp(options);
+    this.#endpoint = new WriteEndpoint(this.http, options);
     this.#retention = new Retention((signal) => lookUpRetention(this.http, options, signal));
   }
 
@@ -193,20 +195,9 @@ export class InfluxDb implements Store {
       const seconds = Math.ceil(restMs / 1_000);
       throw new StoreUnavailable(`InfluxDB asked to be left alone, ${seconds} s more`, restMs);
     }
-    const { version, org, bucket, database } = this.#options;
-    const place = version === 1
-      ? { db: database }
-      : { org, bucket: version === 2 ? bucket : database ?? bucket };
     try {
-      const response = await this.http.ask({
-        method: "POST",
-        path: version === 1 ? "/write" : "/api/v2/write",
-        query: { ...place, precision: "ns" },
-        contentType: "text/plain; charset=utf-8",
-        body,
-      }, signal);
-      const { headers } = response;
-      const answer = await readAnswer(response);
+      const answer = await this.#endpoint.post(body, signal);
+      const { headers } = this.#endpoint;
       this.#isVersion2 = answer.isVersion2;
       if (answer.meaning === "done") this.answered = { headers, monotonicMs: performance.now() };
       else if (answer.meaning === "again" || answer.meaning === "misconfigured") {

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { redact } from "../../log.ts";
 import { meaningOf, retryAfterMs, type StatusMeaning } from "../../retry.ts";
 import { StoreUnavailable } from "../store.ts";
+import { beginsLineErrors, type LineError, lineErrorsIn } from "./line_errors.ts";
 
 /** An answer of InfluxDB's, or of whatever stands in front of it. */
 export interface Answer {
@@ -15,6 +16,8 @@ export interface Answer {
   readonly code: string | undefined;
   /** Whether it is known to be an InfluxDB 2. */
   readonly isVersion2: boolean;
+  /** What 3 says of the single lines that it refused. */
+  readonly lineErrors: readonly LineError[] | undefined;
 }
 
 const IN_FILE: Readonly<Record<string, string>> = {
@@ -52,12 +55,16 @@ const MAX_JSON_CHARS = 1_000_000;
 const MAX_REASON_CHARS = 500;
 const PARTIAL_WRITE = /^(?:[^"']*: )?partial write/;
 
-/** Reads the answer to a write; of its body the first 4 KiB. */
+/** Reads the answer to a write; of its body the first 4 KiB, or 1 MB where it is about single lines. */
 export async function readAnswer(response: Response): Promise<Answer> {
   const { status, headers } = response;
   const code = headers.get("x-platform-error-code") ?? undefined;
   const serverNowMs = Date.parse(headers.get("date") ?? "");
-  const reason = reasonIn(await startOfBody(response, MAX_ANSWER_CHARS));
+  const body = await startOfBody(
+    response,
+    (start) => beginsLineErrors(start) ? MAX_JSON_CHARS : MAX_ANSWER_CHARS,
+  );
+  const reason = reasonIn(body);
   return {
     status,
     // 2.0 tells a partial write by a 500
@@ -69,6 +76,7 @@ export async function readAnswer(response: Response): Promise<Answer> {
     ),
     code,
     isVersion2: saysVersion2(response),
+    lineErrors: lineErrorsIn(body),
   };
 }
 
@@ -87,7 +95,7 @@ export async function readJson<T>(
   schema: z.ZodType<T>,
 ): Promise<T | undefined> {
   try {
-    return schema.parse(JSON.parse(await startOfBody(response, MAX_JSON_CHARS)));
+    return schema.parse(JSON.parse(await startOfBody(response, () => MAX_JSON_CHARS)));
   } catch {
     return undefined;
   }
@@ -96,7 +104,8 @@ export async function readJson<T>(
 /** Whether the server says itself that the fault lies in a point, not in the request. */
 export function blamesPoints({ reason, meaning }: Answer): boolean {
   return meaning === "too large" || PARTIAL_WRITE.test(reason) ||
-    /unable to parse|parsing .*failed|failed to parse line|incorrect influx line/.test(reason);
+    /unable to parse|parsing .*failed|failed to parse line|incorrect influx line/.test(reason) ||
+    /line protocol (?:parsing error|parse failed)/.test(reason);
 }
 
 /**
@@ -190,19 +199,22 @@ export function wishFor(answer: Answer, version: 1 | 2 | 3): string {
 }
 
 /** The start of the body; the rest is not waited for. Empty where it cannot be read: the status says enough. */
-export async function startOfBody(response: Response, maxChars: number): Promise<string> {
+export async function startOfBody(
+  response: Response,
+  maxChars: (start: string) => number,
+): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   try {
     for await (const chunk of response.body ?? []) {
       text += decoder.decode(chunk, { stream: true });
       // leaving the loop cancels the body
-      if (text.length >= maxChars) break;
+      if (text.length >= maxChars(text)) break;
     }
   } catch {
     return text;
   }
-  return text.slice(0, maxChars);
+  return text.slice(0, maxChars(text));
 }
 
 const lineErrorSchema = z.object({ error_message: z.string() });
@@ -222,7 +234,8 @@ function reasonIn(body: string): string {
     const line = Array.isArray(data) ? data[0] : data;
     reason = [message ?? error, line?.error_message].filter(Boolean).join(": ");
   } catch {
-    // no JSON, or cut: its text is all there is
+    // no JSON, or cut: its text is all there is, of which the lines are nobody's business
+    if (beginsLineErrors(body)) reason = /"error":"([^"]*)/.exec(body)?.[1] ?? "";
   }
   return reason.replace(/\s+/g, " ").trim().slice(0, MAX_REASON_CHARS);
 }

@@ -42,14 +42,20 @@ const LIMITS: readonly {
     wish: "delete a database that nobody needs, or let InfluxDB have more of them",
   },
   {
-    says: /would exceed .*limit of \d+ tables/,
+    // until 3.8, and since
+    says: /would exceed .*(?:limit of \d+ tables|number of tables limit)/,
     name: "tables",
     wish: "delete tables that nobody needs, or let InfluxDB have more of them",
   },
   {
-    says: /would exceed .*limit of \d+ columns/,
+    says: /would exceed .*(?:limit of \d+ columns|field limit|field family limit)/,
     name: "columns",
     wish: "store fewer attributes (ATTRIBUTES, or CONFIG_FILE), or let InfluxDB have more columns",
+  },
+  {
+    says: /Detected a new tag$/,
+    name: "tag set",
+    wish: "update InfluxDB: before 3.0.0 a table takes no tag that its first write did not have",
   },
   {
     says: /service limit reached|couldn't create columns in table/,

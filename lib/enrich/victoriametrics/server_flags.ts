@@ -63,7 +63,7 @@ export async function readFlags(
       { method: "GET", path: `${"/..".repeat(up)}/metrics` },
       signal,
     );
-    const text = await startOfBody(response, MAX_METRICS_CHARS);
+    const text = await startOfBody(response, () => MAX_METRICS_CHARS);
     // it says nothing of who answers at other times
     if (response.status >= 500) throw new StoreUnavailable(`/metrics: ${response.status}`);
     const flags = response.ok ? flagsIn(text) : undefined;

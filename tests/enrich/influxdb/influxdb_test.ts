@@ -137,17 +137,6 @@ Deno.test("InfluxDb 2 takes the organization by name or by id, also where it ask
   }
 });
 
-Deno.test("InfluxDb 3 writes to the database by way of its v2 endpoint", async () => {
-  await using fake = await FakeInfluxDb.start({ version: 2 });
-  fake.trouble = () => ({ status: 204 });
-  const store = influxDb(fake, { version: 3, org: undefined, bucket: undefined });
-  assert.deepEqual(await store.write([pointOf(0)], never), [STORED]);
-  const [{ path, query, headers }] = fake.requests;
-  assert.equal(path, "/api/v2/write");
-  assert.deepEqual(Object.fromEntries(query), { bucket: "home", precision: "ns" });
-  assert.equal(headers.authorization, "Token token");
-});
-
 Deno.test("InfluxDb keeps the path of its URL, and leaves user and password in it out", async () => {
   await using fake = await FakeInfluxDb.start({ version: 2 });
   fake.trouble = () => ({ status: 204 });
@@ -197,23 +186,6 @@ for (const version of [1, 2] as const) {
     }
   });
 }
-
-Deno.test("InfluxDb 3 takes a partial success for a refusal, and gives the reason of the line", async () => {
-  await using fake = await FakeInfluxDb.start({ version: 2 });
-  const partial = {
-    error: "partial write of line protocol occurred",
-    data: [{ original_line: "sensor value=x", line_number: 1, error_message: "invalid column" }],
-  };
-  for (const status of [201, 400]) {
-    fake.trouble = ({ body }) => body.includes('"text"') ? json(status, partial) : { status: 204 };
-    const store = influxDb(fake, { version: 3 });
-    assert.deepEqual(await store.write(pointsWith(3, new Set([1])), never), [
-      STORED,
-      { kind: "refused", reason: `InfluxDB answered ${status}: ${partial.error}: invalid column` },
-      STORED,
-    ]);
-  }
-});
 
 Deno.test("InfluxDb refuses a point that has no line, and sends its neighbours", async () => {
   await using fake = await FakeInfluxDb.start({ version: 2 });
