@@ -16,6 +16,7 @@ import {
   saysNoPlace,
 } from "../influxdb/influxdb_answer.ts";
 import { InfluxDbHttp } from "../influxdb/influxdb_http.ts";
+import { QUESTDB_NOTE } from "../influxdb/quest_db.ts";
 import {
   hasLocalStore,
   influxDbOptions,
@@ -71,8 +72,11 @@ async function checkServer(
   const store = new ServerStore(options);
   try {
     let fault = await faultOf(store);
+    const isQuestDb = store.status().notes?.some(({ name }) => name === QUESTDB_NOTE.name);
     const stages = store.isVictoriaMetrics
       ? victoriaMetricsStages(options)
+      : isQuestDb
+      ? questDbStages(options)
       : stagesOf(options, store.server);
     let from = 0;
     const tellWhatHolds = () => {
@@ -87,11 +91,11 @@ async function checkServer(
       from = isMade ? EXISTS + 1 : EXISTS;
       tellWhatHolds();
     }
-    if (fault) report.fail(stages[reached(fault)].check, fault.message);
+    if (fault) report.fail(stages.at(reached(fault))?.check ?? "write", fault.message);
     for (const { reason, action } of store.status().notes ?? []) {
       report.warn("write", `${reason}; ${action}`);
     }
-    const name = store.isVictoriaMetrics ? "VictoriaMetrics" : "InfluxDB";
+    const name = store.isVictoriaMetrics ? "VictoriaMetrics" : isQuestDb ? "QuestDB" : "InfluxDB";
     if (!fault || fault.answer) await checkServerClock(name, options, report);
   } catch (error) {
     if (!(error instanceof InfluxDbFault)) throw error;
@@ -158,6 +162,14 @@ function victoriaMetricsStages(
         : "It needs no database",
     },
     { check: "write", text: "It takes points, and keeps their numbers" },
+  ];
+}
+
+/** The same of QuestDB, which looks at no more than the address. */
+function questDbStages({ url }: InfluxDbOptions): readonly { check: string; text: string }[] {
+  return [
+    { check: "address", text: `QuestDB answers at ${url}` },
+    { check: "write", text: "It takes points" },
   ];
 }
 

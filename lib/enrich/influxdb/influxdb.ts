@@ -14,6 +14,7 @@ import {
 import { InfluxDbHttp } from "./influxdb_http.ts";
 import { LimitMemory, shapeOf } from "./limit_memory.ts";
 import { toLine } from "./line.ts";
+import { isQuestDb, QUESTDB_NOTE } from "./quest_db.ts";
 import { countBeyondRetention, Retention, retentionIn } from "./retention.ts";
 import { limitIn } from "./server_limit.ts";
 import { WriteEndpoint } from "./write_endpoint.ts";
@@ -164,10 +165,14 @@ export class InfluxDb implements Store {
       : version === 2
       ? `organization ${org}, bucket ${bucket}`
       : `database ${database ?? bucket}`;
+    const isOther = isQuestDb(this.#endpoint.headers);
     return {
-      description: `${this.server} at ${this.http.address}, ${place}`,
+      description: isOther
+        ? `QuestDB at ${this.http.address}`
+        : `${this.server} at ${this.http.address}, ${place}`,
       problem: this.#emptyProblem ?? this.#writeProblem,
       limits: this.#limits.limits(),
+      ...(isOther && { notes: [QUESTDB_NOTE] }),
     };
   }
 

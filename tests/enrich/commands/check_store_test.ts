@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { checkStore } from "../../../lib/enrich/commands/check_store.ts";
 import { LocalStore } from "../../../lib/enrich/local/local_store.ts";
 import type { Environment } from "../../../lib/settings/settings_reader.ts";
+import { FakeQuestDb } from "../../stand_ins/fake_questdb.ts";
 import { FakeInfluxDb, type FakeInfluxDbOptions } from "../../stand_ins/fake_influxdb.ts";
 import { ORG_ID } from "../../stand_ins/fake_influxdb_admin.ts";
 import { FakeVictoriaMetrics } from "../../stand_ins/fake_victoriametrics.ts";
@@ -272,6 +273,26 @@ Deno.test("The check of InfluxDB 3 says that its first write makes the database"
   assert.equal(lines[1], "ok    No token is needed");
   assert.equal(lines[2], "ok    Database home is there, or is made by the first write");
   assert.equal(fake.questions.length, 0);
+});
+
+Deno.test("The check says of QuestDB that it is no InfluxDB, and what that costs", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 1 });
+  fake.trouble = new FakeQuestDb().answer;
+  const env = { INFLUXDB_URL: fake.url, INFLUXDB_DATABASE: "home" };
+  const { status, lines } = await check(env, "--create");
+  assert.equal(status, 0);
+  assert.deepEqual(lines.slice(0, 2), [
+    `ok    QuestDB answers at ${fake.url}`,
+    "ok    It takes points",
+  ]);
+  assert.match(
+    lines[2] ?? "",
+    /^warn {2}QuestDB answers .* is no InfluxDB: .*; write to InfluxDB or/,
+  );
+  fake.trouble = () => ({ status: 401, headers: { server: "questDB/1.0" } });
+  const refused = await check(env);
+  assert.equal(refused.status, 1);
+  assert.match(refused.lines[1] ?? "", /^FAIL {2}Cannot write to InfluxDB: it answered 401/);
 });
 
 Deno.test("The check of the local store opens its file, or says who holds it", async () => {
