@@ -55,7 +55,9 @@ const LIMITS: readonly {
   {
     says: /Detected a new tag$/,
     name: "tag set",
-    wish: "update InfluxDB: before 3.0.0 a table takes no tag that its first write did not have",
+    wish:
+      "update InfluxDB, for since 3.0.0 a table takes new tags; or write to another database, in " +
+      "which each table was made with all its tags: docs/stores.md",
   },
   {
     says: /service limit reached|couldn't create columns in table/,
