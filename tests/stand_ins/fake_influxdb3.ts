@@ -14,6 +14,9 @@ interface LineError {
 
 export class FakeInfluxDb3 {
   readonly points = new Map<string, ReceivedPoint>();
+  /** What there is; the first write of anything, and be it nothing, makes another. */
+  readonly databases = new Set<string>();
+  maxDatabases = 5;
   maxTables = 2_000;
   maxColumns = 500;
   /** Before 3.0.0: whether the first write to a table settles its tags. */
@@ -42,6 +45,12 @@ export class FakeInfluxDb3 {
       ? query.has("db") && query.get("precision") === "nanosecond"
       : query.has("bucket") && query.get("precision") === "ns";
     if (!needed) return { status: 400, body: "missing query parameters" };
+    const database = query.get("db") ?? query.get("bucket") ?? "";
+    if (!this.databases.has(database) && this.databases.size >= this.maxDatabases) {
+      const error = `Adding a new database would exceed limit of ${this.maxDatabases} databases`;
+      return { status: 422, body: JSON.stringify({ error }) };
+    }
+    this.databases.add(database);
     const lines = splitLines(body);
     if (lines.length === 0) {
       return isWriteLp || this.release === "3.4"

@@ -219,7 +219,8 @@ export class InfluxDb implements Store {
   /** `byWrite`: whether a write has met it, or a write of nothing. */
   #fault(answer: Answer, byWrite: boolean): InfluxDbFault {
     const { status, reason, retryAfterMs = 0 } = answer;
-    const wish = wishFor(answer, this.#options.version);
+    const limit = limitIn(answer)?.limit;
+    const wish = limit ? `; ${limit.wish}` : wishFor(answer, this.#options.version);
     const fault = this.http.fault(
       `Cannot write to InfluxDB: it answered ${status}${reason && ` (${reason})`}${wish}`,
       answer,

@@ -166,6 +166,22 @@ Deno.test("InfluxDb 3 keeps waiting what a limit of the server is in the way of,
   }
 });
 
+Deno.test("InfluxDb 3 that may have no further database says so, and its points wait", async () => {
+  await using three = await version3();
+  for (const name of ["a", "b", "c", "d", "e"]) three.server.databases.add(name);
+  const wish = /422 \(Adding a new database would exceed limit of 5 databases\); delete a database/;
+  await assert.rejects(three.store.check(never), wish);
+  assert.match(three.store.status().problem ?? "", wish);
+  const points = pointsWith(40, new Set());
+  const outcomes = await three.store.write(points, never);
+  assert.deepEqual(new Set(kindsOf(outcomes)), new Set(["limited"]));
+  assert.deepEqual(three.store.status().limits?.map(({ name }) => name), ["databases"]);
+  three.server.databases.delete("a");
+  await three.store.check(never);
+  assert.deepEqual(kindsOf(await three.store.write(points, never)), numbersOf(new Set(), 40));
+  assert.deepEqual(three.store.status().limits, []);
+});
+
 Deno.test("InfluxDb 3 keeps waiting a point with a tag that the table's first write did not have", async () => {
   await using three = await version3();
   three.server.hasFixedTags = true;
