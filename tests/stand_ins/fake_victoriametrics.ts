@@ -18,6 +18,9 @@ export interface FakeVictoriaMetricsOptions {
   /** How long it keeps a sample and how far ahead: what the flags say, in milliseconds. */
   readonly retentionMs?: number;
   readonly aheadMs?: number;
+  /** When it began, in seconds since 1970, and whether the process before was killed. */
+  readonly started?: number;
+  readonly wasKilled?: boolean;
   /** As vmauth does: its own /metrics, which tells no retention. */
   readonly behindVmauth?: boolean;
 }
@@ -152,7 +155,12 @@ export class FakeVictoriaMetrics implements AsyncDisposable {
       .map(([name, value]) => `flag{name="${name}", value="${value}", is_set="true"} 1`);
     const ignored = [...this.ignored]
       .map(([reason, count]) => `vm_rows_ignored_total{reason="${reason}"} ${count}`);
-    return ["process_cpu_cores_available 2", ...ignored, ...flags, ""].join("\n");
+    const { started = 1_795_702_469, wasKilled = false } = this.#options;
+    const process = [
+      `vm_app_start_timestamp ${started}`,
+      `vm_app_prev_shutdown_unclean ${wasKilled ? 1 : 0}`,
+    ];
+    return ["process_cpu_cores_available 2", ...ignored, ...flags, ...process, ""].join("\n");
   }
 
   #write({ body, query }: FakeRequest): { status: number; body?: string } {

@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { ServerStore } from "../../../lib/enrich/victoriametrics/server_store.ts";
+import type { PointOutcome, StorePoint } from "../../../lib/enrich/store.ts";
+import {
+  FakeVictoriaMetrics,
+  type FakeVictoriaMetricsOptions,
+} from "../../stand_ins/fake_victoriametrics.ts";
+
+function soon(): AbortSignal {
+  return AbortSignal.timeout(20_000);
+}
+
+function pointOf(value: number): StorePoint {
+  return {
+    measurement: "sensor",
+    tags: new Map([["entity_id", "sensor.a"]]),
+    fields: new Map([["value", value]]),
+    timeNs: BigInt(Date.now() - 10_000 + value) * 1_000_000n,
+  };
+}
+
+/** Sends it until it is taken, as ingest does. */
+async function writtenOnce(store: ServerStore, value: number): Promise<PointOutcome | undefined> {
+  for (;;) {
+    try {
+      return (await store.write([pointOf(value)], soon()))[0];
+    } catch {
+      // it is away, or was
+    }
+  }
+}
+
+/** What another process of it holds that takes the place of the first after it had taken 1 and 2, once 3 is written. */
+async function valuesAfter(
+  first: FakeVictoriaMetricsOptions,
+  second: FakeVictoriaMetricsOptions,
+): Promise<number[]> {
+  const before = await FakeVictoriaMetrics.start(first);
+  const port = Number(new URL(before.url).port);
+  const store = new ServerStore({ url: before.url, version: 1, database: "home" });
+  for (const value of [1, 2]) assert.equal((await writtenOnce(store, value))?.kind, "stored");
+  await before[Symbol.asyncDispose]();
+  await assert.rejects(store.write([pointOf(3)], soon()), /Cannot reach VictoriaMetrics/);
+  await using after = await FakeVictoriaMetrics.start({ ...second, port });
+  assert.equal((await writtenOnce(store, 3))?.kind, "stored");
+  store.close();
+  return after.samples.map(({ value }) => value);
+}
+
+Deno.test("A VictoriaMetrics that was killed gets again what it had acknowledged, before anything new", async () => {
+  assert.deepEqual(
+    await valuesAfter({ started: 100 }, { started: 200, wasKilled: true }),
+    [1, 2, 3],
+  );
+});
+
+Deno.test("A VictoriaMetrics that was ended as it should be gets nothing again", async () => {
+  assert.deepEqual(await valuesAfter({ started: 100 }, { started: 200, wasKilled: false }), [3]);
+});
+
+Deno.test("A VictoriaMetrics that did not answer for a while, and is the same, gets nothing again", async () => {
+  assert.deepEqual(await valuesAfter({ started: 100 }, { started: 100 }), [3]);
+});
+
+Deno.test("Behind vmauth, where nobody knows whether it is the same, it gets all again", async () => {
+  const options = { behindVmauth: true };
+  assert.deepEqual(await valuesAfter(options, options), [1, 2, 3]);
+});
+
+Deno.test("What a killed VictoriaMetrics is to get again waits, with what is new, until it takes it", async () => {
+  const before = await FakeVictoriaMetrics.start({ started: 100 });
+  const port = Number(new URL(before.url).port);
+  const store = new ServerStore({ url: before.url, version: 1, database: "home" });
+  await writtenOnce(store, 1);
+  await before[Symbol.asyncDispose]();
+  await assert.rejects(store.write([pointOf(2)], soon()));
+  await using after = await FakeVictoriaMetrics.start({ port, started: 200, wasKilled: true });
+  after.answer = { status: 503, body: "" };
+  await assert.rejects(store.write([pointOf(2)], soon()), /503/);
+  after.answer = undefined;
+  await writtenOnce(store, 2);
+  store.close();
+  assert.deepEqual(after.samples.map(({ value }) => value), [1, 2]);
+});
