@@ -61,7 +61,7 @@ for (const [name, open] of Object.entries(REAL_INFLUXDBS)) {
     const said = await exportTo(forgetful.env(), enrich.dir);
     const count = expected.length.toLocaleString("en");
     assert.ok(said.includes(`Exported 0 of ${count} points`), said);
-    assert.ok(said.includes(`${count} left out (older than InfluxDB keeps)`), said);
+    assert.ok(said.includes(`${count} left out (older than is kept there)`), said);
     assert.deepEqual(await forgetful.allPoints(), []);
   });
 }
