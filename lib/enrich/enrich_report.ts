@@ -172,7 +172,7 @@ function enrichVerdict(parts: EnrichParts): Verdict {
     return { level: "bad", headline, reasons: [...reasons, ...advice] };
   }
   if (advice.length > 0) {
-    const headline = "Events are stored, but not all is as you have set it";
+    const headline = "Events are stored, but something needs your attention";
     return { level: "note", headline, reasons: advice };
   }
   return { level: "well", headline: "All is well: events are stored", reasons };

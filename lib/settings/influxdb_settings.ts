@@ -80,7 +80,7 @@ export function influxdbSettings(
     problems.push(
       env.database
         ? "INFLUXDB_DATABASE and INFLUXDB_BUCKET are both set: leave one out, or set INFLUXDB_VERSION"
-        : "INFLUXDB_URL is set without INFLUXDB_DATABASE (1.x) or INFLUXDB_BUCKET (2.x): set one of them",
+        : "INFLUXDB_URL is set without INFLUXDB_DATABASE (1.x, 3, VictoriaMetrics) or INFLUXDB_BUCKET (2.x): set one of them",
     );
     return undefined;
   }
@@ -156,8 +156,8 @@ function checkToken(
     ? `the database ${DEFAULTS.database}`
     : "database in CONFIG_FILE";
   problems.push(
-    `INFLUXDB_TOKEN is set beside ${place}: set INFLUXDB_VERSION=3, or INFLUXDB_VERSION=1, which ` +
-      "takes no token",
+    `INFLUXDB_TOKEN is set beside ${place}: for InfluxDB 3 set INFLUXDB_VERSION=3; for InfluxDB 2 ` +
+      "set INFLUXDB_BUCKET and INFLUXDB_ORG instead of the database; InfluxDB 1 takes no token",
   );
 }
 

@@ -88,16 +88,16 @@ export const enrichSchema = z.object({
       "The most that the local store may take on the disk, in MB; its oldest points go first",
     ),
   INFLUXDB_URL: urlOf(["http:", "https:"], "http://127.0.0.1:8086").optional()
-    .describe("InfluxDB's address; without it events go to the local store"),
+    .describe("Address of InfluxDB or VictoriaMetrics; without it the local store is used"),
   INFLUXDB_VERSION: z.enum(["1", "2", "3"], "must be 1, 2 or 3").transform((n) => VERSIONS[n])
     .optional()
     .describe("1 with INFLUXDB_DATABASE, 2 with INFLUXDB_BUCKET, unless set; needed for 3"),
   INFLUXDB_ORG: z.string().optional().describe(
-    "Organisation of the bucket (2.x): its name, or its id of 16 digits",
+    "Organization of the bucket (2.x): its name, or its id of 16 digits",
   ),
   INFLUXDB_BUCKET: z.string().optional().describe("Bucket (2.x)"),
-  INFLUXDB_DATABASE: z.string().optional().describe("Database (1.x, 3)"),
-  INFLUXDB_USERNAME: z.string().optional().describe("User (1.x)"),
+  INFLUXDB_DATABASE: z.string().optional().describe("Database (1.x, 3, VictoriaMetrics)"),
+  INFLUXDB_USERNAME: z.string().optional().describe("User (1.x, VictoriaMetrics)"),
   VICTORIAMETRICS_RETENTION: retentionPeriod.optional()
     .describe("VictoriaMetrics' -retentionPeriod, where enrich cannot read its /metrics"),
 });

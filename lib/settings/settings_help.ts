@@ -29,7 +29,8 @@ export function secretRows(program: "ingest" | "enrich"): readonly SettingRow[] 
     }
     : {
       INFLUXDB_TOKEN: "Token (2.x, 3)",
-      INFLUXDB_PASSWORD: "Password (1.x), or a token where 2.x is written to as 1.x",
+      INFLUXDB_PASSWORD:
+        "Password (1.x, VictoriaMetrics), or a token where 2.x is written to as 1.x",
       INFLUXDB_HEADERS: "Headers for a proxy before InfluxDB, one Name: value a line",
     };
   return Object.entries({ ...secrets, SERVICE_TOKEN: "Shared by the two programs" })

@@ -136,8 +136,8 @@ realTest(
       lines: [...OK, ...well, CLOCK],
     });
     const instead =
-      "this is an InfluxDB 2, which knows tokens only: set INFLUXDB_PASSWORD to a token " +
-      "that may write to the bucket, or INFLUXDB_BUCKET, INFLUXDB_ORG and INFLUXDB_TOKEN in place of " +
+      "this is an InfluxDB 2, which knows tokens only: set INFLUXDB_USERNAME to any name and " +
+      "INFLUXDB_PASSWORD to a token that may write to the bucket, or INFLUXDB_BUCKET, INFLUXDB_ORG and INFLUXDB_TOKEN in place of " +
       "INFLUXDB_DATABASE";
     const failing = async (holding: number, words: string, changed: Record<string, string>) => {
       const { status, lines } = await check("enrich check --create", { ...env, ...changed });

@@ -160,8 +160,8 @@ Deno.test("A token beside a database, where nothing says which InfluxDB it is, i
   const url = { INFLUXDB_URL: "http://env:8086" };
   const house = { ...url, INFLUXDB_DATABASE: "house" };
   const told = (place: string) => [
-    `INFLUXDB_TOKEN is set beside ${place}: set INFLUXDB_VERSION=3, or INFLUXDB_VERSION=1, which ` +
-    "takes no token",
+    `INFLUXDB_TOKEN is set beside ${place}: for InfluxDB 3 set INFLUXDB_VERSION=3; for InfluxDB 2 ` +
+    "set INFLUXDB_BUCKET and INFLUXDB_ORG instead of the database; InfluxDB 1 takes no token",
   ];
   for (const token of tokens) {
     assert.deepEqual(problemsOf({ ...house, ...token }), told("INFLUXDB_DATABASE"));

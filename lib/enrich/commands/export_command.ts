@@ -17,14 +17,15 @@ import { ServerStore } from "../victoriametrics/server_store.ts";
 import { type PointOutcome, type StorePoint, StoreUnavailable } from "../store.ts";
 
 const HELP =
-  `enrich export: sends every point of the local store to InfluxDB. What is there already is
-written again, which changes nothing: ended early, it is simply run again.
+  `enrich export: sends every point of the local store to InfluxDB or VictoriaMetrics. What is
+there already is written again, which changes nothing: where it ended early, run it again.
 
 Usage: enrich export
 
-It finds the local store in DATA_DIR, which no enrich may hold meanwhile, and InfluxDB by
-INFLUXDB_URL and its like. An InfluxDB that is away is waited for. Exit status: 0 all is stored or
-left out, because it is older than is kept there or VictoriaMetrics keeps no texts, 1 not all of it, 2 it was asked or configured wrong.`;
+It finds the local store in DATA_DIR, which no enrich may hold meanwhile, and the database by
+INFLUXDB_URL and its like. Where the database is away it waits, and tries again. Exit status: 0 all
+is stored, or left out because it is older than the database keeps or has no number for
+VictoriaMetrics; 1 not all of it; 2 it was asked or configured wrong.`;
 
 const MAX_BATCH_POINTS = 1_000;
 /** Characters of a batch's texts and names. */

@@ -154,8 +154,8 @@ export function saysNoPlace(answer: Answer): boolean {
 }
 
 const TOKEN_AS_PASSWORD =
-  "; this is an InfluxDB 2, which knows tokens only: set INFLUXDB_PASSWORD to a token that may write " +
-  "to the bucket, or INFLUXDB_BUCKET, INFLUXDB_ORG and INFLUXDB_TOKEN in place of INFLUXDB_DATABASE";
+  "; this is an InfluxDB 2, which knows tokens only: set INFLUXDB_USERNAME to any name and " +
+  "INFLUXDB_PASSWORD to a token that may write to the bucket, or INFLUXDB_BUCKET, INFLUXDB_ORG and INFLUXDB_TOKEN in place of INFLUXDB_DATABASE";
 const NO_MAPPING =
   "; this is an InfluxDB 2 where INFLUXDB_PASSWORD, a token, may write to no bucket that is called " +
   "as INFLUXDB_DATABASE says: make that bucket, or correct INFLUXDB_DATABASE";

@@ -69,8 +69,8 @@ const MISSING_2 = 'no place; create it by "enrich check --create", or correct IN
 const MAY_WRITE_2 = "held; let INFLUXDB_TOKEN be one that may write to INFLUXDB_BUCKET";
 const NO_ORG_2 = "no place; correct INFLUXDB_ORG";
 const TOKEN_AS_PASSWORD =
-  "held; this is an InfluxDB 2, which knows tokens only: set INFLUXDB_PASSWORD to a token that may " +
-  "write to the bucket, or INFLUXDB_BUCKET, INFLUXDB_ORG and INFLUXDB_TOKEN in place of " +
+  "held; this is an InfluxDB 2, which knows tokens only: set INFLUXDB_USERNAME to any name and " +
+  "INFLUXDB_PASSWORD to a token that may write to the bucket, or INFLUXDB_BUCKET, INFLUXDB_ORG and INFLUXDB_TOKEN in place of " +
   "INFLUXDB_DATABASE";
 const NO_MAPPING =
   "no place; this is an InfluxDB 2 where INFLUXDB_PASSWORD, a token, may write to no bucket that is " +

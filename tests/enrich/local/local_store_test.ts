@@ -309,6 +309,6 @@ Deno.test("Enrich whose local store is too small for its days is well, and says 
   assert.ok((metrics.get("enrich_store_oldest_point_age_seconds") ?? 0) > 2 * 86_400);
   assert.ok((metrics.get("enrich_store_fullness_ratio") ?? 0) > 0.9);
   const page = await (await enrich.get("/")).text();
-  assert.match(page, /Events are stored, but not all is as you have set it/);
+  assert.match(page, /Events are stored, but something needs your attention/);
   assert.match(page, /of the 30 days of LOCAL_STORE_DAYS.*raise LOCAL_STORE_MAX_MB, or lower/);
 });

@@ -57,7 +57,7 @@ Deno.test("Enrich applies its file again when it changes, and keeps the old rule
     advice[0].action,
     `do what that says, or correct ${path}, which is applied when it changes`,
   );
-  assert.match(await (await enrich.get("/")).text(), /not all is as you have set it/);
+  assert.match(await (await enrich.get("/")).text(), /something needs your attention/);
 
   // replaced, as an editor does, and by way of a file that was not there before
   Deno.writeTextFileSync(folder.file("new.yaml"), "exclude: !include rules.yaml");
