@@ -3,7 +3,7 @@ import { redact } from "../../log.ts";
 import type { PointOutcome, StoreLimit } from "../store.ts";
 import type { SliceOutcome } from "./bisect.ts";
 import { type Answer, blamesPoints } from "./influxdb_answer.ts";
-import type { LimitMemory } from "./limit_memory.ts";
+import { type LimitMemory, pointOf } from "./limit_memory.ts";
 import { namedLines } from "./line_errors.ts";
 import { countBeyondRetention } from "./retention.ts";
 import { describeLimit, limitIn, UNKNOWN, unknownLimit, WRITE_WINDOW } from "./server_limit.ts";
@@ -200,11 +200,6 @@ function limitedBy(limit: StoreLimit): PointOutcome {
 function firstOfItsShape(lines: readonly Line[]): (line: Line) => boolean {
   const first = new Map(lines.toReversed().map((line) => [line.shape, line]));
   return (line) => first.get(line.shape) === line;
-}
-
-/** A single point, in a memory of shapes. */
-function pointOf({ shape, timeNs }: Line): string {
-  return `${shape} ${timeNs}`;
 }
 
 /** Those before the middle one by time, so that halves soon lie on one side of a bound. */

@@ -17,6 +17,13 @@ export function shapeOf({ measurement, tags, fields }: StorePoint): string {
   return shape;
 }
 
+/** A single point, in a memory of shapes: others of its shape have another time. */
+export function pointOf(
+  { shape, timeNs }: { readonly shape: string; readonly timeNs: bigint },
+): string {
+  return `${shape} ${timeNs}`;
+}
+
 export class LimitMemory {
   readonly #monotonicMs: () => number;
   /** Shapes that were stored, and those that a limit was in the way of, with its name. */

@@ -3,7 +3,7 @@ import { getLogger } from "../../log.ts";
 import { deadline, sleep } from "../../retry.ts";
 import type { RetentionPeriod } from "../../settings/retention_period.ts";
 import type { InfluxDb } from "../influxdb/influxdb.ts";
-import { LimitMemory, shapeOf } from "../influxdb/limit_memory.ts";
+import { LimitMemory, pointOf, shapeOf } from "../influxdb/limit_memory.ts";
 import { describeLimit } from "../influxdb/server_limit.ts";
 import {
   type PointOutcome,
@@ -67,12 +67,12 @@ export class VictoriaMetrics {
       [];
     for (const [index, whole] of points.entries()) {
       const numbers = numbersOf(whole);
-      const fate: Fate | undefined = numbers
-        ? this.#fateOf(numbers.point)
-        : { kind: "skipped", reason: "no_number" };
-      if (numbers && !fate) sent.push({ ...numbers, index });
-      else if (fate?.kind === "limited") outcomes[index] = this.#limit(fate.limit, whole);
-      else if (fate) outcomes[index] = fate;
+      const fate = numbers && this.#fateOf(numbers.point);
+      if (!numbers) outcomes[index] = { kind: "skipped", reason: "no_number" };
+      else if (!fate) sent.push({ ...numbers, index });
+      else {outcomes[index] = fate.kind === "limited"
+          ? this.#limit(fate.limit, numbers.point)
+          : fate;}
     }
     try {
       const written = await this.#writeNumbers(sent.map(({ point }) => point), signal);
@@ -83,7 +83,7 @@ export class VictoriaMetrics {
         if (isStored) stored.push(point);
         outcomes[index] = isStored && texts > 0 ? { ...outcome, texts } : outcome;
       }
-      this.#limits.noteTaken(stored.map(shapeOf));
+      this.#limits.noteTaken(stored.map(keyOf).filter((key) => this.#limits.isLimited(key)));
       this.#unsaved.add(stored, performance.now());
     } catch (error) {
       const nothingKnown = sent.length === points.length;
@@ -152,7 +152,7 @@ export class VictoriaMetrics {
   }
 
   #limit(limit: StoreLimit, point: StorePoint): PointOutcome {
-    this.#limits.noteLimited(limit, [shapeOf(point)]);
+    this.#limits.noteLimited(limit, [keyOf(point)]);
     return { kind: "limited", reason: describeLimit(limit) };
   }
 
@@ -212,4 +212,9 @@ export class VictoriaMetrics {
       await this.look(signal, true);
     }
   }
+}
+
+/** By its time, too: what is thrown away for that says nothing of later points of its series. */
+function keyOf(point: StorePoint): string {
+  return pointOf({ shape: shapeOf(point), timeNs: point.timeNs });
 }

@@ -82,3 +82,29 @@ Deno.test("What a killed VictoriaMetrics is to get again waits, with what is new
   store.close();
   assert.deepEqual(after.samples.map(({ value }) => value), [1, 2]);
 });
+
+Deno.test("A limit is named until the very event that it is in the way of is stored, be it one with texts", async () => {
+  await using fake = await FakeVictoriaMetrics.start();
+  const store = new ServerStore({ url: fake.url, version: 1, database: "home" });
+  const names = () => store.status().limits?.map(({ name }) => name);
+  const whole = (timeMs: number): StorePoint => ({
+    ...pointOf(1),
+    fields: new Map<string, number | string>([["value", 1], ["state", "on"]]),
+    timeNs: BigInt(timeMs) * 1_000_000n,
+  });
+  const kindOf = async (point: StorePoint) => (await store.write([point], soon()))[0]?.kind;
+  const nowMs = Date.now();
+  const early = whole(nowMs - 10_000);
+  // its clock is 40 days ahead: by that the event is too old, by the other one it is not
+  fake.clockAheadMs = 40 * 86_400_000;
+  assert.equal(await kindOf(early), "limited");
+  assert.deepEqual(names(), ["clock"]);
+  assert.equal(await kindOf(whole(nowMs + 40 * 86_400_000)), "stored");
+  assert.deepEqual(names(), ["clock"]);
+  fake.clockAheadMs = 0;
+  // the answer to a write tells of its clock
+  await store.check(soon());
+  assert.equal(await kindOf(early), "stored");
+  assert.deepEqual(names(), []);
+  store.close();
+});
