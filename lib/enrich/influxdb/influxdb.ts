@@ -52,7 +52,9 @@ export class InfluxDb implements Store {
     this.#options = options;
     this.http = new InfluxDbHttp(options);
     this.#endpoint = new WriteEndpoint(this.http, options);
-    this.#retention = new Retention((signal) => lookUpRetention(this.http, options, signal));
+    this.#retention = new Retention(async (signal) =>
+      this.#isOther ? undefined : await lookUpRetention(this.http, options, signal)
+    );
   }
 
   /**
@@ -94,7 +96,9 @@ export class InfluxDb implements Store {
     const judge = new BatchJudge(this.#limits);
     let provenSound = false;
     let failure: Answer | undefined;
-    const isOld = ({ timeNs }: Line) => this.#retention.isBeyond(timeNs, this.http.nowMs());
+    // what an InfluxDB kept that was there before says nothing of another server
+    const isOld = ({ timeNs }: Line) =>
+      !this.#isOther && this.#retention.isBeyond(timeNs, this.http.nowMs());
     const ask = async (slice: readonly Line[]) => {
       const answer = await this.#post(slice.map(({ text }) => text).join("\n"), signal);
       const { meaning } = answer;
@@ -185,6 +189,11 @@ export class InfluxDb implements Store {
   /** A write that is under way ends here: what it has not reached is pending. */
   close(): void {
     this.http.close();
+  }
+
+  /** Whether it is known to be no InfluxDB, which has no retention policies either. */
+  get #isOther(): boolean {
+    return this.#options.serverName?.() !== undefined;
   }
 
   /** Proves address, credentials and database, and stores nothing. Throws StoreUnavailable. */

@@ -41,7 +41,11 @@ export class ServerStore implements Store {
     this.#options = options;
     this.#influxDb = new InfluxDb({
       ...options,
-      serverName: () => this.#victoria && "VictoriaMetrics",
+      serverName: () => {
+        // before it is asked what an InfluxDB alone can answer
+        this.#recognise();
+        return this.#victoria && "VictoriaMetrics";
+      },
       line: (point, version) => this.#victoria ? metricLine(point) : line(point, version),
     });
   }

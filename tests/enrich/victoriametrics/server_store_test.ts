@@ -181,6 +181,32 @@ Deno.test("Points beyond VictoriaMetrics' retention are left out, those too far 
   assert.deepEqual([...fake.ignored], []);
 });
 
+Deno.test("VictoriaMetrics is not asked for buckets again and again, which it logs and counts as errors", async () => {
+  await using fake = await FakeVictoriaMetrics.start();
+  const store = storeAt(fake.url, { version: 2, org: "o", bucket: "b" });
+  for (let i = 0; i < 3; i++) await store.check(soon());
+  store.close();
+  assert.deepEqual(fake.questions.map(({ path }) => path), ["/metrics"]);
+});
+
+Deno.test("What an InfluxDB kept is no reason to leave events out once VictoriaMetrics is in its place", async () => {
+  await using influx = await FakeInfluxDb.start({
+    version: 1,
+    database: "home",
+    retentionMs: 2 * DAY_MS,
+  });
+  const port = Number(new URL(influx.url).port);
+  const store = storeAt(influx.url);
+  const old = point({ value: 1 }, Date.now() - 10 * DAY_MS);
+  assert.equal((await store.write([old], soon()))[0]?.kind, "skipped");
+  await influx.stop();
+  await assert.rejects(store.write([point({ value: 2 })], soon()), /Cannot reach/);
+  await using victoria = await FakeVictoriaMetrics.start({ port });
+  assert.deepEqual(await store.write([old], soon()), [{ kind: "stored" }]);
+  assert.equal(victoria.samples.length, 1);
+  store.close();
+});
+
 /** A state as ingest sends it. */
 function stateLine(entityId: string, state: string, attributes = {}): string {
   const time = new Date().toISOString().replace("Z", "+00:00");
