@@ -73,6 +73,11 @@ export class FakeVictoriaMetrics implements AsyncDisposable {
   readonly ignored = new Map<string, number>();
   /** How far its clock is ahead of the true one. */
   clockAheadMs = 0;
+  /** Its `/metrics` waits for this, and fails where it is "failing". */
+  metrics: Promise<void> | "failing" | undefined;
+  /** Series that it has, by `-storage.maxHourlySeries`, and what it has thrown away of others. */
+  readonly #series = new Set<string>();
+  #droppedOfNewSeries = 0;
   /** What it answers a write instead, so long as it is set. */
   answer: { readonly status: number; readonly body: string } | undefined;
   readonly #options: FakeVictoriaMetricsOptions;
@@ -117,6 +122,7 @@ export class FakeVictoriaMetrics implements AsyncDisposable {
       body: (isZipped ? gunzipSync(raw) : raw).toString(),
     };
     const date = new Date(Date.now() + this.clockAheadMs).toUTCString();
+    if (pathname.endsWith("/metrics")) await this.#untilMetrics(request);
     const { status, body = "", influx = true } = this.#answer(request);
     response.writeHead(status, {
       date,
@@ -127,6 +133,11 @@ export class FakeVictoriaMetrics implements AsyncDisposable {
     response.end(body);
   }
 
+  async #untilMetrics(request: FakeRequest): Promise<void> {
+    this.questions.push(request);
+    if (this.metrics !== "failing") await this.metrics;
+  }
+
   #answer(request: FakeRequest): { status: number; body?: string; influx?: boolean } {
     const { prefix = "", behindVmauth = false } = this.#options;
     const path = request.path.startsWith(`${prefix}/`) ? request.path.slice(prefix.length) : "";
@@ -135,10 +146,11 @@ export class FakeVictoriaMetrics implements AsyncDisposable {
       this.writes.push(request);
       return this.answer ?? this.#write(request);
     }
-    this.questions.push(request);
     if (path === "/metrics") {
+      if (this.metrics === "failing") return { status: 503, influx: false };
       return { status: 200, body: this.#metrics(behindVmauth), influx: false };
     }
+    this.questions.push(request);
     if (route === "/query") {
       const body =
         '{"results":[{"statement_id":0,"series":[{"name":"databases","columns":["name"],' +
@@ -159,6 +171,7 @@ export class FakeVictoriaMetrics implements AsyncDisposable {
     const process = [
       `vm_app_start_timestamp ${started}`,
       `vm_app_prev_shutdown_unclean ${wasKilled ? 1 : 0}`,
+      `vm_hourly_series_limit_rows_dropped_total ${this.#droppedOfNewSeries}`,
     ];
     return ["process_cpu_cores_available 2", ...ignored, ...flags, ...process, ""].join("\n");
   }
@@ -203,8 +216,14 @@ export class FakeVictoriaMetrics implements AsyncDisposable {
         : timeMs > nowMs + aheadMs
         ? "big_timestamp"
         : undefined;
+      const series = seriesOf(name, labels);
+      const most = limit("storage.maxHourlySeries") || Infinity;
       if (reason) this.ignored.set(reason, (this.ignored.get(reason) ?? 0) + 1);
-      else this.samples.push({ series: seriesOf(name, labels), timeMs, value });
+      else if (!this.#series.has(series) && this.#series.size >= most) this.#droppedOfNewSeries++;
+      else {
+        this.#series.add(series);
+        this.samples.push({ series, timeMs, value });
+      }
     }
   }
 }

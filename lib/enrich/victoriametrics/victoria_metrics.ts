@@ -95,11 +95,11 @@ export class VictoriaMetrics {
   /**
    * Reads its flags where it is time to, or `atOnce`; what could not be read stays as it was known.
    * Writes again what a process of it that was killed may not have written down; throws
-   * StoreUnavailable where that fails.
+   * StoreUnavailable where that fails. Returns whether it has read them now.
    */
-  async look(signal: AbortSignal, atOnce = false): Promise<void> {
+  async look(signal: AbortSignal, atOnce = false): Promise<boolean> {
     const lookedMs = performance.now();
-    if (!atOnce && lookedMs - this.#lookedMs < BELIEVED_MS) return;
+    if (!atOnce && lookedMs - this.#lookedMs < BELIEVED_MS) return false;
     this.#lookedMs = lookedMs;
     try {
       this.#flags = await readFlags(
@@ -107,12 +107,13 @@ export class VictoriaMetrics {
         deadline(LOOK_DEADLINE_MS, signal),
       );
     } catch (error) {
-      if (error instanceof StoreUnavailable) return;
+      if (error instanceof StoreUnavailable) return false;
       throw error;
     }
     this.#thrownAway.take(this.#flags, lookedMs);
     const again = this.#unsaved.afterLook(this.#flags, this.#failures, lookedMs);
     if (again.length > 0) await this.#writeAgain(again, signal);
+    return true;
   }
 
   /** That it did not answer: it may be another process by now. */
@@ -165,15 +166,13 @@ export class VictoriaMetrics {
     signal: AbortSignal,
   ): Promise<readonly PointOutcome[]> {
     if (points.length === 0) return [];
-    const outcomes = await this.#options.influxDb.write(points, signal);
+    // before the write: another one that is under way may look meanwhile
     const before = this.#flags;
-    if (!before || before.maxHourlySeries + before.maxDailySeries === 0) return outcomes;
+    const outcomes = await this.#options.influxDb.write(points, signal);
+    if (!before || Math.max(before.maxHourlySeries, before.maxDailySeries) <= 0) return outcomes;
     await sleep(METRICS_AGE_MS, signal);
-    this.#flags = undefined;
-    await this.look(signal, true);
-    const after = this.#flags ?? before;
-    const isKept = after !== before && after.droppedOfNewSeries === before.droppedOfNewSeries;
-    this.#flags = after;
+    const isKept = await this.look(signal, true) && this.#flags?.started === before.started &&
+      this.#flags?.droppedOfNewSeries === before.droppedOfNewSeries;
     if (isKept) return outcomes;
     const limit = seriesLimit(before);
     return outcomes.map((outcome, i) =>

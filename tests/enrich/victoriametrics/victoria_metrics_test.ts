@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { until } from "../../until.ts";
 import { ServerStore } from "../../../lib/enrich/victoriametrics/server_store.ts";
 import type { PointOutcome, StorePoint } from "../../../lib/enrich/store.ts";
 import {
@@ -81,6 +82,28 @@ Deno.test("What a killed VictoriaMetrics is to get again waits, with what is new
   await writtenOnce(store, 2);
   store.close();
   assert.deepEqual(after.samples.map(({ value }) => value), [1, 2]);
+});
+
+Deno.test("Of two writes at once neither is called stored while VictoriaMetrics throws new series away", async () => {
+  await using fake = await FakeVictoriaMetrics.start({ flags: { "storage.maxHourlySeries": "1" } });
+  const store = new ServerStore({ url: fake.url, version: 1, database: "home" });
+  const write = async (entity: string) => {
+    const tags = new Map([["entity_id", entity]]);
+    return (await store.write([{ ...pointOf(1), tags }], soon()))[0]?.kind;
+  };
+  assert.equal(await write("sensor.a"), "stored");
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const asked = fake.questions.length;
+  const areAsked = (looks: number) => () => fake.questions.length >= asked + looks;
+  fake.metrics = promise;
+  const first = write("sensor.b");
+  await until(areAsked(1), "the first looks whether its point is kept");
+  const second = write("sensor.c");
+  await Promise.race([second, until(areAsked(2), "the second looks, too")]);
+  resolve();
+  assert.deepEqual(await Promise.all([first, second]), ["limited", "limited"]);
+  assert.equal(fake.samples.length, 1);
+  store.close();
 });
 
 Deno.test("A limit is named until the very event that it is in the way of is stored, be it one with texts", async () => {
