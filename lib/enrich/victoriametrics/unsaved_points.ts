@@ -51,7 +51,7 @@ export class UnsavedPoints {
     const process = flags?.started ?? `after ${failures} failures`;
     if (this.#process !== undefined && this.#process !== process) {
       if (flags?.wasKilled !== false) return this.#points.map(({ point }) => point);
-      this.#points = [];
+      // some may be of this one already
     }
     this.#process = process;
     const savedMs = lookedMs - 2 * (flags?.flushMs ?? USUAL_FLUSH_MS) - MARGIN_MS;

@@ -101,14 +101,13 @@ export class VictoriaMetrics {
     const lookedMs = performance.now();
     if (!atOnce && lookedMs - this.#lookedMs < BELIEVED_MS) return false;
     this.#lookedMs = lookedMs;
+    const { influxDb } = this.#options;
     try {
-      this.#flags = await readFlags(
-        this.#options.influxDb.http,
-        deadline(LOOK_DEADLINE_MS, signal),
-      );
+      this.#flags = await readFlags(influxDb.http, deadline(LOOK_DEADLINE_MS, signal));
     } catch (error) {
-      if (error instanceof StoreUnavailable) return false;
-      throw error;
+      if (!(error instanceof StoreUnavailable)) throw error;
+      // where writes are answered, and `/metrics` never was, it is one that cannot be read
+      if (this.#flags || !influxDb.answered) return false;
     }
     this.#thrownAway.take(this.#flags, lookedMs);
     const again = this.#unsaved.afterLook(this.#flags, this.#failures, lookedMs);

@@ -43,6 +43,14 @@ Deno.test("Points are written again to the process after one that was killed, an
   }
 });
 
+Deno.test("What the process after one that was ended has taken before it was looked at is written again when it is killed", () => {
+  const unsaved = new UnsavedPoints();
+  unsaved.afterLook(flagsOf("1"), 0, 0);
+  unsaved.add([POINT], 4_000);
+  assert.deepEqual(unsaved.afterLook(flagsOf("3", 0), 0, 5_000), []);
+  assert.equal(unsaved.afterLook(flagsOf("7", 1), 0, 10_000).length, 1);
+});
+
 Deno.test("Where no flags can be read, a server that has failed to answer is taken for another process", () => {
   const unsaved = new UnsavedPoints();
   unsaved.afterLook(undefined, 0, 0);

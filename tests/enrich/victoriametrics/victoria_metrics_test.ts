@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { LaterClock } from "../../later_clock.ts";
 import { until } from "../../until.ts";
 import { ServerStore } from "../../../lib/enrich/victoriametrics/server_store.ts";
 import type { PointOutcome, StorePoint } from "../../../lib/enrich/store.ts";
@@ -103,6 +104,21 @@ Deno.test("Of two writes at once neither is called stored while VictoriaMetrics 
   resolve();
   assert.deepEqual(await Promise.all([first, second]), ["limited", "limited"]);
   assert.equal(fake.samples.length, 1);
+  store.close();
+});
+
+Deno.test("A /metrics that never can be read does not end the writing once many points are kept", async () => {
+  await using fake = await FakeVictoriaMetrics.start();
+  fake.metrics = "failing";
+  let passedMs = 0;
+  using _clock = new LaterClock(() => passedMs);
+  const store = new ServerStore({ url: fake.url, version: 1, database: "home" });
+  for (let round = 0; round < 3; round++) {
+    const points = Array.from({ length: 24_999 }, (_, i) => pointOf(i));
+    const outcomes = await store.write(points, soon());
+    assert.equal(outcomes.filter(({ kind }) => kind === "stored").length, points.length);
+    passedMs += 60_000;
+  }
   store.close();
 });
 
