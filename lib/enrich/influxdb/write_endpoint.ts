@@ -47,6 +47,7 @@ export class WriteEndpoint {
   }
 }
 
-function isAbsent({ status }: Answer): boolean {
-  return status === 404 || status === 405;
+function isAbsent({ status, reason }: Answer): boolean {
+  // VictoriaMetrics' way to say so
+  return status === 404 || status === 405 || status === 400 && /^unsupported path/.test(reason);
 }

@@ -22,11 +22,13 @@ const KNOWN_MS = 5_000;
 
 /**
  * Whether these headers of an answer to a write are VictoriaMetrics' (tried with 1.151.0): all its
- * programs name their host; the server itself says `X-Influxdb-Version`, too, which vmauth lets through,
- * and vmagent does not. Where vmauth stands before another database, that has a header of its own.
+ * programs name their host, unless -http.header.disableServerHostname is set; the server itself always
+ * says that it is InfluxDB 1.8.0, which vmauth lets through, and vmagent does not say. Where vmauth stands
+ * before another database, that has a header of its own, as a real 1.8.0 has.
  */
 export function isVictoriaMetrics(headers: Headers): boolean {
-  return headers.has("x-server-hostname") && !headers.has("x-influxdb-build") &&
+  const isSaid = headers.has("x-server-hostname") || headers.get("x-influxdb-version") === "1.8.0";
+  return isSaid && !headers.has("x-influxdb-build") &&
     !/questdb/i.test(headers.get("server") ?? "");
 }
 

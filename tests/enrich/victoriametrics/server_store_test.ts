@@ -41,7 +41,11 @@ Deno.test("isVictoriaMetrics knows its programs by their headers, and other data
   assert.ok(isVictoriaMetrics(new Headers({ ...server, server: "nginx" })));
   assert.ok(!isVictoriaMetrics(new Headers({ ...server, "x-influxdb-build": "OSS" })));
   assert.ok(!isVictoriaMetrics(new Headers({ ...vmagent, server: "questDB/1.0" })));
-  assert.ok(!isVictoriaMetrics(new Headers({ "x-influxdb-version": "1.8.0" })));
+  // with -http.header.disableServerHostname
+  const withoutHost = { "x-influxdb-version": "1.8.0" };
+  assert.ok(isVictoriaMetrics(new Headers(withoutHost)));
+  assert.ok(!isVictoriaMetrics(new Headers({ ...withoutHost, "x-influxdb-build": "OSS" })));
+  assert.ok(!isVictoriaMetrics(new Headers({ "x-influxdb-version": "1.8.10" })));
   assert.ok(!isVictoriaMetrics(new Headers()));
 });
 
@@ -204,6 +208,16 @@ Deno.test("What an InfluxDB kept is no reason to leave events out once VictoriaM
   await using victoria = await FakeVictoriaMetrics.start({ port });
   assert.deepEqual(await store.write([old], soon()), [{ kind: "stored" }]);
   assert.equal(victoria.samples.length, 1);
+  store.close();
+});
+
+Deno.test("VictoriaMetrics that is set as InfluxDB 3 gets its numbers, as it did by the endpoint of 2", async () => {
+  await using fake = await FakeVictoriaMetrics.start();
+  const store = storeAt(fake.url, { version: 3 });
+  assert.deepEqual(await store.write([point({ value: 1, state: "on" })], soon()), [
+    { kind: "stored", texts: 1 },
+  ]);
+  assert.equal(fake.samples.length, 1);
   store.close();
 });
 
