@@ -8,6 +8,8 @@ import type { ServerFlags } from "./server_flags.ts";
 
 /** So many points are kept at the most. From half of that on writing is slowed down, to what reaches the disk meanwhile. */
 const MAX_POINTS = 50_000;
+/** And so many characters of their tags, names and numbers: 100 MB of memory at the most. */
+const MAX_CHARS = 50_000_000;
 const POINTS_PER_MS = 1.25;
 /** VictoriaMetrics' own where its flags cannot be read. */
 const USUAL_FLUSH_MS = 5_000;
@@ -16,11 +18,12 @@ const MARGIN_MS = 10_000;
 
 export class UnsavedPoints {
   #points: { readonly point: StorePoint; readonly ackedMs: number }[] = [];
+  #chars = 0;
   /** The process that has acknowledged them. */
   #process: string | undefined;
 
   get isFull(): boolean {
-    return this.#points.length >= MAX_POINTS;
+    return this.#points.length >= MAX_POINTS || this.#chars >= MAX_CHARS;
   }
 
   get count(): number {
@@ -35,6 +38,7 @@ export class UnsavedPoints {
   /** Times are those of a monotonic clock, in milliseconds. */
   add(points: readonly StorePoint[], ackedMs: number): void {
     for (const point of points) this.#points.push({ point, ackedMs });
+    this.#chars += charsOf(points);
   }
 
   /**
@@ -55,6 +59,8 @@ export class UnsavedPoints {
     }
     this.#process = process;
     const savedMs = lookedMs - 2 * (flags?.flushMs ?? USUAL_FLUSH_MS) - MARGIN_MS;
+    const saved = this.#points.filter(({ ackedMs }) => ackedMs <= savedMs);
+    this.#chars -= charsOf(saved.map(({ point }) => point));
     this.#points = this.#points.filter(({ ackedMs }) => ackedMs > savedMs);
     return [];
   }
@@ -64,4 +70,14 @@ export class UnsavedPoints {
     this.#process = flags?.started ?? `after ${failures} failures`;
     this.#points = this.#points.map(({ point }) => ({ point, ackedMs }));
   }
+}
+
+function charsOf(points: readonly StorePoint[]): number {
+  let chars = 0;
+  for (const { tags, fields } of points) {
+    for (const [name, value] of tags) chars += name.length + value.length;
+    // no number has more characters
+    for (const name of fields.keys()) chars += name.length + 24;
+  }
+  return chars;
 }

@@ -79,3 +79,18 @@ Deno.test("Writing is slowed down before too many points are kept", () => {
   unsaved.afterLook(flagsOf("1"), 0, 21_000);
   assert.ok(!unsaved.isFull);
 });
+
+Deno.test("Points with hundreds of numbers are kept for no more memory than others", () => {
+  const unsaved = new UnsavedPoints();
+  unsaved.afterLook(flagsOf("1"), 0, 0);
+  const names = Array.from({ length: 200 }, (_, i) => `attribute_${i}`);
+  const large = { ...POINT, fields: new Map(names.map((name) => [name, 0.1])) };
+  for (let count = 0; !unsaved.isFull; count += 1_000) {
+    assert.ok(count < 10_000, "7,000 of them have 50 million characters");
+    unsaved.add(Array.from({ length: 1_000 }, () => large), 1_000);
+  }
+  unsaved.afterLook(flagsOf("1"), 0, 21_000);
+  assert.ok(!unsaved.isFull);
+  unsaved.add([large], 22_000);
+  assert.ok(!unsaved.isFull);
+});
