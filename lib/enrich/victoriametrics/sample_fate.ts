@@ -62,6 +62,15 @@ export function fateByTime(
   return known ? { kind: "skipped", reason: "retention" } : { kind: "limited", limit: UNKNOWN };
 }
 
+/** VictoriaMetrics' own (1.151.0), for where its flags cannot be read. */
+const USUAL_LABELS = {
+  maxLabelsPerTimeseries: 40,
+  maxLabelNameLen: 256,
+  maxLabelValueLen: 4_096,
+  dbLabel: "db",
+  separator: "_",
+} as const;
+
 /**
  * By the point's labels, undefined where they are within the limits. `database`: it is written with
  * one, which is a label.
@@ -69,7 +78,7 @@ export function fateByTime(
 export function fateByLabels(
   { measurement, tags: all, fields }: StorePoint,
   database: boolean,
-  flags: ServerFlags,
+  flags: Pick<ServerFlags, keyof typeof USUAL_LABELS> = USUAL_LABELS,
 ): Fate | undefined {
   const { maxLabelsPerTimeseries, maxLabelNameLen, maxLabelValueLen } = flags;
   const tags = [...all].filter(([, value]) => value !== "");

@@ -148,7 +148,7 @@ export class VictoriaMetrics {
     const { influxDb: { http }, hasDatabase, retention } = this.#options;
     const clocks = { theirsMs: http.nowMs(), oursMs: Date.now() };
     return fateByTime(point, clocks, this.#flags, retention) ??
-      (this.#flags && fateByLabels(point, hasDatabase, this.#flags));
+      fateByLabels(point, hasDatabase, this.#flags);
   }
 
   #limit(limit: StoreLimit, point: StorePoint): PointOutcome {

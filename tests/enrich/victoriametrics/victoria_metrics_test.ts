@@ -122,6 +122,20 @@ Deno.test("A /metrics that never can be read does not end the writing once many 
   store.close();
 });
 
+Deno.test("Behind vmauth what exceeds VictoriaMetrics' usual limits of labels is not called stored", async () => {
+  await using fake = await FakeVictoriaMetrics.start({ behindVmauth: true });
+  const store = new ServerStore({ url: fake.url, version: 1, database: "home" });
+  const long = { ...pointOf(1), tags: new Map([["name", "x".repeat(5_000)]]) };
+  const many = {
+    ...pointOf(2),
+    tags: new Map(Array.from({ length: 40 }, (_, i): [string, string] => [`t${i}`, "x"])),
+  };
+  const outcomes = await store.write([long, many, pointOf(3)], soon());
+  store.close();
+  assert.deepEqual(outcomes.map(({ kind }) => kind), ["limited", "limited", "stored"]);
+  assert.deepEqual([...fake.ignored], []);
+});
+
 Deno.test("A limit is named until the very event that it is in the way of is stored, be it one with texts", async () => {
   await using fake = await FakeVictoriaMetrics.start();
   const store = new ServerStore({ url: fake.url, version: 1, database: "home" });
