@@ -96,7 +96,7 @@ async function meet(limit: keyof InfluxdLimits, program: string): Promise<void> 
   assert.ok(text.includes(`raise ${limit} in the section [data] of influxdb.conf`), text);
   assert.equal(total(await enrich.metrics(), "enrich_store_limit"), 1);
   assert.equal(total(await enrich.metrics(), "enrich_events_problem_total"), 0);
-  assert.equal(enrich.output.match(/A limit of InfluxDB keeps events waiting/g)?.length, 1);
+  assert.equal(enrich.output.match(/A limit of the store keeps events waiting/g)?.length, 1);
 
   await enrich.stop();
   await enrich.startAgain();

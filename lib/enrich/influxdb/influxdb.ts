@@ -206,8 +206,8 @@ export class InfluxDb implements Store {
   async #post(body: string, signal: AbortSignal): Promise<Answer> {
     const restMs = this.#restUntilMs - performance.now();
     if (restMs > 0) {
-      const seconds = Math.ceil(restMs / 1_000);
-      throw new StoreUnavailable(`InfluxDB asked to be left alone, ${seconds} s more`, restMs);
+      const said = `InfluxDB asked to be left alone, ${Math.ceil(restMs / 1_000)} s more`;
+      throw new StoreUnavailable(this.http.named(said), restMs);
     }
     try {
       const answer = await this.#endpoint.post(body, signal);

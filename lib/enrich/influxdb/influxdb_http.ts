@@ -94,7 +94,9 @@ export class InfluxDbHttp {
       return response;
     } catch (error) {
       // that the caller's time is up says nothing about InfluxDB
-      if (signal.aborted) throw new StoreUnavailable("InfluxDB has not answered in time");
+      if (signal.aborted) {
+        throw new StoreUnavailable(this.named("InfluxDB has not answered in time"));
+      }
       const state = error instanceof Error && error.name === "TimeoutError"
         ? `no answer within ${requestDeadlineMs / 1000} s; check that it runs, and INFLUXDB_URL`
         : stateOf(describeError(error));
@@ -104,12 +106,16 @@ export class InfluxDbHttp {
 
   /** The fault in the user's own words: with the option of the file beside the variable. */
   fault(message: string, answer?: Answer): InfluxDbFault {
-    const { configFile, serverName } = this.#connection;
-    const name = serverName?.();
-    if (name === undefined) return new InfluxDbFault(message, { answer, configFile });
+    const { configFile } = this.#connection;
+    return new InfluxDbFault(this.named(message), { answer, configFile });
+  }
+
+  /** A message about InfluxDB, with the server's own name in place of that where it is known to be none. */
+  named(message: string): string {
+    const name = this.#connection.serverName?.();
+    if (name === undefined) return message;
     const owner = name.endsWith("s") ? `${name}'` : `${name}'s`;
-    const named = message.replaceAll("InfluxDB's", owner).replaceAll("InfluxDB", name);
-    return new InfluxDbFault(named, { answer, configFile });
+    return message.replaceAll("InfluxDB's", owner).replaceAll("InfluxDB", name);
   }
 
   /** What is under way comes to its end; nothing more is asked. */

@@ -50,7 +50,7 @@ export class LimitMemory {
     for (const shape of shapes) {
       const { limit } = this.#shapes.get(shape) ?? {};
       if (limit !== undefined && this.#met.delete(limit)) {
-        log.info("InfluxDB's limit is no longer in the way: {limit}", { limit });
+        log.info("The store's limit is no longer in the way: {limit}", { limit });
       }
       this.#note(shape, {});
     }
@@ -60,7 +60,7 @@ export class LimitMemory {
   noteLimited(limit: StoreLimit, shapes: readonly string[]): void {
     const { name, reason, wish } = limit;
     if (!this.#met.has(name)) {
-      log.warn("A limit of InfluxDB keeps events waiting: {reason}; {wish}", { reason, wish });
+      log.warn("A limit of the store keeps events waiting: {reason}; {wish}", { reason, wish });
     }
     this.#met.set(name, { limit, untilMs: this.#monotonicMs() + TOLD_MS });
     for (const shape of shapes) this.#note(shape, { limit: name });

@@ -150,6 +150,10 @@ Deno.test("An answer of a proxy's in between does not make VictoriaMetrics an In
   );
   fake.answer = undefined;
   await store.write([point({ value: 1, state: "on" })], soon());
+  await assert.rejects(
+    store.write([point({ value: 1 })], AbortSignal.abort()),
+    /^StoreUnavailable: VictoriaMetrics has not answered in time$/,
+  );
   assert.ok(fake.samples.every(({ series }) => !series.includes("state")));
   store.close();
 });
