@@ -1,6 +1,7 @@
 /** The store at INFLUXDB_URL: InfluxDB, or VictoriaMetrics where the answers' headers say so. */
 import type { RetentionPeriod } from "../../settings/retention_period.ts";
 import { InfluxDb, type InfluxDbOptions } from "../influxdb/influxdb.ts";
+import { InfluxDbFault } from "../influxdb/influxdb_answer.ts";
 import { toLine } from "../influxdb/line.ts";
 import {
   type PointOutcome,
@@ -63,7 +64,7 @@ export class ServerStore implements Store {
   ): Promise<readonly PointOutcome[]> {
     if (points.length === 0) return [];
     const { answered } = this.#influxDb;
-    if (!answered || performance.now() - answered.monotonicMs > KNOWN_MS) await this.check(signal);
+    if (!answered || performance.now() - answered.monotonicMs > KNOWN_MS) await this.#ask(signal);
     const victoria = this.#victoria;
     const outcomes = await (victoria ?? this.#influxDb).write(points, signal);
     this.#recognise();
@@ -128,6 +129,15 @@ export class ServerStore implements Store {
 
   close(): void {
     this.#influxDb.close();
+  }
+
+  /** Asks what it is. One that refuses a write of nothing may take others, and is no VictoriaMetrics. */
+  async #ask(signal: AbortSignal): Promise<void> {
+    try {
+      await this.check(signal);
+    } catch (error) {
+      if (!(error instanceof InfluxDbFault) || error.answer?.meaning !== "refused") throw error;
+    }
   }
 
   /** By the last answer to a write. One without an answer tells nothing. */

@@ -89,6 +89,14 @@ Deno.test("An InfluxDB keeps texts, and asks nothing more while points come in",
   assert.match(store.status().description, /^InfluxDB 1 at /);
 });
 
+Deno.test("A server that refuses a write of nothing, in words that nobody knows, is written to as before", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 1, database: "home" });
+  fake.trouble = ({ body }) => body === "" ? { status: 400, body: "no lines" } : undefined;
+  const store = storeAt(fake.url);
+  assert.deepEqual(await store.write([point({ state: "on" })], soon()), [{ kind: "stored" }]);
+  store.close();
+});
+
 Deno.test("A server that is exchanged for another kind gets points in its own form, both ways", async () => {
   await using influx = await FakeInfluxDb.start({ version: 1, database: "home" });
   const port = Number(new URL(influx.url).port);
