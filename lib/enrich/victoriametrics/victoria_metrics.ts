@@ -2,6 +2,7 @@
 import { getLogger } from "../../log.ts";
 import { deadline, sleep } from "../../retry.ts";
 import type { RetentionPeriod } from "../../settings/retention_period.ts";
+import { bisect, type SliceOutcome } from "../influxdb/bisect.ts";
 import type { InfluxDb } from "../influxdb/influxdb.ts";
 import { LimitMemory, pointOf, shapeOf } from "../influxdb/limit_memory.ts";
 import { describeLimit } from "../influxdb/server_limit.ts";
@@ -75,7 +76,9 @@ export class VictoriaMetrics {
           : fate;}
     }
     try {
-      const written = await this.#writeNumbers(sent.map(({ point }) => point), signal);
+      const written = sent.length === 0
+        ? []
+        : await bisect(sent.map(({ point }) => point), (slice) => this.#writePart(slice, signal));
       const stored: StorePoint[] = [];
       for (const [i, outcome] of written.entries()) {
         const { index, texts, point } = sent[i];
@@ -158,25 +161,31 @@ export class VictoriaMetrics {
 
   /**
    * Where it limits the series of an hour or a day, its counter tells after each write whether it has
-   * thrown something away. It does not tell what, so that all of the batch is limited then.
+   * thrown something away. It does not tell what: that is found by halves, the series that it has first.
    */
-  async #writeNumbers(
+  async #writePart(
     points: readonly StorePoint[],
     signal: AbortSignal,
-  ): Promise<readonly PointOutcome[]> {
-    if (points.length === 0) return [];
+  ): Promise<SliceOutcome<StorePoint>> {
     // before the write: another one that is under way may look meanwhile
     const before = this.#flags;
     const outcomes = await this.#options.influxDb.write(points, signal);
-    if (!before || Math.max(before.maxHourlySeries, before.maxDailySeries) <= 0) return outcomes;
+    const each = { kind: "each", outcomes } as const;
+    if (!before || Math.max(before.maxHourlySeries, before.maxDailySeries) <= 0) return each;
     await sleep(METRICS_AGE_MS, signal);
     const isKept = await this.look(signal, true) && this.#flags?.started === before.started &&
       this.#flags?.droppedOfNewSeries === before.droppedOfNewSeries;
-    if (isKept) return outcomes;
-    const limit = seriesLimit(before);
-    return outcomes.map((outcome, i) =>
-      outcome.kind === "stored" ? this.#limit(limit, points[i]) : outcome
-    );
+    if (isKept) {
+      const stored = points.filter((_, i) => outcomes[i].kind === "stored");
+      this.#limits.noteTaken(stored.map(shapeOf));
+      return each;
+    }
+    if (points.length === 1) {
+      this.#limits.noteNew(points.map(shapeOf));
+      return outcomes[0].kind === "stored" ? this.#limit(seriesLimit(before), points[0]) : each;
+    }
+    const apart = (point: StorePoint) => this.#limits.isTaken(shapeOf(point));
+    return { kind: "mixed", alone: { kind: "pending" }, apart };
   }
 
   async #writeAgain(points: readonly StorePoint[], signal: AbortSignal): Promise<void> {

@@ -85,6 +85,28 @@ Deno.test("What a killed VictoriaMetrics is to get again waits, with what is new
   assert.deepEqual(after.samples.map(({ value }) => value), [1, 2]);
 });
 
+Deno.test("A new series that VictoriaMetrics throws away does not hold up those that it has", async () => {
+  await using fake = await FakeVictoriaMetrics.start({ flags: { "storage.maxHourlySeries": "2" } });
+  const store = new ServerStore({ url: fake.url, version: 1, database: "home" });
+  const write = async (...entities: string[]) => {
+    const points = entities.map((entity, i) => ({
+      ...pointOf(i),
+      tags: new Map([["entity_id", entity]]),
+    }));
+    return (await store.write(points, soon())).map(({ kind }) => kind);
+  };
+  assert.deepEqual(await write("sensor.a", "sensor.b"), ["stored", "stored"]);
+  for (let i = 0; i < 2; i++) {
+    assert.deepEqual(await write("sensor.a", "sensor.c", "sensor.b"), [
+      "stored",
+      "limited",
+      "stored",
+    ]);
+  }
+  assert.equal(store.status().limits?.[0]?.name, "storage.maxHourlySeries");
+  store.close();
+});
+
 Deno.test("Of two writes at once neither is called stored while VictoriaMetrics throws new series away", async () => {
   await using fake = await FakeVictoriaMetrics.start({ flags: { "storage.maxHourlySeries": "1" } });
   const store = new ServerStore({ url: fake.url, version: 1, database: "home" });
