@@ -45,8 +45,8 @@ export class InfluxDb implements Store {
   #restUntilMs = -Infinity;
   /** Whether it said so of itself the last time. */
   #isVersion2 = false;
-  /** The headers of the last 204; undefined once the server has failed since. They tell what it is. */
-  answered: { readonly headers: Headers; readonly monotonicMs: number } | undefined;
+  /** The last 204, which tells what the server is; undefined once it has failed since. */
+  answered: { headers: Headers; isOwnOf3: boolean; monotonicMs: number } | undefined;
 
   constructor(options: InfluxDbOptions) {
     this.#options = options;
@@ -169,11 +169,10 @@ export class InfluxDb implements Store {
       : version === 2
       ? `organization ${org}, bucket ${bucket}`
       : `database ${database ?? bucket}`;
+    const { address } = this.http;
     const isOther = isQuestDb(this.#endpoint.headers);
     return {
-      description: isOther
-        ? `QuestDB at ${this.http.address}`
-        : `${this.server} at ${this.http.address}, ${place}`,
+      description: isOther ? `QuestDB at ${address}` : `${this.server} at ${address}, ${place}`,
       problem: this.#emptyProblem ?? this.#writeProblem,
       limits: this.#limits.limits(),
       ...(isOther && { notes: [QUESTDB_NOTE] }),
@@ -211,9 +210,10 @@ export class InfluxDb implements Store {
     }
     try {
       const answer = await this.#endpoint.post(body, signal);
-      const { headers } = this.#endpoint;
+      const { headers, isOwnOf3 } = this.#endpoint;
       this.#isVersion2 = answer.isVersion2;
-      if (answer.meaning === "done") this.answered = { headers, monotonicMs: performance.now() };
+      const monotonicMs = performance.now();
+      if (answer.meaning === "done") this.answered = { headers, isOwnOf3, monotonicMs };
       else if (answer.meaning === "again" || answer.meaning === "misconfigured") {
         this.answered = undefined;
       }

@@ -3,6 +3,8 @@ import type { InfluxDbPlace } from "./influxdb_admin.ts";
 import { type Answer, readAnswer } from "./influxdb_answer.ts";
 import type { InfluxDbHttp, InfluxDbRequest } from "./influxdb_http.ts";
 
+const OWN_OF_3 = "/api/v3/write_lp";
+
 export class WriteEndpoint {
   readonly #http: InfluxDbHttp;
   readonly #place: InfluxDbPlace;
@@ -10,6 +12,8 @@ export class WriteEndpoint {
   #isLikeVersion2 = false;
   /** Of the last answer: they tell what the server is. */
   headers = new Headers();
+  /** Whether that was the endpoint that 3 alone has. */
+  isOwnOf3 = false;
 
   constructor(http: InfluxDbHttp, place: InfluxDbPlace) {
     this.#http = http;
@@ -30,7 +34,7 @@ export class WriteEndpoint {
       this.#ask("/api/v2/write", { org, bucket: name, precision: "ns" }, body, signal);
     if (version === 2 || this.#isLikeVersion2) return await ask2();
     const query = { db: name, precision: "nanosecond" };
-    const answer = await this.#ask("/api/v3/write_lp", query, body, signal);
+    const answer = await this.#ask(OWN_OF_3, query, body, signal);
     if (!isAbsent(answer)) return answer;
     const other = await ask2();
     // a wrong address has neither
@@ -43,6 +47,7 @@ export class WriteEndpoint {
     const request = { method: "POST", path, query, contentType, body } as const;
     const response = await this.#http.ask(request, signal);
     this.headers = response.headers;
+    this.isOwnOf3 = path === OWN_OF_3;
     return await readAnswer(response);
   }
 }

@@ -144,7 +144,7 @@ export class ServerStore implements Store {
   #recognise(): void {
     const { answered } = this.#influxDb;
     if (!answered) return;
-    if (!isVictoriaMetrics(answered.headers)) this.#victoria = undefined;
+    if (answered.isOwnOf3 || !isVictoriaMetrics(answered.headers)) this.#victoria = undefined;
     else {
       const { version, victoriaMetricsRetention: retention } = this.#options;
       const hasDatabase = version === 1;

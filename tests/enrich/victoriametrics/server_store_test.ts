@@ -7,6 +7,7 @@ import {
 import { batchAnswerSchema } from "../../../lib/contract.ts";
 import type { FieldValue, StorePoint } from "../../../lib/enrich/store.ts";
 import { FakeInfluxDb } from "../../stand_ins/fake_influxdb.ts";
+import { FakeInfluxDb3 } from "../../stand_ins/fake_influxdb3.ts";
 import { FakeVictoriaMetrics, seriesOf } from "../../stand_ins/fake_victoriametrics.ts";
 import { startEnrich } from "../../whole_programs.ts";
 
@@ -87,6 +88,23 @@ Deno.test("An InfluxDB keeps texts, and asks nothing more while points come in",
   assert.deepEqual(fake.requests.map(({ body }) => body === ""), [true, false, false, false]);
   assert.deepEqual(fake.points.map(({ fields }) => fields.get("state")), ["on", "on", "on"]);
   assert.match(store.status().description, /^InfluxDB 1 at /);
+});
+
+Deno.test("An InfluxDB 3 behind vmauth, whose answers to writes name only vmauth's host, gets texts", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const server = new FakeInfluxDb3();
+  fake.trouble = (request) => ({
+    ...server.answer(request),
+    headers: { "x-server-hostname": "vmauth" },
+  });
+  const store = storeAt(fake.url, { version: 3 });
+  for (let i = 0; i < 2; i++) {
+    const outcomes = await store.write([point({ state: "on" }, Date.now() + i)], soon());
+    assert.deepEqual(outcomes, [{ kind: "stored" }]);
+  }
+  assert.ok(!store.isVictoriaMetrics);
+  assert.equal(server.points.size, 2);
+  store.close();
 });
 
 Deno.test("A server that refuses a write of nothing, in words that nobody knows, is written to as before", async () => {
