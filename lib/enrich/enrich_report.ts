@@ -19,16 +19,14 @@ export interface EnrichParts {
  * is in the way of waits in ingest until a person does something.
  */
 export function enrichHealth({ receiver: { store } }: EnrichParts): HealthReason[] {
-  const { problem, description, limits = [] } = store.status();
+  const { problem, limits = [] } = store.status();
   const reasons = limits.map(({ reason, wish }) => ({
     reason: `A limit of the store keeps some events waiting in ingest: ${reason}`,
     action: wish,
   }));
   if (problem === undefined) return reasons;
-  // the problem says what to do about a file; a server may not run at all
-  const action = store instanceof LocalStore
-    ? "events are stored again once that is done; ingest keeps what waits"
-    : `see that ${description} runs and takes points; ingest keeps what waits`;
+  // each problem says what to do about it
+  const action = "events are stored again once that is done; ingest keeps what waits";
   return [{ reason: problem, action }, ...reasons];
 }
 

@@ -162,9 +162,12 @@ export class FakeVictoriaMetrics implements AsyncDisposable {
   }
 
   #metrics(behindVmauth: boolean): string {
-    const all = behindVmauth ? { "auth.config": "auth.yml" } : { ...FLAGS, ...this.#options.flags };
+    const set = behindVmauth ? { "auth.config": "auth.yml" } : this.#options.flags ?? {};
+    const all = behindVmauth ? set : { ...FLAGS, ...set };
     const flags = Object.entries(all).filter(([, value]) => value !== undefined)
-      .map(([name, value]) => `flag{name="${name}", value="${value}", is_set="true"} 1`);
+      .map(([name, value]) =>
+        `flag{name="${name}", value="${value}", is_set="${Object.hasOwn(set, name)}"} 1`
+      );
     const ignored = [...this.ignored]
       .map(([reason, count]) => `vm_rows_ignored_total{reason="${reason}"} ${count}`);
     const { started = 1_795_702_469, wasKilled = false } = this.#options;

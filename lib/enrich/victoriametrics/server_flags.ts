@@ -8,6 +8,8 @@ import { StoreUnavailable } from "../store.ts";
 export interface ServerFlags {
   /** `-retentionPeriod` in VictoriaMetrics' own words. */
   readonly retention: string;
+  /** Whether somebody has set it. */
+  readonly isRetentionSet: boolean;
   /** What is older is thrown away as it comes in: by `-retentionPeriod`, or `-maxBackfillAge` where that is less. */
   readonly keptMs: number;
   /** `-futureRetention`: what lies further ahead is thrown away. */
@@ -89,6 +91,7 @@ export function flagsIn(metrics: string): ServerFlags | undefined {
   const retentionMs = periodMs("retentionPeriod", DEFAULT_RETENTION);
   return {
     retention,
+    isRetentionSet: !/^flag\{name="retentionPeriod",[^}]*is_set="false"/m.test(metrics),
     keptMs: backfillMs > 0 ? Math.min(backfillMs, retentionMs) : retentionMs,
     aheadMs: periodMs("futureRetention", "2d"),
     dedupMs: periodMs("dedup.minScrapeInterval", "0s"),

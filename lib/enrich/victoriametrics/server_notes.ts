@@ -18,6 +18,14 @@ export function serverNotes(
 ): readonly StoreNote[] {
   if (!flags) return isSet ? [] : [RETENTION_UNKNOWN];
   const notes: StoreNote[] = [];
+  if (!flags.isRetentionSet) {
+    notes.push({
+      name: "retention_default",
+      reason:
+        "VictoriaMetrics deletes each event after a month, for nobody has said how long it keeps them",
+      action: "start it with -retentionPeriod=100y, or with 1M if a month is what you want",
+    });
+  }
   if (flags.dedupMs === 0) {
     notes.push({
       name: "not_deduplicated",

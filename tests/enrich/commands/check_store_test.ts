@@ -432,6 +432,7 @@ Deno.test("check tells VictoriaMetrics as what it is, with nothing to create, an
       `ok    VictoriaMetrics answers at ${fake.url}`,
       "ok    It needs no database: home is a label of each series",
       "ok    It takes points, and keeps their numbers",
+      "warn  VictoriaMetrics deletes each event after a month, for nobody has said how long it keeps them; start it with -retentionPeriod=100y, or with 1M if a month is what you want",
       "warn  VictoriaMetrics keeps events that are sent again, after a fault for example, as second samples; start it with -dedup.minScrapeInterval=1ms",
     ]);
     assert.equal(status, 0);

@@ -45,25 +45,33 @@ async function notesOf(
   };
 }
 
+const WELL_SET = { "dedup.minScrapeInterval": "1ms", retentionPeriod: "100y" };
+
 Deno.test("The flags are found below the path of the URL, and nearer to its root", async () => {
   const paths = [["", ""], ["", "/influx"], ["/vm", "/vm"], ["/vm", "/vm/influx"]] as const;
   for (const [prefix, path] of paths) {
     assert.deepEqual(
-      await notesOf({ prefix, flags: { "dedup.minScrapeInterval": "1ms" } }, path),
-      { description: "VictoriaMetrics, db=home, retention 1M", notes: [] },
+      await notesOf({ prefix, flags: WELL_SET }, path),
+      { description: "VictoriaMetrics, db=home, retention 100y", notes: [] },
       path,
     );
   }
 });
 
 Deno.test("A VictoriaMetrics that had better be set otherwise is noted, as is one behind vmauth until it is set", async () => {
-  assert.deepEqual((await notesOf({}, "")).notes, ["not_deduplicated"]);
-  const thinned = { "dedup.minScrapeInterval": "30s", influxSkipSingleField: "true" };
+  assert.deepEqual((await notesOf({}, "")).notes, ["retention_default", "not_deduplicated"]);
+  const forAMonth = { ...WELL_SET, retentionPeriod: "1M" };
+  assert.deepEqual((await notesOf({ flags: forAMonth }, "")).notes, [], "it is wanted");
+  const thinned = {
+    ...WELL_SET,
+    "dedup.minScrapeInterval": "30s",
+    influxSkipSingleField: "true",
+  };
   assert.deepEqual((await notesOf({ flags: thinned }, "")).notes, [
     "dedup.minScrapeInterval",
     "influxSkipSingleField",
   ]);
-  const summed = { "dedup.minScrapeInterval": "1ms", "streamAggr.config": "sums.yaml" };
+  const summed = { ...WELL_SET, "streamAggr.config": "sums.yaml" };
   assert.deepEqual((await notesOf({ flags: summed }, "")).notes, ["streamAggr.config"]);
   assert.deepEqual(await notesOf({ behindVmauth: true }, ""), {
     description: "VictoriaMetrics, db=home",
