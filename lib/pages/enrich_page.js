@@ -61,13 +61,25 @@ function showStore({ store }) {
   );
 }
 
+/** What needs more words than its name. */
+const LEFT_OUT = {
+  filter: "by CONFIG_FILE",
+  no_number: "no number in them, and the store keeps nothing else",
+  retention: "older than the store keeps",
+  schema: "SCHEMA has no place for them",
+  text: "texts, and the store keeps numbers alone",
+};
 const PRUNED = { age: "past LOCAL_STORE_DAYS", size: "for want of room" };
 
 function showRefused({ events, attributes_left_out: leftOut, store: { pruned = {} } }) {
   const rows = [
     ...Object.entries(events.problem_reasons).map(([why, n]) => [n, `events refused: ${why}`]),
-    ...Object.entries(events.skipped).map(([why, n]) => [n, `events left out: ${why}`]),
-    ...Object.entries(leftOut).map(([why, n]) => [n, `attributes left out: ${why}`]),
+    ...Object.entries(events.skipped).map((
+      [why, n],
+    ) => [n, `events left out: ${LEFT_OUT[why] ?? why}`]),
+    ...Object.entries(leftOut).map((
+      [why, n],
+    ) => [n, `attributes left out: ${LEFT_OUT[why] ?? why}`]),
     ...Object.entries(pruned).filter(([, n]) => n > 0)
       .map(([why, n]) => [n, `points deleted: ${PRUNED[why]}`]),
   ];
