@@ -71,9 +71,8 @@ export class VictoriaMetrics {
       const fate = numbers && this.#fateOf(numbers.point);
       if (!numbers) outcomes[index] = { kind: "skipped", reason: "no_number" };
       else if (!fate) sent.push({ ...numbers, index });
-      else {outcomes[index] = fate.kind === "limited"
-          ? this.#limit(fate.limit, numbers.point)
-          : fate;}
+      else if (fate.kind === "limited") outcomes[index] = this.#limit(fate.limit, numbers.point);
+      else outcomes[index] = fate;
     }
     try {
       const written = sent.length === 0
