@@ -50,6 +50,7 @@ export class Client {
   #peak?: ReturnType<typeof setTimeout>;
   #muted = false;
   #ended = false;
+  #tooSlow = false;
 
   constructor(socket: ServerSocket, host: Host) {
     this.#socket = socket;
@@ -59,6 +60,16 @@ export class Client {
   /** Undefined before `auth_ok`. */
   get user(): User | undefined {
     return this.#user;
+  }
+
+  /** How many messages wait to be sent to it. */
+  get pending(): number {
+    return this.#pending.length;
+  }
+
+  /** Whether it was cut off because it did not keep up. */
+  get tooSlow(): boolean {
+    return this.#tooSlow;
   }
 
   /** Speaks with the client until its socket ends. */
@@ -85,14 +96,14 @@ export class Client {
   /** Queues a message. A client that does not keep up is cut off, as Home Assistant does. */
   send(text: string): void {
     if (this.#ended) return;
-    if (this.#pending.length >= MAX_PENDING) return this.cut();
+    if (this.#pending.length >= MAX_PENDING) return this.#cutOff();
     this.#pending.push(text);
     if (this.#pending.length <= PEAK_PENDING) {
       clearTimeout(this.#peak);
       this.#peak = undefined;
     } else {
       this.#peak ??= setTimeout(() => {
-        if (this.#pending.length > PEAK_PENDING) this.cut();
+        if (this.#pending.length > PEAK_PENDING) this.#cutOff();
       }, PEAK_MS);
     }
     this.#drained ??= this.#drain();
@@ -157,6 +168,11 @@ export class Client {
   mute(): void {
     this.#muted = true;
     this.#socket.mute();
+  }
+
+  #cutOff(): void {
+    this.#tooSlow = true;
+    this.cut();
   }
 
   async #drain(): Promise<void> {

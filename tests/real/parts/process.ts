@@ -145,6 +145,11 @@ export class Process implements AsyncDisposable {
   }
 }
 
+/** Ends every process that was started and not yet forgotten; returns when they are gone. */
+export async function endAll(): Promise<void> {
+  await Promise.all(started.map((process) => process.kill()));
+}
+
 /** The last lines that the test's processes wrote, and a new start for the next test. */
 export function takeOutputs(): string {
   return started.splice(0).map(({ name, pid, output }) => {

@@ -5,6 +5,8 @@ import { equationOf, type Metrics, parseMetrics } from "./metrics_text.ts";
 import { Process, type Usage } from "./process.ts";
 import { until } from "../../until.ts";
 
+/** As `deno task compile` names it. */
+const ARCHITECTURE = Deno.build.arch === "aarch64" ? "arm64" : "x64";
 const ROOT = new URL("../../../", import.meta.url).pathname;
 
 export type Environment = Readonly<Record<string, string>>;
@@ -73,7 +75,9 @@ export class Program implements AsyncDisposable {
       ...kind.permissions,
       join(root, `${kind.name}.ts`),
     ];
-    const newest = compiledDir ? [`${compiledDir}/${kind.name}-linux-x64`] : sources(ROOT);
+    const newest = compiledDir
+      ? [`${compiledDir}/${kind.name}-linux-${ARCHITECTURE}`]
+      : sources(ROOT);
     const start = (other = checkout) =>
       new Process(kind.name, [...under, ...(other === undefined ? newest : sources(other))], {
         cwd: dir,
@@ -96,6 +100,10 @@ export class Program implements AsyncDisposable {
 
   get running(): boolean {
     return this.#process.running;
+  }
+
+  get pid(): number {
+    return this.#process.pid;
   }
 
   /** What its log says so far, since its last start. */

@@ -1,0 +1,73 @@
+/** The benchmark's options. */
+import { argumentsOf } from "../lib/program/command.ts";
+import { ConfigError } from "../lib/settings/settings_reader.ts";
+import { type Plan, planOf } from "./plan.ts";
+import { type StoreName, STORES } from "./store.ts";
+
+export const HELP = `deno task bench: measures both programs, as they are run, beside the floor: a
+Deno program that reads the same events and writes them to the same store with nothing in between
+(bench/floor.ts). It needs Linux. Nothing leaves this machine.
+
+  --store=NAME       where they store: ${STORES.join(", ")} (default: none, a
+                     server that takes everything and keeps nothing). influxdb-1 is the influxd in
+                     PATH; INFLUXD_2_7 and VICTORIA_METRICS name the other servers. With local the
+                     floor writes to none
+  --runs=N           rounds, of whose figures the median counts (default: 1)
+  --against=COMMIT   runs another commit of this repository beside it, in turn
+  --backlog=N        how many events wait while enrich is away (default: 100000; 0 for none)
+  --floods           three more floods of 100,000 events, a minute apart
+  --json=FILE        writes all figures of all runs there, too
+  --quick            so few events that it only shows that everything works
+  --help
+
+Where COMPILED_DIR names a folder, the programs of \`deno task compile\` there are run, not the sources.
+A round in which the floor stays below 0.6 of what the store takes from a plain writer is void: the
+machine was busy with something else. It ends with status 1 where every round is.
+`;
+
+export interface BenchOptions {
+  readonly help: boolean;
+  readonly store: StoreName;
+  readonly rounds: number;
+  /** The other commit, as git knows it. */
+  readonly against: string | undefined;
+  /** The file for all figures. */
+  readonly json: string | undefined;
+  readonly plan: Plan;
+}
+
+/** Reads the options. Throws WrongUse for one that is unknown, ConfigError for values that are wrong. */
+export function readOptions(args: readonly string[]): BenchOptions {
+  const problems: string[] = [];
+  const { values } = argumentsOf({
+    args: [...args],
+    options: {
+      help: { type: "boolean" },
+      store: { type: "string" },
+      runs: { type: "string" },
+      against: { type: "string" },
+      backlog: { type: "string" },
+      floods: { type: "boolean" },
+      json: { type: "string" },
+      quick: { type: "boolean" },
+    },
+  });
+  const numberOf = (name: string, text: string | undefined, least: number) => {
+    if (text === undefined) return undefined;
+    if (/^\d+$/.test(text) && Number(text) >= least) return Number(text);
+    problems.push(`--${name}=${text}: it must be a whole number from ${least}`);
+  };
+  const rounds = numberOf("runs", values.runs, 1);
+  const backlog = numberOf("backlog", values.backlog, 0);
+  const store = STORES.find((name) => name === (values.store ?? "none"));
+  if (!store) problems.push(`--store=${values.store}: it must be one of ${STORES.join(", ")}`);
+  if (problems.length > 0 || !store) throw new ConfigError(problems);
+  return {
+    help: values.help ?? false,
+    store,
+    rounds: rounds ?? 1,
+    against: values.against,
+    json: values.json,
+    plan: planOf({ quick: values.quick ?? false, backlog, floods: values.floods ?? false }),
+  };
+}
