@@ -60,14 +60,42 @@ export function voidReason(floorRate: number, limit: number | undefined): string
     `less than ${FLOOR_PART} × the store's own ${thousands(limit)}`;
 }
 
-/** Each row's figure over the runs of one contestant. */
-export function overRuns(runs: readonly Run[], contestant: string, rows: readonly Row[]): Figures {
-  const own = runs.filter((run) => run.contestant === contestant);
-  return new Map(rows.flatMap(({ key, over }): [string, number][] => {
-    const values = own.flatMap(({ figures }) => figures.get(key) ?? []);
-    if (values.length === 0) return [];
-    return [[key, over === "most" ? Math.max(...values) : median(values)]];
-  }));
+/** The rounds that count; all of them where none does, for then the table says so. */
+export function soundRounds(rounds: readonly Round[]): readonly Round[] {
+  const sound = rounds.filter((round) => round.void === undefined);
+  return sound.length > 0 ? sound : rounds;
+}
+
+function figuresOf({ runs }: Round, contestant: string): Figures | undefined {
+  return runs.find((run) => run.contestant === contestant)?.figures;
+}
+
+/** A row's figure of one contestant over the rounds; undefined where it was not measured. */
+export function figureOf(
+  rounds: readonly Round[],
+  contestant: string,
+  { key, over }: Row,
+): number | undefined {
+  const values = rounds.flatMap((round) => figuresOf(round, contestant)?.get(key) ?? []);
+  if (values.length === 0) return undefined;
+  return over === "most" ? Math.max(...values) : median(values);
+}
+
+/**
+ * The median over the rounds of the ratio within a round, between two that were measured in the same
+ * minutes. Undefined where one was not, and for what must not happen at all.
+ */
+export function ratioOf(
+  rounds: readonly Round[],
+  contestant: string,
+  base: string,
+  { key, over }: Row,
+): number | undefined {
+  const ratios = rounds.flatMap((round) => {
+    const [value, of] = [contestant, base].map((name) => figuresOf(round, name)?.get(key));
+    return value === undefined || !of ? [] : value / of;
+  });
+  return ratios.length === 0 || over === "most" ? undefined : median(ratios);
 }
 
 export function thousands(value: number, digits = 0): string {

@@ -1,9 +1,11 @@
 /** Runs the benchmark: see `--help`, which options.ts holds. */
-import { cpus, loadavg, totalmem } from "node:os";
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { complainOf, processOutput } from "../lib/program/command.ts";
 import { ConfigError } from "../lib/settings/settings_reader.ts";
 import { Checkout, OLD_RELEASE } from "../tests/real/parts/checkout.ts";
-import { endAll } from "../tests/real/parts/process.ts";
+import { endAll, takeOutputs } from "../tests/real/parts/process.ts";
+import { executable } from "../tests/real/parts/programs.ts";
 import {
   type Contestant,
   type ContestantOptions,
@@ -16,6 +18,7 @@ import { Meter } from "./meter.ts";
 import { type BenchOptions, HELP, readOptions } from "./options.ts";
 import { plainLimit } from "./plain_writer.ts";
 import { ProgressLine } from "./progress_line.ts";
+import { machine, resultsText } from "./results.ts";
 import { rowsOf } from "./rows.ts";
 import { Source } from "./source.ts";
 import { openLineStore } from "./store.ts";
@@ -57,54 +60,34 @@ async function roundOf(bench: Bench): Promise<Round> {
   }
   progress.within("");
   const floor = runs.find(({ contestant }) => contestant === FLOOR)?.figures.get("per_second") ?? 0;
-  const isStored = store !== "none" && store !== "local";
-  return { limits, runs, void: voidReason(floor, isStored ? limits.store : undefined) };
+  const isJudged = plan.counts && store !== "none" && store !== "local";
+  return { limits, runs, void: voidReason(floor, isJudged ? limits.store : undefined) };
 }
 
-function machine() {
-  return {
-    processor: cpus()[0]?.model ?? "",
-    cores: navigator.hardwareConcurrency,
-    memoryMb: Math.round(totalmem() / 1e6),
-    architecture: Deno.build.arch,
-    deno: Deno.version.deno,
-    // of the last minute: beside something else nothing can be measured
-    loadBefore: loadavg()[0],
-  };
-}
-
-/** Every figure, for programs. */
-function jsonOf(
-  options: BenchOptions,
-  before: ReturnType<typeof machine>,
-  rounds: readonly Round[],
-) {
-  return JSON.stringify(
-    {
-      ...options,
-      date: new Date().toISOString(),
-      machine: before,
-      rounds: rounds.map(({ runs, ...round }) => ({
-        ...round,
-        runs: runs.map(({ contestant, figures }) => ({
-          contestant,
-          figures: Object.fromEntries(figures),
-        })),
-      })),
-    },
-    null,
-    2,
-  );
+/** Where COMPILED_DIR says that compiled programs are. Throws ConfigError where they are not there. */
+function compiledFolder(): string | undefined {
+  const named = Deno.env.get("COMPILED_DIR");
+  if (!named) return undefined;
+  const missing = ["ingest", "enrich"].map((name) => executable(resolve(named), name))
+    .filter((path) => !existsSync(path));
+  if (missing.length === 0) return resolve(named);
+  throw new ConfigError([
+    `COMPILED_DIR=${named}: there is no ${
+      missing.join(", no ")
+    }; run deno task compile, or unset it`,
+  ]);
 }
 
 async function bench(options: BenchOptions): Promise<number> {
-  const { store, plan, against, rounds: count } = options;
-  const compiledDir = Deno.env.get("COMPILED_DIR") || undefined;
+  const { store, plan, against, json, rounds: count } = options;
+  const compiledDir = compiledFolder();
   if (compiledDir && against) {
     throw new ConfigError([
       "COMPILED_DIR and --against: sources are compared with sources; unset it",
     ]);
   }
+  // that it cannot be written is better known now
+  if (json) await Deno.writeTextFile(json, "");
   const before = machine();
   const progress = new ProgressLine();
   await using resources = new AsyncDisposableStack();
@@ -121,16 +104,23 @@ async function bench(options: BenchOptions): Promise<number> {
   const rounds: Round[] = [];
   for (let i = 1; i <= count; i++) {
     progress.round(i, count);
-    rounds.push(await roundOf({ options, source, meter, starts, progress }));
+    // in turn from either end, so that no one is always the first or behind the same one
+    const order = i % 2 === 1 ? starts : starts.toReversed();
+    rounds.push(await roundOf({ options, source, meter, starts: order, progress }));
   }
   progress.end();
-  const { processor, cores, loadBefore } = before;
+  const names = starts.map(([name]) => name);
+  const rows = rowsOf(plan);
+  const { processor, cores, loadBefore, deno } = before;
   output.write(
     `Store: ${store}. ${processor}, ${cores} cores, load before: ${loadBefore.toFixed(1)}. ` +
-      `Deno ${before.deno}.\n\n` +
-      `${tableOf(rounds, starts.map(([name]) => name), rowsOf(plan))}\n`,
+      `Deno ${deno}.\n\n${tableOf(rounds, names, rows)}\n` +
+      (plan.counts ? "" : "--quick: of so few events no figure counts.\n"),
   );
-  if (options.json) await Deno.writeTextFile(options.json, jsonOf(options, before, rounds));
+  if (json) {
+    const all = { options, machine: before, rounds, contestants: names, rows };
+    await Deno.writeTextFile(json, resultsText(all));
+  }
   return rounds.every((round) => round.void !== undefined) ? 1 : 0;
 }
 
@@ -148,6 +138,11 @@ async function main(args: readonly string[]): Promise<number> {
   Deno.addSignalListener("SIGTERM", () => interrupted.resolve(143));
   try {
     return await Promise.race([bench(options), interrupted.promise]);
+  } catch (error) {
+    await endAll();
+    const said = takeOutputs();
+    if (said !== "") output.complain(said);
+    throw error;
   } finally {
     await endAll();
     await Deno.remove(folder, { recursive: true });

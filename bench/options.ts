@@ -8,21 +8,23 @@ export const HELP = `deno task bench: measures both programs, as they are run, b
 Deno program that reads the same events and writes them to the same store with nothing in between
 (bench/floor.ts). It needs Linux. Nothing leaves this machine.
 
-  --store=NAME       where they store: ${STORES.join(", ")} (default: none, a
-                     server that takes everything and keeps nothing). influxdb-1 is the influxd in
-                     PATH; INFLUXD_2_7 and VICTORIA_METRICS name the other servers. With local the
-                     floor writes to none
+  --store=NAME       where they store: ${STORES.join(", ")}
+                     (default: none, a server that takes everything and keeps nothing). influxdb-1
+                     is the influxd in PATH, influxdb-2.7 and victoriametrics are the servers that
+                     INFLUXD_2_7 and VICTORIA_METRICS name. With local the floor writes to none
   --runs=N           rounds, of whose figures the median counts (default: 1)
-  --against=COMMIT   runs another commit of this repository beside it, in turn
+  --against=COMMIT   runs another commit of this repository beside it, in turn: v0.1.0, for example
   --backlog=N        how many events wait while enrich is away (default: 100000; 0 for none)
   --floods           three more floods of 100,000 events, a minute apart
-  --json=FILE        writes all figures of all runs there, too
+  --json=FILE        writes all figures of all rounds there, too; FILE must be below this folder or
+                     the temporary one
   --quick            so few events that it only shows that everything works
   --help
 
-Where COMPILED_DIR names a folder, the programs of \`deno task compile\` there are run, not the sources.
-A round in which the floor stays below 0.6 of what the store takes from a plain writer is void: the
-machine was busy with something else. It ends with status 1 where every round is.
+Where COMPILED_DIR names a folder, the programs of \`deno task compile\` that are there are run in
+place of the sources. With a store that is a server, a round in which the floor stays below 0.6 of
+what that store takes from a plain writer is void: the machine was busy with something else. The
+exit status is 1 where every round is void.
 `;
 
 export interface BenchOptions {

@@ -2,7 +2,7 @@
 import { sleep } from "../lib/retry.ts";
 import type { Numbers, Readable } from "./store.ts";
 
-/** What does not become readable for so long is lost. */
+/** Where no more becomes readable for so long, the rest is lost. */
 const GIVE_UP_MS = 60_000;
 const POLL_MS = 50;
 /** How often all are counted, which is dear, though the last is not there. */
@@ -27,6 +27,7 @@ export async function untilReadable(
   numbers: Numbers,
   lastUs: number,
   say: (count: number) => void,
+  giveUpMs = GIVE_UP_MS,
 ): Promise<Arrival> {
   const { first, count } = numbers;
   const last = { first: first + count - 1, count: 1, fromUs: lastUs };
@@ -41,11 +42,11 @@ export async function untilReadable(
       most = Math.max(most, found);
       say(found);
       // a snapshot may have written a number again
-      const isDone = found >= count;
-      if (isDone || atMs - grewMs > GIVE_UP_MS) {
+      const isOver = atMs - grewMs > giveUpMs;
+      if (found >= count || isOver) {
         const lost = count - await store.count(numbers, true);
         if (lost === 0) return { atMs, lost };
-        if (atMs - grewMs > GIVE_UP_MS) return { atMs: grewMs, lost };
+        if (isOver) return { atMs: grewMs, lost };
       }
     }
     await sleep(POLL_MS, never);
@@ -53,13 +54,17 @@ export async function untilReadable(
 }
 
 /** Asks again and again which of them can be read; gives each one's time since it was fired, in milliseconds. */
-export async function latencies(store: Readable, numbers: Numbers): Promise<number[]> {
+export async function latencies(
+  store: Readable,
+  numbers: Numbers,
+  giveUpMs = GIVE_UP_MS,
+): Promise<number[]> {
   const found = new Map<number, number>();
   const end = numbers.first + numbers.count;
   let { first, fromUs } = numbers;
   let grewMs = nowMs();
   const timesUs = new Map<number, number>();
-  while (first < end && nowMs() - grewMs < GIVE_UP_MS) {
+  while (first < end && nowMs() - grewMs < giveUpMs) {
     const read = await store.read({ first, count: end - first, fromUs });
     const atMs = nowMs();
     for (const { number, timeUs } of read) {

@@ -1,33 +1,38 @@
 /** The table that is printed at the end. */
-import { type Figures, FLOOR, median, type Round, type Row, thousands } from "./figures.ts";
-import { overRuns } from "./figures.ts";
+import {
+  figureOf,
+  median,
+  ratioOf,
+  type Round,
+  type Row,
+  soundRounds,
+  thousands,
+} from "./figures.ts";
 
-/** The rounds that count; all of them where none does, for the table says so. */
-export function soundRounds(rounds: readonly Round[]): readonly Round[] {
-  const sound = rounds.filter((round) => round.void === undefined);
-  return sound.length > 0 ? sound : rounds;
-}
-
-/** Text columns: the label, each contestant's figure, and the first's ratio to the floor's. */
+/** Text columns: the label, each contestant's figure, and the ratios of the first to the others. */
 export function tableOf(
   rounds: readonly Round[],
   contestants: readonly string[],
   rows: readonly Row[],
 ): string {
-  const runs = soundRounds(rounds).flatMap((round) => round.runs);
-  const figures = new Map(contestants.map((name) => [name, overRuns(runs, name, rows)]));
-  const others = contestants.filter((name) => name !== FLOOR);
-  const head = ["", ...contestants, ...others.map((name) => `${name} ÷ floor`)];
+  const sound = soundRounds(rounds);
+  const [first, ...others] = contestants;
+  const head = ["", ...contestants, ...others.map((other) => `${first} ÷ ${other}`)];
   const lines = rows.map((row) => [
     row.label,
-    ...contestants.map((name) => cell(figures.get(name), row)),
-    ...others.map((name) => ratio(figures.get(name), figures.get(FLOOR), row)),
+    ...contestants.map((name) => number(figureOf(sound, name, row), row.digits, "–")),
+    ...others.map((other) => number(ratioOf(sound, first, other, row), 2, "")),
   ]);
   const widths = head.map((_, i) => Math.max(...[head, ...lines].map((line) => line[i].length)));
   const text = [head, ...lines].map((line) =>
-    line.map((text, i) => i === 0 ? text.padEnd(widths[i]) : text.padStart(widths[i])).join("  ")
+    line.map((cell, i) => i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))
+      .join("  ").trimEnd()
   );
   return [...text, "", ...notesOf(rounds)].join("\n");
+}
+
+function number(value: number | undefined, digits: number, otherwise: string): string {
+  return value === undefined ? otherwise : thousands(value, digits);
 }
 
 function notesOf(rounds: readonly Round[]): string[] {
@@ -44,14 +49,4 @@ function notesOf(rounds: readonly Round[]): string[] {
     ...voids,
     ...(isVoid ? ["Every round is void: run it again while nothing else runs."] : []),
   ];
-}
-
-function cell(figures: Figures | undefined, { key, digits }: Row): string {
-  const value = figures?.get(key);
-  return value === undefined ? "–" : thousands(value, digits);
-}
-
-function ratio(own: Figures | undefined, floor: Figures | undefined, { key }: Row): string {
-  const [value, base] = [own?.get(key), floor?.get(key)];
-  return value === undefined || !base ? "" : thousands(value / base, 2);
 }

@@ -5,8 +5,6 @@ import { equationOf, type Metrics, parseMetrics } from "./metrics_text.ts";
 import { Process, type Usage } from "./process.ts";
 import { until } from "../../until.ts";
 
-/** As `deno task compile` names it. */
-const ARCHITECTURE = Deno.build.arch === "aarch64" ? "arm64" : "x64";
 const ROOT = new URL("../../../", import.meta.url).pathname;
 
 export type Environment = Readonly<Record<string, string>>;
@@ -39,6 +37,11 @@ interface Kind {
   readonly variables: (port: number, dir: string) => Environment;
   /** Throws where the numbers cannot be true together. */
   readonly check: (metrics: Metrics) => void;
+}
+
+/** What `deno task compile` makes of a program for this machine. */
+export function executable(folder: string, name: string): string {
+  return `${folder}/${name}-linux-${Deno.build.arch === "aarch64" ? "arm64" : "x64"}`;
 }
 
 export class Program implements AsyncDisposable {
@@ -75,9 +78,7 @@ export class Program implements AsyncDisposable {
       ...kind.permissions,
       join(root, `${kind.name}.ts`),
     ];
-    const newest = compiledDir
-      ? [`${compiledDir}/${kind.name}-linux-${ARCHITECTURE}`]
-      : sources(ROOT);
+    const newest = compiledDir ? [executable(compiledDir, kind.name)] : sources(ROOT);
     const start = (other = checkout) =>
       new Process(kind.name, [...under, ...(other === undefined ? newest : sources(other))], {
         cwd: dir,
