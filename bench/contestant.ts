@@ -15,7 +15,7 @@ const PRODUCTION = { LOG_LEVEL: "info", BACKFILL_DAYS: "10", SNAPSHOT_MINUTES: "
 const POLL_MS = 25;
 const NO_MORE_MS = 60_000;
 /** What an event of the benchmark takes in the outbox, with some to spare. */
-const OUTBOX_KB_PER_EVENT = 2;
+const OUTBOX_KB_PER_EVENT = 3;
 
 export interface ContestantOptions {
   readonly source: Source;

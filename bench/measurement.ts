@@ -47,7 +47,7 @@ export class Measurement {
   /** Everything that the plan asks for, in an order in which nothing disturbs what comes behind it. */
   async run(): Promise<Figures> {
     const { contestant } = this.subject;
-    const { afterMs, paced, ordinary, full, burst, backlog, floods } = this.plan;
+    const { afterMs, paced, ordinary, full, burst, backlog, moreFloods } = this.plan;
     this.#set("start_ms", contestant.startMs);
     for (const [i, load] of paced.entries()) {
       await this.#pacedLoad(load);
@@ -60,11 +60,11 @@ export class Measurement {
     this.#set("per_second", full / (flood.readableMs - flood.fired.firstUs / 1000) * 1000);
     this.#setCpu("cpu_full", flood);
     this.#setParts("rss_load", flood.peakMb);
+    if (moreFloods > 0) await this.#floods(flood.peakMb);
     const rush = await this.#load("a burst", burst);
     this.#set("burst_ms", rush.readableMs - rush.fired.lastUs / 1000);
     await this.#rest("after the load", afterMs);
     await this.#setMemory("rss_after");
-    if (floods > 0) await this.#floods();
     if (backlog > 0 && contestant.outbox) await this.#backlog(contestant.outbox, backlog);
     this.#set("lost", this.#lost);
     this.#set("cut_offs", this.#cutOffs);
@@ -162,16 +162,18 @@ export class Measurement {
     this.#set(`latency_max ${name}`, quantile(found, 1));
   }
 
-  async #floods(): Promise<void> {
-    const { full, floods, floodsApartMs } = this.plan;
-    const peaks: ReadonlyMap<string, number>[] = [];
-    for (let i = 1; i <= floods; i++) {
-      await this.#rest(`before flood ${i} of ${floods}`, floodsApartMs);
-      peaks.push((await this.#load(`flood ${i}`, { count: full, perSecond: 0 })).peakMb);
+  /** Whether the memory of the last flood is more than that of the first. */
+  async #floods(first: ReadonlyMap<string, number>): Promise<void> {
+    const { full, moreFloods, floodsApartMs } = this.plan;
+    let peakMb = first;
+    for (let i = 2; i <= moreFloods + 1; i++) {
+      await this.#rest(`before flood ${i}`, floodsApartMs);
+      ({ peakMb } = await this.#load(`flood ${i}`, { count: full, perSecond: 0 }));
     }
-    const [first, last] = [peaks[0], peaks.at(-1)];
-    this.#setParts("rss_first_flood", first ?? new Map());
-    this.#setParts("rss_last_flood", last ?? new Map());
+    this.#setParts("rss_last_flood", peakMb);
+    for (const [name, mb] of peakMb) {
+      this.#set(`rss_growth_${name}`, mb / (first.get(name) ?? mb));
+    }
   }
 
   /** Lets events wait while enrich is away. */

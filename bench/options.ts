@@ -15,7 +15,7 @@ Deno program that reads the same events and writes them to the same store with n
   --runs=N           rounds, of whose figures the median counts (default: 1)
   --against=COMMIT   runs another commit of this repository beside it, in turn: v0.1.0, for example
   --backlog=N        how many events wait while enrich is away (default: 100000; 0 for none)
-  --floods           three more floods of 100,000 events, a minute apart
+  --floods           three floods of 100,000 events in place of one, a minute apart
   --json=FILE        writes all figures of all rounds there, too; FILE must be below this folder or
                      the temporary one
   --quick            so few events that it only shows that everything works

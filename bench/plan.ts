@@ -16,8 +16,8 @@ export interface Plan {
   readonly afterMs: number;
   /** How many events wait while enrich is away. */
   readonly backlog: number;
-  /** How many floods of `full` events there are, and how far apart; the first is measured apart. */
-  readonly floods: number;
+  /** How many more floods of `full` events there are, and how far apart. */
+  readonly moreFloods: number;
   readonly floodsApartMs: number;
   /** What the source and the store are given to show their own limits. */
   readonly limit: number;
@@ -36,7 +36,7 @@ const WHOLE: Plan = {
   burst: { count: 20_000, perSecond: 10_000 },
   afterMs: 10_000,
   backlog: 100_000,
-  floods: 0,
+  moreFloods: 0,
   floodsApartMs: 60_000,
   limit: 200_000,
   counts: true,
@@ -61,5 +61,5 @@ export function planOf(
   { quick, backlog, floods }: { quick: boolean; backlog?: number | undefined; floods: boolean },
 ): Plan {
   const plan = quick ? QUICK : WHOLE;
-  return { ...plan, backlog: backlog ?? plan.backlog, floods: floods ? 3 : 0 };
+  return { ...plan, backlog: backlog ?? plan.backlog, moreFloods: floods ? 2 : 0 };
 }

@@ -12,7 +12,7 @@ function withParts(key: string, label: string, digits: number): Row[] {
 }
 
 /** The rows of a plan, in the table's order. */
-export function rowsOf({ paced, ordinary, burst, backlog, floods }: Plan): Row[] {
+export function rowsOf({ paced, ordinary, burst, backlog, moreFloods }: Plan): Row[] {
   const seconds = burst.count / burst.perSecond;
   return [
     { key: "per_second", label: "as fast as taken, until readable: events/s", digits: 0 },
@@ -35,10 +35,14 @@ export function rowsOf({ paced, ordinary, burst, backlog, floods }: Plan): Row[]
     ...withParts("rss_idle", `RSS at ${paced[0]?.name}, MiB`, 0),
     ...withParts("rss_load", "RSS under load, MiB", 0),
     ...withParts("rss_after", "RSS after it, MiB", 0),
-    ...(floods > 0
+    ...(moreFloods > 0
       ? [
-        ...withParts("rss_first_flood", "RSS peak of the first flood, MiB", 0),
-        ...withParts("rss_last_flood", "RSS peak of the last flood, MiB", 0),
+        ...withParts("rss_last_flood", `RSS in flood ${moreFloods + 1}, MiB`, 0),
+        ...["ingest", "enrich", "floor"].map((name) => ({
+          key: `rss_growth_${name}`,
+          label: `  ${name}'s, of that in the first`,
+          digits: 2,
+        })),
       ]
       : []),
     ...(backlog > 0

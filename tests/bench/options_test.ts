@@ -5,14 +5,14 @@ import { ConfigError } from "../../lib/settings/settings_reader.ts";
 Deno.test("Without options nothing is stored, once, and without another commit", () => {
   const { store, rounds, against, plan } = readOptions([]);
   assert.deepEqual({ store, rounds, against }, { store: "none", rounds: 1, against: undefined });
-  assert.equal(plan.floods, 0);
+  assert.equal(plan.moreFloods, 0);
   assert.equal(plan.counts, true);
 });
 
 Deno.test("Options say how much is measured", () => {
   const { plan, rounds } = readOptions(["--quick", "--backlog=1000000", "--floods", "--runs=3"]);
   assert.equal(plan.backlog, 1_000_000);
-  assert.equal(plan.floods, 3);
+  assert.equal(plan.moreFloods, 2);
   assert.equal(plan.counts, false);
   assert.equal(rounds, 3);
   assert.equal(readOptions(["--backlog=0"]).plan.backlog, 0);
