@@ -136,6 +136,10 @@ async function main(args: readonly string[]): Promise<number> {
   const interrupted = Promise.withResolvers<number>();
   Deno.addSignalListener("SIGINT", () => interrupted.resolve(130));
   Deno.addSignalListener("SIGTERM", () => interrupted.resolve(143));
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    interrupted.reject(event.reason);
+  });
   try {
     return await Promise.race([bench(options), interrupted.promise]);
   } catch (error) {

@@ -57,7 +57,8 @@ export class Measurement {
     const usual = await this.#load(`${ordinary.perSecond} events/s`, ordinary);
     this.#setCpu("cpu_ordinary", usual);
     const flood = await this.#load("as fast as taken", { count: full, perSecond: 0 });
-    this.#set("per_second", full / (flood.readableMs - flood.fired.firstUs / 1000) * 1000);
+    const floodMs = flood.readableMs - flood.fired.firstUs / 1000;
+    this.#set("per_second", (full - flood.lost) / floodMs * 1000);
     this.#setCpu("cpu_full", flood);
     this.#setParts("rss_load", flood.peakMb);
     if (moreFloods > 0) await this.#floods(flood.peakMb);
@@ -113,6 +114,8 @@ export class Measurement {
     const peakMb = new Map<string, number>();
     const ended = new AbortController();
     const sampling = this.#sample(peakMb, ended.signal);
+    // it is awaited below, and until then its failure is nobody's
+    sampling.catch(() => {});
     try {
       const fired = this.#note(await source.fire(load, progress("fired")));
       const { atMs, lost } = await untilReadable(
@@ -153,9 +156,8 @@ export class Measurement {
     const { source, contestant: { store }, say } = this.subject;
     say(`${name}: until ${load.count} events are readable`);
     const numbers = { first: source.next, count: load.count, fromUs: nowMs() * 1000 - 1e6 };
-    const seen = latencies(store, numbers);
-    this.#note(await source.fire(load));
-    const found = await seen;
+    const [found, fired] = await Promise.all([latencies(store, numbers), source.fire(load)]);
+    this.#note(fired);
     this.#lost += load.count - found.length;
     this.#set(`latency_p50 ${name}`, quantile(found, 0.5));
     this.#set(`latency_p99 ${name}`, quantile(found, 0.99));
@@ -208,7 +210,7 @@ export class Measurement {
     const { atMs, lost } = await untilReadable(store, numbers, fired.lastUs, () => {});
     this.#lost += lost;
     this.#set("drain_s", (atMs - startMs) / 1000);
-    this.#set("drain_per_second", count / (atMs - startMs) * 1000);
+    this.#set("drain_per_second", (count - lost) / (atMs - startMs) * 1000);
   }
 }
 
