@@ -29,8 +29,9 @@ export function floorLine(entityId: string, { state, attributes, last_updated }:
     if (typeof value === "number") fields += `,${name}=${value}`;
     else tags += `,${name}=${escaped(value)}`;
   }
-  const ms = Date.parse(`${last_updated.slice(0, 23)}Z`);
-  const ns = `${ms}${last_updated.slice(23, 26)}000`;
+  // Home Assistant leaves out a fraction that is 0
+  const us = last_updated.charAt(19) === "." ? last_updated.slice(23, 26) : "000";
+  const ns = `${Date.parse(last_updated)}${us}000`;
   return `${entityId.slice(0, entityId.indexOf("."))},entity_id=${entityId}${tags} ${fields} ${ns}`;
 }
 

@@ -30,8 +30,8 @@ export async function plainLimit(store: LineStore, count: number): Promise<numbe
   const write = async () => {
     for (let body = texts.shift(); body !== undefined; body = texts.shift()) {
       const response = await fetch(store.writeUrl, { method: "POST", headers, body });
-      if (!response.ok) throw new Error(`The store answers ${response.status}`);
-      await response.body?.cancel();
+      const text = await response.text();
+      if (!response.ok) throw new Error(`The store answers ${response.status} ${text}`);
     }
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, write));
