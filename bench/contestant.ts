@@ -8,7 +8,7 @@ import { LocalFile } from "./local_file.ts";
 import type { Meter, Usage } from "./meter.ts";
 import { nowMs } from "./readable.ts";
 import type { Source } from "./source.ts";
-import { openLineStore, type Readable, type StoreName } from "./store.ts";
+import { type LineStore, openLineStore, type Readable, type StoreName } from "./store.ts";
 
 /** How both programs are set where the environment says nothing, said because tests say otherwise. */
 const PRODUCTION = { LOG_LEVEL: "info", BACKFILL_DAYS: "10", SNAPSHOT_MINUTES: "60" };
@@ -104,12 +104,15 @@ function outboxOf(ingest: Program, enrich: Program, checkout: string | undefined
   };
 }
 
-/** Starts the floor with a store of its own; returns when it has subscribed. */
-export async function startFloor({ source, store: name }: ContestantOptions): Promise<Contestant> {
-  await using resources = new AsyncDisposableStack();
-  const store = resources.use(await openLineStore(name));
+/** Starts the floor's process, and returns when it has subscribed. Without a store it writes nowhere. */
+async function startReading(
+  source: Source,
+  store?: LineStore,
+): Promise<{ readonly process: Process; readonly startMs: number }> {
   const { url, token } = source.hass;
-  const words = [
+  const subscribed = source.nextSubscription();
+  const fromMs = nowMs();
+  const process = new Process("floor", [
     Deno.execPath(),
     "run",
     "--quiet",
@@ -118,20 +121,30 @@ export async function startFloor({ source, store: name }: ContestantOptions): Pr
     new URL("floor.ts", import.meta.url).pathname,
     url,
     token,
-    store.writeUrl,
-    store.authorization,
-  ];
-  const start = async () => {
-    const subscribed = source.nextSubscription();
-    const fromMs = nowMs();
-    const process = new Process("floor", words);
-    const ended = process.ended().then(() => {
-      throw new Error(`The floor has ended: ${process.output}`);
-    });
-    return { process, startMs: await Promise.race([subscribed, ended]) - fromMs };
-  };
-  await (await start()).process.kill();
-  const { process, startMs } = await start();
+    store?.writeUrl ?? "",
+    store?.authorization ?? "",
+  ]);
+  const ended = process.ended().then(() => {
+    throw new Error(`The floor has ended: ${process.output}`);
+  });
+  return { process, startMs: await Promise.race([subscribed, ended]) - fromMs };
+}
+
+/** How many events a second the floor takes where it writes nowhere. */
+export async function readingLimit(source: Source, count: number): Promise<number> {
+  const { process } = await startReading(source);
+  await using _ = process;
+  const { firstUs, lastUs } = await source.fire({ count, perSecond: 0 });
+  return count / (lastUs - firstUs) * 1e6;
+}
+
+/** Starts the floor with a store of its own; returns when it has subscribed. */
+export async function startFloor({ source, store: name }: ContestantOptions): Promise<Contestant> {
+  await using resources = new AsyncDisposableStack();
+  const store = resources.use(await openLineStore(name));
+  // as with ingest the second start counts
+  await (await startReading(source, store)).process.kill();
+  const { process, startMs } = await startReading(source, store);
   resources.use(process);
   const kept = resources.move();
   return {

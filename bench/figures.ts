@@ -17,11 +17,13 @@ export interface Run {
   readonly figures: Figures;
 }
 
-/** What the store and the source can do alone, and so what the floor's rate is to be judged by. */
+/** What each part can do alone, in events a second. */
 export interface Limits {
-  /** Events a second that the source has for a reader that does nothing. */
+  /** The source, for a reader that does nothing. */
   readonly source: number;
-  /** Lines a second that the store takes from a plain writer. */
+  /** The floor, where it writes nowhere. */
+  readonly reading: number;
+  /** The store, from a plain writer. */
   readonly store: number;
 }
 
@@ -50,14 +52,19 @@ export function median(values: readonly number[]): number {
 }
 
 /**
- * Why a round in which the floor has that rate is void; undefined where it counts. A floor far below
- * what the store takes from a plain writer was disturbed, and ratios to it mean nothing. `limit` is
- * undefined where nothing is stored.
+ * Why a round in which the floor has that rate is void; undefined where it counts. On one core reading
+ * and storing would take turns, each as fast as it is alone. A floor far below even that was disturbed,
+ * and ratios to it mean nothing.
  */
-export function voidReason(floorRate: number, limit: number | undefined): string | undefined {
-  if (limit === undefined || floorRate >= FLOOR_PART * limit) return undefined;
-  return `the floor reached ${thousands(floorRate)} events/s, ` +
-    `less than ${FLOOR_PART} × the store's own ${thousands(limit)}`;
+export function voidReason(
+  floorRate: number,
+  { reading, store }: Pick<Limits, "reading" | "store">,
+): string | undefined {
+  const inTurn = 1 / (1 / reading + 1 / store);
+  if (floorRate >= FLOOR_PART * inTurn) return undefined;
+  return `the floor reached ${thousands(floorRate)} events/s, less than ${FLOOR_PART} × the ` +
+    `${thousands(inTurn)} of its reading (${thousands(reading)}) and the store's writing ` +
+    `(${thousands(store)}) in turn`;
 }
 
 /** The rounds that count; all of them where none does, for then the table says so. */
@@ -66,8 +73,13 @@ export function soundRounds(rounds: readonly Round[]): readonly Round[] {
   return sound.length > 0 ? sound : rounds;
 }
 
-function figuresOf({ runs }: Round, contestant: string): Figures | undefined {
+function figuresOf({ runs }: Pick<Round, "runs">, contestant: string): Figures | undefined {
   return runs.find((run) => run.contestant === contestant)?.figures;
+}
+
+/** How many events a second became readable by way of the floor; 0 where that was not measured. */
+export function floorRateOf(round: Pick<Round, "runs">): number {
+  return figuresOf(round, FLOOR)?.get("per_second") ?? 0;
 }
 
 /** A row's figure of one contestant over the rounds; undefined where it was not measured. */

@@ -9,10 +9,11 @@ import { executable } from "../tests/real/parts/programs.ts";
 import {
   type Contestant,
   type ContestantOptions,
+  readingLimit,
   startFloor,
   startPrograms,
 } from "./contestant.ts";
-import { FLOOR, type Limits, type Round, type Run, voidReason } from "./figures.ts";
+import { FLOOR, floorRateOf, type Limits, type Round, type Run, voidReason } from "./figures.ts";
 import { Measurement } from "./measurement.ts";
 import { Meter } from "./meter.ts";
 import { type BenchOptions, HELP, readOptions } from "./options.ts";
@@ -41,13 +42,15 @@ async function limitsOf({ options, source, progress }: Bench): Promise<Limits> {
   const { plan: { limit }, store } = options;
   progress.say("what the source can do");
   const alone = await source.alone(limit);
+  progress.say("what the floor can read");
+  const reading = await readingLimit(source, limit);
   progress.say("what the store can do");
   await using lineStore = await openLineStore(store);
-  return { source: alone, store: await plainLimit(lineStore, limit) };
+  return { source: alone, reading, store: await plainLimit(lineStore, limit) };
 }
 
 async function roundOf(bench: Bench): Promise<Round> {
-  const { options: { plan, store }, source, meter, starts, progress } = bench;
+  const { options: { plan }, source, meter, starts, progress } = bench;
   const limits = await limitsOf(bench);
   const runs: Run[] = [];
   for (const [name, start] of starts) {
@@ -59,9 +62,8 @@ async function roundOf(bench: Bench): Promise<Round> {
     runs.push({ contestant: name, figures });
   }
   progress.within("");
-  const floor = runs.find(({ contestant }) => contestant === FLOOR)?.figures.get("per_second") ?? 0;
-  const isJudged = plan.counts && store !== "none" && store !== "local";
-  return { limits, runs, void: voidReason(floor, isJudged ? limits.store : undefined) };
+  const floor = floorRateOf({ runs });
+  return { limits, runs, void: plan.counts ? voidReason(floor, limits) : undefined };
 }
 
 /** Where COMPILED_DIR says that compiled programs are. Throws ConfigError where they are not there. */

@@ -22,9 +22,9 @@ Deno program that reads the same events and writes them to the same store with n
   --help
 
 Where COMPILED_DIR names a folder, the programs of \`deno task compile\` that are there are run in
-place of the sources. With a store that is a server, a round in which the floor stays below 0.6 of
-what that store takes from a plain writer is void: the machine was busy with something else. The
-exit status is 1 where every round is void.
+place of the sources. A round is void where the floor stays below 0.6 of what it would reach if it
+read and the store wrote in turn, each as fast as alone in that round: the machine was busy with
+something else. The exit status is 1 where every round is void.
 `;
 
 export interface BenchOptions {

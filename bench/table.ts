@@ -1,6 +1,8 @@
 /** The table that is printed at the end. */
 import {
   figureOf,
+  floorRateOf,
+  type Limits,
   median,
   ratioOf,
   type Round,
@@ -40,12 +42,15 @@ function notesOf(rounds: readonly Round[]): string[] {
     round.void === undefined ? [] : `VOID, round ${i + 1}: ${round.void}`
   );
   const isVoid = voids.length === rounds.length;
-  const of = (limit: "source" | "store") =>
+  const of = (limit: keyof Limits) =>
     thousands(median(soundRounds(rounds).map(({ limits }) => limits[limit])));
+  const part = thousands(
+    median(soundRounds(rounds).map((round) => floorRateOf(round) / round.limits.store)),
+    2,
+  );
   return [
-    `The source alone: ${of("source")} events/s. The store from a plain writer: ${
-      of("store")
-    } lines/s.`,
+    `Events/s alone: the source ${of("source")}, the floor that writes nowhere ${of("reading")}, ` +
+    `the store from a plain writer ${of("store")}, of which the floor reached ${part}.`,
     ...voids,
     ...(isVoid ? ["Every round is void: run it again while nothing else runs."] : []),
   ];

@@ -27,19 +27,20 @@ Deno.test("The median of an even number of values lies between the two in the mi
   assert.ok(Number.isNaN(median([])));
 });
 
-Deno.test("A round is void where the floor stays below 0.6 of what the store takes", () => {
-  assert.equal(voidReason(60_000, 100_000), undefined);
+Deno.test("A round is void where the floor stays below 0.6 of reading and writing in turn", () => {
+  // 10 µs and 15 µs an event are 40,000/s
+  const limits = { reading: 100_000, store: 200_000 / 3 };
+  assert.equal(voidReason(24_001, limits), undefined);
   assert.equal(
-    voidReason(59_999, 100_000),
-    "the floor reached 59,999 events/s, less than 0.6 × the store's own 100,000",
+    voidReason(23_999, limits),
+    "the floor reached 23,999 events/s, less than 0.6 × the 40,000 of its reading (100,000) " +
+      "and the store's writing (66,667) in turn",
   );
-  // without a store there is nothing to measure the floor by
-  assert.equal(voidReason(1, undefined), undefined);
 });
 
 Deno.test("Of several rounds the median counts, but of losses the most", () => {
   const rounds = [[10, 0], [30, 7], [20, 0]].map(([rate, lost]): Round => ({
-    limits: { source: 1, store: 1 },
+    limits: { source: 1, reading: 1, store: 1 },
     runs: [
       { contestant: "ours", figures: new Map([["rate", rate], ["lost", lost]]) },
       { contestant: "floor", figures: new Map([["rate", 1_000], ["lost", 7]]) },
