@@ -6,7 +6,7 @@ import { type Program, startEnrich, startIngest } from "../tests/real/parts/prog
 import { sleep } from "../lib/retry.ts";
 import { LocalFile } from "./local_file.ts";
 import type { Meter, Usage } from "./meter.ts";
-import { nowMs } from "./readable.ts";
+import { nowMs, untilReadable } from "./readable.ts";
 import type { Source } from "./source.ts";
 import { type LineStore, openLineStore, type Readable, type StoreName } from "./store.ts";
 
@@ -104,10 +104,10 @@ function outboxOf(ingest: Program, enrich: Program, checkout: string | undefined
   };
 }
 
-/** Starts the floor's process, and returns when it has subscribed. Without a store it writes nowhere. */
+/** Starts the floor's process, and returns when it has subscribed. */
 async function startReading(
   source: Source,
-  store?: LineStore,
+  store: LineStore,
 ): Promise<{ readonly process: Process; readonly startMs: number }> {
   const { url, token } = source.hass;
   const subscribed = source.nextSubscription();
@@ -121,8 +121,8 @@ async function startReading(
     new URL("floor.ts", import.meta.url).pathname,
     url,
     token,
-    store?.writeUrl ?? "",
-    store?.authorization ?? "",
+    store.writeUrl,
+    store.authorization,
   ]);
   const ended = process.ended().then(() => {
     throw new Error(`The floor has ended: ${process.output}`);
@@ -130,12 +130,15 @@ async function startReading(
   return { process, startMs: await Promise.race([subscribed, ended]) - fromMs };
 }
 
-/** How many events a second the floor takes where it writes nowhere. */
+/** How many events a second the floor brings where nothing is stored. */
 export async function readingLimit(source: Source, count: number): Promise<number> {
-  const { process } = await startReading(source);
+  await using store = await openLineStore("none");
+  const { process } = await startReading(source, store);
   await using _ = process;
-  const { firstUs, lastUs } = await source.fire({ count, perSecond: 0 });
-  return count / (lastUs - firstUs) * 1e6;
+  const { first, firstUs, lastUs } = await source.fire({ count, perSecond: 0 });
+  const numbers = { first, count, fromUs: firstUs };
+  const { atMs, lost } = await untilReadable(store, numbers, lastUs, () => {});
+  return (count - lost) / (atMs - firstUs / 1000) * 1000;
 }
 
 /** Starts the floor with a store of its own; returns when it has subscribed. */

@@ -21,7 +21,7 @@ export interface Run {
 export interface Limits {
   /** The source, for a reader that does nothing. */
   readonly source: number;
-  /** The floor, where it writes nowhere. */
+  /** The floor, where nothing is stored. */
   readonly reading: number;
   /** The store, from a plain writer. */
   readonly store: number;

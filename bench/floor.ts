@@ -1,7 +1,7 @@
 /**
  * The floor: the least that a Deno program can do with Home Assistant's events. WebSocket → line
  * protocol → store, without durability, validation, names of the registries or a second process.
- * `floor.ts HASS_URL HASS_TOKEN [WRITE_URL [AUTHORIZATION]]`: without WRITE_URL the lines go nowhere.
+ * `floor.ts HASS_URL HASS_TOKEN WRITE_URL [AUTHORIZATION]`
  */
 const BATCH_LINES = 5_000;
 
@@ -43,7 +43,6 @@ function run([hassUrl = "", token, writeUrl = "", authorization = ""]: readonly 
     writing = true;
     while (lines.length > 0) {
       const body = lines.splice(0, BATCH_LINES).join("\n");
-      if (writeUrl === "") continue;
       const response = await fetch(writeUrl, { method: "POST", headers, body });
       if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
       await response.body?.cancel();

@@ -39,14 +39,14 @@ interface Bench {
 }
 
 async function limitsOf({ options, source, progress }: Bench): Promise<Limits> {
-  const { plan: { limit }, store } = options;
+  const { plan, store } = options;
   progress.say("what the source can do");
-  const alone = await source.alone(limit);
-  progress.say("what the floor can read");
-  const reading = await readingLimit(source, limit);
+  const alone = await source.alone(plan.limit);
+  progress.say("what the floor can do without a store");
+  const reading = await readingLimit(source, plan.full);
   progress.say("what the store can do");
   await using lineStore = await openLineStore(store);
-  return { source: alone, reading, store: await plainLimit(lineStore, limit) };
+  return { source: alone, reading, store: await plainLimit(lineStore, plan.limit) };
 }
 
 async function roundOf(bench: Bench): Promise<Round> {

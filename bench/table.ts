@@ -49,7 +49,9 @@ function notesOf(rounds: readonly Round[]): string[] {
     2,
   );
   return [
-    `Events/s alone: the source ${of("source")}, the floor that writes nowhere ${of("reading")}, ` +
+    `Events/s alone: the source ${of("source")}, the floor where nothing is stored ${
+      of("reading")
+    }, ` +
     `the store from a plain writer ${of("store")}, of which the floor reached ${part}.`,
     ...voids,
     ...(isVoid ? ["Every round is void: run it again while nothing else runs."] : []),

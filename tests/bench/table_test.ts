@@ -30,7 +30,7 @@ events/s  8,000  50,000          0.16
 CPU       0.140   0.020          7.00
 drained    12.3       –
 
-Events/s alone: the source 200,000, the floor that writes nowhere 90,000, ` +
+Events/s alone: the source 200,000, the floor where nothing is stored 90,000, ` +
       `the store from a plain writer 70,000, of which the floor reached 0.71.`,
   );
 });
