@@ -81,6 +81,26 @@ Deno.test("parseTimeUs and formatTimeUs keep every recorded time to the letter",
   assert.ok(count > 2_000, `${count} times`);
 });
 
+Deno.test("parseTimeUs says the same of a text whatever day it has read before", () => {
+  const valid = "2026-06-25T21:20:05.162552+00:00";
+  const signs = [..."0123456789:-+.T Z,", "٣", "x"];
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(valid.length - 1), fc.constantFrom(...signs)), { maxLength: 2 }),
+      (changes) => {
+        const chars = [...valid];
+        for (const [at, sign] of changes) chars[at] = sign;
+        const text = chars.join("");
+        parseTimeUs("2001-01-01T00:00:00Z");
+        const onAnotherDay = parseTimeUs(text);
+        assert.equal(parseTimeUs(valid), 1_782_422_405_162_552);
+        assert.equal(parseTimeUs(text), onAnotherDay);
+      },
+    ),
+    { numRuns: 5_000 },
+  );
+});
+
 Deno.test("parseTimeUs gives undefined for a text that is no time", () => {
   const bad = [
     "",

@@ -33,8 +33,8 @@ export interface ReceiverOptions {
 
 /** What became of a line before the store was asked. */
 type Enriched =
-  | Enrichment & { readonly eventId: string }
-  | { readonly kind: "problem"; readonly eventId?: string; readonly reason: string };
+  | Enrichment & { readonly eventId: () => string }
+  | { readonly kind: "problem"; readonly eventId?: () => string; readonly reason: string };
 
 export class Receiver {
   readonly #budgetMs: number;
@@ -113,7 +113,7 @@ export class Receiver {
     if (!outcome || outcome.kind === "pending") {
       throw new StoreUnavailable("the store did not answer in time");
     }
-    const answer: EventAnswer = { status: "success", event_id: enriched.eventId };
+    const answer: EventAnswer = { status: "success", event_id: enriched.eventId() };
     if (outcome.kind === "skipped") {
       this.counters.countSkipped(outcome.reason);
       return Response.json({ ...answer, skipped: outcome.reason });
@@ -166,7 +166,7 @@ export class Receiver {
           answer.pending.push(index);
           if (outcome.kind === "limited") answer.limited.push({ index, reason: outcome.reason });
         } else {
-          answer.problems.push({ index, event_id: one.eventId, reason: outcome.reason });
+          answer.problems.push({ index, event_id: one.eventId?.(), reason: outcome.reason });
           this.counters.countProblem(outcome.reason);
         }
       }
@@ -188,7 +188,8 @@ export class Receiver {
 
   /** An exception in one event's enrichment is that event's problem. */
   #enrich(envelope: Envelope, eventText: string): Enriched {
-    const id = eventId(envelope, eventText);
+    // of most events nobody asks for it
+    const id = () => eventId(envelope, eventText);
     try {
       return { eventId: id, ...this.schema(envelope, eventText) };
     } catch (error) {
