@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
 import { HOUSE } from "../simulator/sample_house.ts";
 import { TemporaryFolder } from "../temporary.ts";
+import { until } from "../until.ts";
 import { bakedPermissions, PERMISSIONS } from "./parts/compiled.ts";
 import { untilFilled } from "./parts/filling.ts";
 import { equationOf } from "./parts/metrics_text.ts";
@@ -75,6 +76,8 @@ realTest(
       return Number(n);
     };
     fire();
+    // a gap begins with what was captured
+    await until(() => store() > 0, "something is captured");
     await enrich.kill();
     fire();
     await ingest.kill();
