@@ -98,7 +98,7 @@ export function enrichMetrics(
   );
   metrics.gauge(
     "store_note",
-    "1 while the store is not set as it had better be, by note.",
+    "1 while something about the store needs attention though it stores events, by note.",
     () => new Map(receiver.store.status().notes?.map(({ name }) => [name, 1])),
     "note",
   );

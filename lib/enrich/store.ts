@@ -1,4 +1,4 @@
-/** The port between enrich's receiver and whatever keeps the points. Adapters do not know each other. */
+/** The port between enrich's receiver and whatever keeps the points. */
 
 /** A field of a point: a number is stored as a float, a text as a string. */
 export type FieldValue = number | string;

@@ -71,15 +71,15 @@ const LEFT_OUT = {
 };
 const PRUNED = { age: "past LOCAL_STORE_DAYS", size: "for want of room" };
 
+function leftOutRows(what, counts) {
+  return Object.entries(counts).map(([why, n]) => [n, `${what} left out: ${LEFT_OUT[why] ?? why}`]);
+}
+
 function showRefused({ events, attributes_left_out: leftOut, store: { pruned = {} } }) {
   const rows = [
     ...Object.entries(events.problem_reasons).map(([why, n]) => [n, `events refused: ${why}`]),
-    ...Object.entries(events.skipped).map((
-      [why, n],
-    ) => [n, `events left out: ${LEFT_OUT[why] ?? why}`]),
-    ...Object.entries(leftOut).map((
-      [why, n],
-    ) => [n, `attributes left out: ${LEFT_OUT[why] ?? why}`]),
+    ...leftOutRows("events", events.skipped),
+    ...leftOutRows("attributes", leftOut),
     ...Object.entries(pruned).filter(([, n]) => n > 0)
       .map(([why, n]) => [n, `points deleted: ${PRUNED[why]}`]),
   ];

@@ -319,7 +319,9 @@ Deno.test("The page shows dead letters; they are delivered again and discarded t
 Deno.test("The page of enrich shows the house of the local store, and what was refused", async () => {
   using folder = new TemporaryFolder();
   await using hass = new SimulatedHomeAssistant({ house: HOUSE }).start();
-  await using enrich = await startEnrich({ DATA_DIR: folder.path });
+  const CONFIG_FILE = folder.file("enrich.yaml");
+  await Deno.writeTextFile(CONFIG_FILE, "influxdb:\n  exclude: {event_types: unwanted}\n");
+  await using enrich = await startEnrich({ DATA_DIR: folder.path, CONFIG_FILE });
   await using _ingest = await startIngest({
     HASS_URL: hass.url,
     HASS_TOKEN: hass.token,
@@ -328,12 +330,21 @@ Deno.test("The page of enrich shows the house of the local store, and what was r
   });
   await until(async () => (await eventsOf(enrich)).stored > 20, "the house is stored");
   const post = { method: "POST", headers: { "content-type": "application/json" } };
-  await (await enrich.get("/events", { ...post, body: '{"event_type":""}' })).text();
+  const unwanted = {
+    event_type: "unwanted",
+    data: {},
+    time_fired: new Date().toISOString(),
+    origin: "LOCAL",
+  };
+  for (const body of ['{"event_type":""}', JSON.stringify(unwanted)]) {
+    await (await enrich.get("/events", { ...post, body })).text();
+  }
   await using chromium = await Chromium.start();
   await inEachView(chromium, `${enrich.url}/`, "enrich-house", async (page) => {
     await page.shows("#areas section", /Kitchen.*Washing machine/);
     await page.shows("#areas section", /Living room.*Temperature21\.4 °C/);
     await page.shows("#refused td", /events refused: event_type: must not be empty/);
+    await page.shows("#refused td", /^events left out: by CONFIG_FILE$/);
     assert.ok(await page.page.locator("#areas svg path").count() > 20);
   });
 });

@@ -8,6 +8,7 @@ import { Influxd2 } from "./parts/influxd2.ts";
 import { INFLUXD_1 } from "./parts/influxdbs.ts";
 import { Proxy } from "./parts/proxy.ts";
 import { measured, note, realTest } from "./parts/real_test_case.ts";
+import { probe } from "../enrich/influxdb/probe.ts";
 
 const HOUR_S = 3_600;
 const never = new AbortController().signal;
@@ -93,13 +94,13 @@ for (const [name, start] of Object.entries(KEEPERS)) {
         if (isWrite && !/^content-length: 0\r$/im.test(head)) writes++;
       };
       const store = new InfluxDb({ ...keeper.options, url: proxy.url });
-      await store.probe(never);
+      await probe(store, never);
       assert.equal(store.status().problem, undefined);
       const batch = Array.from({ length: 1_000 }, (_, i) => pointOf(i % 10 === 0 ? 0 : 2 * HOUR_S));
       const expected = { stored: 100, skipped: 900 };
       assert.deepEqual(countsOf(await store.write(batch, never)), expected);
       assert.equal(writes, 2, "the first write tells");
-      await store.probe(never);
+      await probe(store, never);
       assert.deepEqual(countsOf(await store.write(batch, never)), expected);
       assert.equal(writes, 3, "what is older is not sent");
       assert.equal(await keeper.count(), 100);
@@ -108,7 +109,7 @@ for (const [name, start] of Object.entries(KEEPERS)) {
       let passedMs = 0;
       using _clock = new LaterClock(() => passedMs);
       passedMs = 61_000;
-      await store.probe(never);
+      await probe(store, never);
       assert.deepEqual(countsOf(await store.write(batch, never)), { stored: 1_000 });
       assert.equal(await keeper.count(), 1_000);
       const ancient = [pointOf(0), pointOf(25 * HOUR_S)];
@@ -128,7 +129,7 @@ if (program113) {
       const policy = 'RETENTION POLICY "autogen" ON "home"';
       await influxd.query(`ALTER ${policy} FUTURE LIMIT 10m PAST LIMIT 1h`);
       const store = new InfluxDb({ url: influxd.url, version: 1, database: "home" });
-      await store.probe(never);
+      await probe(store, never);
       // for ever is how long it keeps them, whatever it says
       const late = [2, 30, 24 * 40].map((hours) => pointOf(hours * HOUR_S));
       const ahead = [pointOf(-HOUR_S)];
@@ -153,7 +154,7 @@ if (program113) {
       let passedMs = 0;
       using _clock = new LaterClock(() => passedMs);
       passedMs = 61_000;
-      await store.probe(never);
+      await probe(store, never);
       const all = [...mixed, ...known, ...batch];
       assert.deepEqual(countsOf(await store.write(all, never)), { stored: all.length });
       assert.deepEqual(store.status().limits, []);

@@ -20,7 +20,6 @@ import { limitIn } from "./server_limit.ts";
 import { WriteEndpoint } from "./write_endpoint.ts";
 import {
   type PointOutcome,
-  type Store,
   type StorePoint,
   type StoreStatus,
   StoreUnavailable,
@@ -32,7 +31,7 @@ export interface InfluxDbOptions extends InfluxDbPlace {
 }
 
 /** One place of InfluxDB 1, 2 or 3, for good. */
-export class InfluxDb implements Store {
+export class InfluxDb {
   readonly #options: InfluxDbOptions;
   /** For questions besides; its clock is the server's. */
   readonly http: InfluxDbHttp;
@@ -136,16 +135,10 @@ export class InfluxDb implements Store {
     return judge.finish(lines, outcomes);
   }
 
-  /** Learns the retention, too, where it is time to. */
-  async probe(signal: AbortSignal): Promise<void> {
-    try {
-      await this.check(signal);
-    } catch (error) {
-      if (!(error instanceof StoreUnavailable)) throw error;
-    }
-  }
-
-  /** As `probe`, but throws StoreUnavailable, an InfluxDbFault where InfluxDB is at fault. */
+  /**
+   * Asks whether it would take points now, without storing any, and learns the retention where it is time
+   * to. Throws StoreUnavailable, an InfluxDbFault where InfluxDB is at fault.
+   */
   async check(signal: AbortSignal): Promise<void> {
     await this.#postNothing(signal);
     await this.#retention.refresh(signal);

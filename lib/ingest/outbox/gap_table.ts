@@ -7,9 +7,10 @@ import type { DatabaseSync } from "node:sqlite";
 /**
  * What is missing lies between `from_us` and `to_us`, both exclusive; without `to_us` the entity was
  * gone. Where `until_us` is later, all up to there may be missing, too: Home Assistant's clock went
- * back before the state of `to_us`. `begin_us`: the gap's begin. `start_us`: where reading began; where that is before `from_us`
- * Home Assistant's clock went back. `read_us`: all before is read. `last_state`: the state before it.
- * `proof_us`: the row that the recorder must have if nothing is lost, `proof` 1 once it was read.
+ * back before the state of `to_us`. `begin_us`: the gap's begin. `start_us`: where reading began; where
+ * that is before `from_us` Home Assistant's clock went back. `read_us`: all before is read.
+ * `last_state`: the state before it. `proof_us`: the row that the recorder must have if nothing is
+ * lost, `proof` 1 once it was read.
  */
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS gap (

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { InfluxDb, type InfluxDbOptions } from "../../../lib/enrich/influxdb/influxdb.ts";
 import { type PointOutcome, type StorePoint, StoreUnavailable } from "../../../lib/enrich/store.ts";
 import { FakeInfluxDb, type ReceivedRequest, type Trouble } from "../../stand_ins/fake_influxdb.ts";
+import { probe } from "./probe.ts";
 
 const T0_NS = 1_782_422_405_162_552_000n;
 const LIMIT = /^max-series-per-database limit exceeded: \(\d+\); raise max-series-per-database in /;
@@ -361,14 +362,14 @@ Deno.test("A 5xx that names a shard, an engine, a cache or the disk holds all un
     assert.equal(fake.requests.length, 1);
     assert.match(message, /restart InfluxDB/);
     // of nothing it takes everything
-    await store.probe(never);
+    await probe(store, never);
     assert.equal(fake.requests.at(-1)?.body, "");
     assert.equal(store.status().problem, message);
     await fake.stop();
-    await store.probe(never);
+    await probe(store, never);
     assert.match(store.status().problem ?? "", /refused/);
     await fake.restart();
-    await store.probe(never);
+    await probe(store, never);
     assert.equal(store.status().problem, message);
     fake.trouble = () => undefined;
     assert.deepEqual(countKinds(await store.write(pointsOf(100, known), never)), { stored: 100 });
@@ -464,7 +465,7 @@ Deno.test("A write window beside a retention: what is older than both is skipped
   const expected = ["stored", "limited", "skipped", "limited", "skipped"];
   for (const known of [false, true]) {
     const store = influxDb(fake);
-    if (known) await store.probe(never);
+    if (known) await probe(store, never);
     else fake.questionTrouble = () => "login page";
     const outcomes = await store.write(ages.map((age) => agedPoint(age)), never);
     assert.deepEqual(outcomes.map(({ kind }) => kind), expected);

@@ -4,6 +4,7 @@ import { type PointOutcome, type StorePoint, StoreUnavailable } from "../../../l
 import { FakeInfluxDb, type ScriptedAnswer, type Trouble } from "../../stand_ins/fake_influxdb.ts";
 import { ORG_ID } from "../../stand_ins/fake_influxdb_admin.ts";
 import { until } from "../../until.ts";
+import { probe } from "./probe.ts";
 
 const T0_NS = 1_782_422_405_162_552_000n;
 const STORED = { kind: "stored" } as const;
@@ -91,7 +92,7 @@ Deno.test("InfluxDb 1 stores in an InfluxDB 2 with a token for its password, say
   await using fake = await FakeInfluxDb.start({ version: 2, retentionMs: hourMs });
   const credentials = { username: () => "joe", password: () => "token" };
   const store = influxDb(fake, { version: 1, ...credentials });
-  await store.probe(never);
+  await probe(store, never);
   assert.equal(store.status().problem, undefined);
   assert.equal(
     store.status().description,
@@ -108,7 +109,7 @@ Deno.test("InfluxDb 1 stores in an InfluxDB 2 with a token for its password, say
       "skipped",
       "skipped",
     ]);
-    await store.probe(never);
+    await probe(store, never);
   }
   // the first tells, and what is left is sent again
   const writes = fake.requests.slice(before).filter(({ body }) => body !== "");
@@ -117,7 +118,7 @@ Deno.test("InfluxDb 1 stores in an InfluxDB 2 with a token for its password, say
   // the control
   await using own = await FakeInfluxDb.start({ version: 1 });
   const plain = influxDb(own, { version: 1 });
-  await plain.probe(never);
+  await probe(plain, never);
   assert.equal(plain.status().description, `InfluxDB 1 at ${own.url}, database home`);
 });
 
@@ -125,7 +126,7 @@ Deno.test("InfluxDb 2 takes the organization by name or by id, also where it ask
   for (const org of ["home", ORG_ID, ORG_ID.toUpperCase()]) {
     await using fake = await FakeInfluxDb.start({ version: 2, retentionMs: 3_600_000 });
     const store = influxDb(fake, { org });
-    await store.probe(never);
+    await probe(store, never);
     assert.equal(store.status().problem, undefined);
     assert.deepEqual(kindsOf(await store.write([pointOf(0)], never)), ["skipped"]);
     assert.equal(fake.questions.length, 1);
@@ -333,7 +334,7 @@ Deno.test("InfluxDb that asked to be left alone is, by every request, until its 
     const { message, retryAfterMs = 0 } = await unavailable(store.write([pointOf(n)], never));
     assert.match(message, /left alone, (59|60) s more/);
     assert.ok(retryAfterMs > 50_000 && retryAfterMs <= 60_000, `${retryAfterMs}`);
-    await store.probe(never);
+    await probe(store, never);
   }
   assert.match(store.status().problem ?? "", /503/);
   assert.equal(fake.requests.length, 1);
@@ -516,13 +517,13 @@ Deno.test("InfluxDb probe stores nothing, and shows what it found until the next
   for (const version of [1, 2] as const) {
     await using fake = await FakeInfluxDb.start({ version });
     const store = influxDb(fake, { version });
-    await store.probe(never);
+    await probe(store, never);
     assert.equal(store.status().problem, undefined);
     fake.forbids = true;
-    await store.probe(never);
+    await probe(store, never);
     assert.match(store.status().problem ?? "", /403/);
     fake.forbids = false;
-    await store.probe(never);
+    await probe(store, never);
     assert.equal(store.status().problem, undefined);
     assert.equal(fake.points.length, 0);
   }
@@ -538,17 +539,17 @@ Deno.test("InfluxDb that a write could not reach, or that refused its token, is 
   await fake.stop();
   await fails();
   await fake.restart();
-  await store.probe(never);
+  await probe(store, never);
   assert.equal(store.status().problem, undefined);
   fake.forbids = true;
   await fails();
   fake.forbids = false;
-  await store.probe(never);
+  await probe(store, never);
   assert.equal(store.status().problem, undefined);
   fake.trouble = () => ({ status: 200, body: "<title>Log in</title>" });
   await fails();
   fake.trouble = () => undefined;
-  await store.probe(never);
+  await probe(store, never);
   assert.equal(store.status().problem, undefined);
 });
 
@@ -572,11 +573,11 @@ Deno.test("InfluxDb probe takes what other releases say to an empty body for suc
   const store = influxDb(fake);
   for (const message of ["writing requires points", "incoming write was empty"]) {
     fake.trouble = () => json(400, { code: "invalid", message });
-    await store.probe(never);
+    await probe(store, never);
     assert.equal(store.status().problem, undefined);
   }
   fake.trouble = () => json(400, { code: "invalid", message: "invalid precision" });
-  await store.probe(never);
+  await probe(store, never);
   assert.match(store.status().problem ?? "", /invalid precision/);
 });
 

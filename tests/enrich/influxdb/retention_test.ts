@@ -9,6 +9,7 @@ import {
 import { type PointOutcome, type StorePoint, StoreUnavailable } from "../../../lib/enrich/store.ts";
 import { LaterClock } from "../../later_clock.ts";
 import { FakeInfluxDb, type Trouble } from "../../stand_ins/fake_influxdb.ts";
+import { probe } from "./probe.ts";
 
 const HOUR_MS = 3_600_000;
 const never = new AbortController().signal;
@@ -62,7 +63,7 @@ for (const version of [1, 2] as const) {
       });
       fake.hides = known === "never";
       const store = influxDb(fake, version, { username: () => "u", password: () => "p" });
-      if (known === "beforehand") await store.probe(never);
+      if (known === "beforehand") await probe(store, never);
       const before = fake.requests.length;
       assert.deepEqual(countsOf(await store.write(mostlyOld(), never)), expected);
       writes[known] = fake.requests.length - before;
@@ -82,7 +83,7 @@ for (const version of [1, 2] as const) {
       await using fake = await FakeInfluxDb.start({ version, retentionMs: HOUR_MS });
       const store = influxDb(fake, version);
       await store.write([pointOf(1_000, 0)], never);
-      if (known) await store.probe(never);
+      if (known) await probe(store, never);
       else fake.questionTrouble = () => "login page";
       const bad = new Set([0, 1, 500, 501, 990]);
       const outcomes = await store.write(mostlyOld(bad), never);
@@ -110,7 +111,7 @@ for (const version of [1, 2] as const) {
       fake.questionTrouble = () => trouble;
       const requestDeadlineMs = trouble === "hang" ? 1_000 : 10_000;
       const store = influxDb(fake, version, { requestDeadlineMs });
-      await store.probe(never);
+      await probe(store, never);
       assert.ok(fake.questions.length > 0);
       assert.equal(store.status().problem, undefined);
       const points = [pointOf(0, 0), pointOf(1, 2 * HOUR_MS)];
@@ -123,7 +124,7 @@ for (const version of [1, 2] as const) {
     await using fake = await FakeInfluxDb.start({ version, retentionMs: HOUR_MS });
     fake.clockAheadMs = -3 * HOUR_MS;
     const store = influxDb(fake, version);
-    await store.probe(never);
+    await probe(store, never);
     const ages = [4.1, 3.9, 2].map((hours) => hours * HOUR_MS);
     const byServer = await store.write(ages.map((ageMs, i) => pointOf(i, ageMs)), never);
     assert.deepEqual(byServer.map(({ kind }) => kind), ["skipped", "stored", "stored"]);
@@ -138,7 +139,7 @@ Deno.test("Retention forever skips nothing", async () => {
   for (const version of [1, 2] as const) {
     await using fake = await FakeInfluxDb.start({ version });
     const store = influxDb(fake, version);
-    await store.probe(never);
+    await probe(store, never);
     const ancient = { ...pointOf(0, 0), timeNs: 1n };
     assert.deepEqual(await store.write([ancient], never), [{ kind: "stored" }]);
   }
@@ -148,7 +149,7 @@ Deno.test("Retention of a database whose name hurts is asked for by that name", 
   const database = 'a "b\\c';
   await using fake = await FakeInfluxDb.start({ version: 1, database, retentionMs: HOUR_MS });
   const store = influxDb(fake, 1, { database });
-  await store.probe(never);
+  await probe(store, never);
   const outcomes = await store.write([pointOf(0, 2 * HOUR_MS)], never);
   assert.deepEqual(countsOf(outcomes), { skipped: 1 });
   assert.equal(fake.requests.length, 1);
@@ -185,19 +186,19 @@ Deno.test("A point is skipped by the server's clock alone: by none where its ans
     fake.clockAheadMs = -10 * HOUR_MS;
     fake.tellsTime = false;
     const store = influxDb(fake, version);
-    await store.probe(never);
+    await probe(store, never);
     const points = [pointOf(0, 10 * HOUR_MS), pointOf(1, 12 * HOUR_MS)];
     assert.deepEqual(countsOf(await store.write(points, never)), { stored: 1, skipped: 1 });
     assert.equal(fake.points.length, 1);
     // the control: with it, the old one is not sent
     fake.tellsTime = true;
-    await store.probe(never);
+    await probe(store, never);
     const before = fake.requests.length;
     assert.deepEqual(countsOf(await store.write(points, never)), { stored: 1, skipped: 1 });
     assert.equal(fake.requests.length, before + 1);
     // the server's clock was wrong, and is set a day back
     fake.clockAheadMs = -34 * HOUR_MS;
-    await store.probe(never);
+    await probe(store, never);
     assert.deepEqual(countsOf(await store.write([pointOf(2, 34 * HOUR_MS)], never)), { stored: 1 });
   }
 });
