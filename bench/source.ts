@@ -2,7 +2,7 @@
 import { Worker } from "node:worker_threads";
 import type { Fired, FromSource, Load } from "./source_worker.ts";
 
-/** What a program is told of the source: Home Assistant's address, and a token that it takes. */
+/** What a program gets of the source: Home Assistant's address, and a token that it takes. */
 export interface HassAccess {
   readonly url: string;
   readonly token: string;

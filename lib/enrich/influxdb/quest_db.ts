@@ -6,7 +6,7 @@ export function isQuestDb(headers: Headers): boolean {
   return /^questDB\b/i.test(headers.get("server") ?? "");
 }
 
-/** What a person is told about it. */
+/** What a person should know about it. */
 export const QUESTDB_NOTE: StoreNote = {
   name: "questdb",
   reason:

@@ -1,7 +1,7 @@
 /** What VictoriaMetrics says that it has thrown away: its own counters, which know what enrich may not foresee. */
 import type { ServerFlags } from "./server_flags.ts";
 
-/** For so long it is told. */
+/** For so long health speaks of it. */
 const TOLD_MS = 3_600_000;
 
 export class ThrownAway {
