@@ -8,6 +8,7 @@ import {
   type EventAnswer,
   eventSchema,
   MAX_BODY_BYTES,
+  MAX_REQUEST_LINES,
 } from "../contract.ts";
 import { memberText } from "../json_text.ts";
 import { deadline, describeError } from "../retry.ts";
@@ -128,8 +129,12 @@ export class Receiver {
   }
 
   async #many(body: string, signal: AbortSignal): Promise<Response> {
-    const lines = body.split("\n");
+    // no more than tell that there are too many: a body may hold millions of line breaks
+    const lines = body.split("\n", MAX_REQUEST_LINES + 2);
     if (lines.at(-1)?.trim() === "") lines.pop();
+    if (lines.length > MAX_REQUEST_LINES) {
+      return failure(413, `The body must not have more than ${MAX_REQUEST_LINES} lines`);
+    }
     const enriched = lines.map((line) => this.#enrichLine(line));
     const points = enriched.flatMap((one) => one.kind === "point" ? [one.point] : []);
     const outcomes = points.length > 0 ? await this.store.write(points, signal) : [];

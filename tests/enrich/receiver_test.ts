@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { batchAnswerSchema } from "../../lib/contract.ts";
+import { batchAnswerSchema, MAX_REQUEST_LINES } from "../../lib/contract.ts";
 import { LocalStore } from "../../lib/enrich/local/local_store.ts";
 import { FakeInfluxDb } from "../stand_ins/fake_influxdb.ts";
 import { TemporaryFolder } from "../temporary.ts";
@@ -159,6 +159,36 @@ Deno.test("Enrich takes lines with and without a line break at the end", async (
       assert.equal(answer.stored, 2);
       assert.deepEqual(answer.problems, []);
     }
+  });
+});
+
+Deno.test("Enrich counts the lines of a request before it reads them", async () => {
+  await storing(async (enrich) => {
+    const many = async (body: string) => {
+      const response = await post(enrich, body, NDJSON);
+      return { status: response.status, body: await response.json() };
+    };
+    const most = Array.from({ length: MAX_REQUEST_LINES }, () => "{");
+    for (const end of ["", "\n", "\r\n"]) {
+      const { status, body } = await many(most.join("\n") + end);
+      assert.equal(status, 200);
+      assert.equal(body.problems.length, MAX_REQUEST_LINES);
+    }
+    const received = "enrich_events_received_total";
+    const before = (await enrich.metrics()).get(received);
+    const tooMany = [
+      `${most.join("\n")}\n${custom(1)}`,
+      `${most.join("\n")}\n\n\n`,
+      "\n".repeat(15_000_000),
+    ];
+    for (const body of tooMany) {
+      const answer = await many(body);
+      assert.deepEqual(answer, {
+        status: 413,
+        body: { detail: "The body must not have more than 5000 lines" },
+      });
+    }
+    assert.equal((await enrich.metrics()).get(received), before, "none of them counts");
   });
 });
 
