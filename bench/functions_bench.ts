@@ -29,7 +29,7 @@ const json: unknown = JSON.parse(line);
 const envelope = envelopeSchema.parse(json);
 const time = envelope.event.time_fired;
 const schema = schemaOf({ schema: "tidy", attributes: "standard", file: undefined });
-const enrichment = schema(envelope, text);
+const enrichment = schema(envelope, () => text);
 if (enrichment.kind !== "point") throw new Error("The event of the benchmark becomes no point");
 const { point } = enrichment;
 const { data } = JSON.parse(text);
@@ -42,6 +42,6 @@ Deno.bench("ingest: envelopeLine", () => void envelopeLine(text, { registry, sou
 Deno.bench("enrich: the event's text out of its line", () => void memberText(line, "event"));
 Deno.bench("enrich: eventSchema", () => void eventSchema.parse(event));
 Deno.bench("enrich: envelopeSchema", () => void envelopeSchema.parse(json));
-Deno.bench("enrich: event → point, by SCHEMA=tidy", () => void schema(envelope, text));
+Deno.bench("enrich: event → point, by SCHEMA=tidy", () => void schema(envelope, () => text));
 Deno.bench("enrich: toLine", () => void toLine(point, 2));
 Deno.bench("floor: floorLine", () => void floorLine(data.entity_id, data.new_state));

@@ -117,5 +117,5 @@ function changesOf(
 function point(time: string, eventType: string, data: object, registry?: object): StorePoint {
   const event = { event_type: eventType, data, time_fired: time, origin: "LOCAL" };
   const envelope = envelopeSchema.parse({ event, registry, source: SMALL_HOUSE });
-  return tidyPoint(envelope, JSON.stringify(event), { attributes: "standard" }).point;
+  return tidyPoint(envelope, () => JSON.stringify(event), { attributes: "standard" }).point;
 }

@@ -18,7 +18,7 @@ import { EventCounters } from "./event_counters.ts";
 import { eventId } from "./event_id.ts";
 import { EventProblem } from "./event_problem.ts";
 import type { Enrichment, Schema } from "./schema.ts";
-import { type PointOutcome, type Store, StoreUnavailable } from "./store.ts";
+import { type PointOutcome, type Store, type StorePoint, StoreUnavailable } from "./store.ts";
 
 const BODY = { maxBytes: MAX_BODY_BYTES, deadlineMs: 30_000 };
 /** What a batch may take in the store, below ingest's deadline of 30 s. */
@@ -32,10 +32,8 @@ export interface ReceiverOptions {
   readonly budgetMs?: number;
 }
 
-/** What became of a line before the store was asked. */
-type Enriched =
-  | Enrichment & { readonly eventId: () => string }
-  | { readonly kind: "problem"; readonly eventId?: () => string; readonly reason: string };
+/** What became of a line before the store was asked. The event itself is not kept: many are a burden. */
+type Enriched = Enrichment | { readonly kind: "problem"; readonly reason: string };
 
 export class Receiver {
   readonly #budgetMs: number;
@@ -103,7 +101,9 @@ export class Receiver {
     this.counters.received++;
     const event = eventSchema.safeParse(json);
     if (!event.success) return this.#refuse(describeIssues(event.error));
-    const enriched = this.#enrich({ event: event.data }, body.trim());
+    const envelope = { event: event.data };
+    const text = body.trim();
+    const enriched = this.#enrich(envelope, () => text);
     if (enriched.kind === "problem") return this.#refuse(enriched.reason);
     const [outcome] = enriched.kind === "skipped"
       ? [enriched]
@@ -114,7 +114,7 @@ export class Receiver {
     if (!outcome || outcome.kind === "pending") {
       throw new StoreUnavailable("the store did not answer in time");
     }
-    const answer: EventAnswer = { status: "success", event_id: enriched.eventId() };
+    const answer: EventAnswer = { status: "success", event_id: eventId(envelope, text) };
     if (outcome.kind === "skipped") {
       this.counters.countSkipped(outcome.reason);
       return Response.json({ ...answer, skipped: outcome.reason });
@@ -136,14 +136,19 @@ export class Receiver {
       return failure(413, `The body must not have more than ${MAX_REQUEST_LINES} lines`);
     }
     const enriched = lines.map((line) => this.#enrichLine(line));
-    const points = enriched.flatMap((one) => one.kind === "point" ? [one.point] : []);
+    const points: StorePoint[] = [];
+    for (const one of enriched) if (one.kind === "point") points.push(one.point);
     const outcomes = points.length > 0 ? await this.store.write(points, signal) : [];
-    const answer = this.#judge(enriched, outcomes);
+    const answer = this.#judge(lines, enriched, outcomes);
     this.counters.received += lines.length;
     return Response.json(answer);
   }
 
-  #judge(enriched: readonly Enriched[], outcomes: readonly PointOutcome[]): BatchAnswer {
+  #judge(
+    lines: readonly string[],
+    enriched: readonly Enriched[],
+    outcomes: readonly PointOutcome[],
+  ): BatchAnswer {
     const answer: BatchAnswer = {
       status: "success",
       stored: 0,
@@ -171,7 +176,8 @@ export class Receiver {
           answer.pending.push(index);
           if (outcome.kind === "limited") answer.limited.push({ index, reason: outcome.reason });
         } else {
-          answer.problems.push({ index, event_id: one.eventId?.(), reason: outcome.reason });
+          const id = idOf(lines[index]);
+          answer.problems.push({ index, event_id: id, reason: outcome.reason });
           this.counters.countProblem(outcome.reason);
         }
       }
@@ -188,21 +194,33 @@ export class Receiver {
     }
     const envelope = envelopeSchema.safeParse(json);
     if (!envelope.success) return { kind: "problem", reason: describeIssues(envelope.error) };
-    return this.#enrich(envelope.data, memberText(line, "event") ?? "");
+    return this.#enrich(envelope.data, () => eventTextIn(line));
   }
 
   /** An exception in one event's enrichment is that event's problem. */
-  #enrich(envelope: Envelope, eventText: string): Enriched {
-    // of most events nobody asks for it
-    const id = () => eventId(envelope, eventText);
+  #enrich(envelope: Envelope, eventText: () => string): Enriched {
     try {
-      return { eventId: id, ...this.schema(envelope, eventText) };
+      return this.schema(envelope, eventText);
     } catch (error) {
       const reason = error instanceof EventProblem
         ? error.message
         : `the event cannot be enriched: ${describeError(error)}`;
-      return { kind: "problem", eventId: id, reason };
+      return { kind: "problem", reason };
     }
+  }
+}
+
+function eventTextIn(line: string): string {
+  return memberText(line, "event") ?? "";
+}
+
+/** The id of a line's event, or undefined where the line has none. */
+function idOf(line: string): string | undefined {
+  try {
+    const envelope = envelopeSchema.safeParse(JSON.parse(line));
+    return envelope.success ? eventId(envelope.data, eventTextIn(line)) : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -26,10 +26,10 @@ export type Enrichment =
   | { readonly kind: "skipped"; readonly reason: "filter" | "schema" };
 
 /**
- * `eventText` is the event's own text as Home Assistant sent it. Throws EventProblem, whose
- * message names the field, where the event can never become a point.
+ * `eventText` cuts out the event's own text as Home Assistant sent it, which most events do without.
+ * Throws EventProblem, whose message names the field, where the event can never become a point.
  */
-export type Schema = (envelope: Envelope, eventText: string) => Enrichment;
+export type Schema = (envelope: Envelope, eventText: () => string) => Enrichment;
 
 type SchemaSettings = Pick<EnrichSettings, "schema" | "attributes"> & {
   readonly file: { readonly options: FileOptions } | undefined;

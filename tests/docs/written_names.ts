@@ -17,7 +17,7 @@ export function writtenNames(isWanted: (value: FieldValue) => boolean = () => tr
   };
   for (const { text } of recordedEvents()) {
     const envelope = envelopeSchema.parse({ event: JSON.parse(text) });
-    add(tidyPoint(envelope, text, { attributes: "standard" }).point);
+    add(tidyPoint(envelope, () => text, { attributes: "standard" }).point);
   }
   for (const point of smallHousePoints(new Date())) add(point);
   return names;

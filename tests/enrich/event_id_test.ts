@@ -70,8 +70,8 @@ Deno.test("eventId is one for each recorded event, and for each point", () => {
     const ids = new Map<string, string>();
     for (const { text } of [...recordedEvents()].filter((event) => event.version === version)) {
       const envelope = envelopeSchema.parse({ event: JSON.parse(text) });
-      const { measurement, tags, timeNs } =
-        tidyPoint(envelope, text, { attributes: "standard" }).point;
+      const { measurement, tags, timeNs } = tidyPoint(envelope, () =>
+        text, { attributes: "standard" }).point;
       const identity = `${measurement} ${JSON.stringify([...tags])} ${timeNs}`;
       const id = eventId(envelope, text);
       assert.equal(ids.get(id) ?? identity, identity);

@@ -15,7 +15,7 @@ function enriching(yaml: string, schema: "tidy" | "homeassistant" = "tidy") {
   const enrich = schemaOf({ schema, attributes: "standard", file });
   return (event: object) => {
     const text = JSON.stringify({ time_fired: FIRED, origin: "LOCAL", data: {}, ...event });
-    return enrich(envelopeSchema.parse({ event: JSON.parse(text) }), text);
+    return enrich(envelopeSchema.parse({ event: JSON.parse(text) }), () => text);
   };
 }
 

@@ -200,7 +200,7 @@ realTest(
     const ours = events.map((text, number) => {
       const enriched = schemas[number % schemas.length]?.(
         envelopeSchema.parse({ event: JSON.parse(text) }),
-        text,
+        () => text,
       );
       if (enriched?.kind !== "point") return null;
       return [pythonLine(enriched.point, 1), pythonLine(enriched.point, 2)];

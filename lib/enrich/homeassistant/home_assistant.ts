@@ -63,14 +63,14 @@ const stateChangedEvent = z.object({ data: stateChangedSchema });
 
 /**
  * The point of a state_changed, or undefined where the integration stores none: of any other
- * event, a removal, a state that is unknown, unavailable or empty. `eventText` is the event's own
+ * event, a removal, a state that is unknown, unavailable or empty. `eventText` gives the event's own
  * text as Home Assistant sent it. Whether the entity is filtered is not asked here.
  *
  * Throws EventProblem, whose message names the field, where the data breaks its type's shape.
  */
 export function homeAssistantPoint(
   { event, via }: Envelope,
-  eventText: string,
+  eventText: () => string,
   rules: HomeAssistantRules,
 ): StorePoint | undefined {
   if (event.event_type !== "state_changed") return undefined;
@@ -189,10 +189,10 @@ function numberOfDigits(text: string): number | undefined {
 /** A state's attributes as Python has them, secrets apart. */
 class Attributes {
   readonly #values: JsonObject;
-  readonly #eventText: string;
+  readonly #eventText: () => string;
   #texts: ReadonlyMap<string, string> | undefined;
 
-  constructor(values: JsonObject, eventText: string) {
+  constructor(values: JsonObject, eventText: () => string) {
     this.#values = values;
     this.#eventText = eventText;
   }
@@ -230,7 +230,7 @@ class Attributes {
   #exactTexts(): ReadonlyMap<string, string> {
     this.#texts ??= new Map(members(
       ["data", "new_state", "attributes"]
-        .reduce((json, name) => memberText(json, name) ?? "", this.#eventText),
+        .reduce((json, name) => memberText(json, name) ?? "", this.#eventText()),
     ));
     return this.#texts;
   }

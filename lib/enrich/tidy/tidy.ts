@@ -40,14 +40,14 @@ const entityInfoEvent = z.object({ data: entityInfoSchema });
 const statisticsEvent = z.object({ data: statisticsSchema });
 
 /**
- * The point of an event. `eventText` is the event's own text as Home Assistant sent it: it
+ * The point of an event. `eventText` gives the event's own text as Home Assistant sent it: it
  * tells the events of one microsecond apart, and has all the digits of its numbers.
  *
  * Throws EventProblem, whose message names the field, where the data breaks its type's shape.
  */
 export function tidyPoint(
   envelope: Envelope,
-  eventText: string,
+  eventText: () => string,
   options: TidyOptions,
 ): TidyResult {
   const leftOut: LeftOut = new Map();
@@ -56,7 +56,7 @@ export function tidyPoint(
 
 function pointOf(
   envelope: Envelope,
-  eventText: string,
+  eventText: () => string,
   { attributes: mode, listedFor }: TidyOptions,
   leftOut: LeftOut,
 ): StorePoint {
@@ -90,31 +90,31 @@ function pointOf(
     }
     case "entity_info": {
       const info = parsed(entityInfoEvent, event).data;
-      return entityPoint(info, envelope, ownTimeNs(event, eventText));
+      return entityPoint(info, envelope, ownTimeNs(event, eventText()));
     }
     case "statistics": {
       const hour = parsed(statisticsEvent, event).data;
       return statisticsPoint(envelope, hour, usOf(hour.start));
     }
-    default:
-      return eventPoint(envelope, eventText, mode, leftOut, ownTimeNs(event, eventText));
+    default: {
+      const text = eventText();
+      return eventPoint(envelope, text, mode, leftOut, ownTimeNs(event, text));
+    }
   }
 }
 
 /** Looked for only when one is asked for, and long integers are there. */
-function attributeTexts(eventText: string): AttributeText {
+function attributeTexts(eventText: () => string): AttributeText {
   let texts: ReadonlyMap<string, string> | undefined;
-  return (name) => {
-    texts ??= new Map(
-      hasLongInteger(eventText)
-        ? members(
-          ["data", "new_state", "attributes"]
-            .reduce((json, member) => memberText(json, member) ?? "", eventText),
-        )
-        : [],
-    );
-    return texts.get(name);
-  };
+  return (name) => (texts ??= textsIn(eventText())).get(name);
+}
+
+function textsIn(eventText: string): ReadonlyMap<string, string> {
+  if (!hasLongInteger(eventText)) return new Map();
+  return new Map(members(
+    ["data", "new_state", "attributes"]
+      .reduce((json, member) => memberText(json, member) ?? "", eventText),
+  ));
 }
 
 function ownTimeNs(event: HassEvent, eventText: string): bigint {

@@ -44,7 +44,7 @@ function pointOf(
 
 function pointOfText(text: string, rules: Partial<HomeAssistantRules> = {}, via?: "history") {
   const envelope = envelopeSchema.parse({ event: JSON.parse(text), via });
-  const point = homeAssistantPoint(envelope, text, { ...RULES, ...rules });
+  const point = homeAssistantPoint(envelope, () => text, { ...RULES, ...rules });
   return point && {
     measurement: point.measurement,
     tags: Object.fromEntries(point.tags),
@@ -681,7 +681,7 @@ Deno.test("homeAssistantPoint makes a point of each recorded state_changed, and 
   let points = 0;
   for (const { text } of recordedEvents()) {
     const envelope = envelopeSchema.parse({ event: JSON.parse(text) });
-    const point = homeAssistantPoint(envelope, text, RULES);
+    const point = homeAssistantPoint(envelope, () => text, RULES);
     if (envelope.event.event_type !== "state_changed") {
       assert.equal(point, undefined);
       continue;

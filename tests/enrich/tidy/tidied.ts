@@ -24,7 +24,9 @@ export function tidyText(
   attributes: "standard" | "all" | "none" = "standard",
 ) {
   return plain(
-    tidyPoint(envelopeSchema.parse({ event: JSON.parse(text), ...envelope }), text, { attributes }),
+    tidyPoint(envelopeSchema.parse({ event: JSON.parse(text), ...envelope }), () => text, {
+      attributes,
+    }),
   );
 }
 
@@ -70,5 +72,5 @@ export function recorded(needles: readonly string[], n = 0) {
   const text = texts[n];
   assert.ok(text, `No event was recorded with ${needles.join(" and ")}`);
   const envelope = envelopeSchema.parse({ event: JSON.parse(text) });
-  return { text, ...plain(tidyPoint(envelope, text, { attributes: "standard" })) };
+  return { text, ...plain(tidyPoint(envelope, () => text, { attributes: "standard" })) };
 }

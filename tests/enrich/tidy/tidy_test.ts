@@ -13,7 +13,7 @@ Deno.test("tidyPoint makes of each recorded event one point, and its line says t
   for (const attributes of ["standard", "all", "none"] as const) {
     for (const { text } of recordedEvents()) {
       const envelope = envelopeSchema.parse({ event: JSON.parse(text), source: "house" });
-      const { point } = tidyPoint(envelope, text, { attributes });
+      const { point } = tidyPoint(envelope, () => text, { attributes });
       const read = readLine(toLine(point));
       assert.deepEqual(read.fields, new Map([...point.fields].map(withoutNegativeZero)));
       assert.deepEqual(new Map([...read.tags].sort()), new Map([...point.tags].sort()));

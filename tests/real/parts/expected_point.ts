@@ -10,7 +10,7 @@ import type { StoredPoint } from "./influxd.ts";
 /** The point of an envelope's line. Throws where the line can be no point. */
 export function expectedPoint(line: string, attributes: AttributeMode = "standard"): StoredPoint {
   const envelope = envelopeSchema.parse(JSON.parse(line));
-  const { point } = tidyPoint(envelope, memberText(line, "event") ?? "", { attributes });
+  const { point } = tidyPoint(envelope, () => memberText(line, "event") ?? "", { attributes });
   const { measurement, tags, fields, timeNs } = readBack(point);
   return {
     measurement,
