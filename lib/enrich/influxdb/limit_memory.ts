@@ -1,6 +1,7 @@
 /** What is known of the limits that InfluxDB has met, and so much of the points that they concern. */
 import { getLogger } from "../../log.ts";
-import type { StoreLimit, StorePoint } from "../store.ts";
+import type { StoreLimit } from "../store.ts";
+import { perShape } from "./per_shape.ts";
 
 const log = getLogger("enrich", "influxdb");
 
@@ -10,12 +11,12 @@ const TOLD_MS = 3_900_000;
 const MAX_SHAPES = 10_000;
 
 /** What a limit can have to do with: measurement, tags and the names of the fields. */
-export function shapeOf({ measurement, tags, fields }: StorePoint): string {
+export const shapeOf = perShape(({ measurement, tags, fields }): string => {
   let shape = measurement;
   for (const [name, value] of tags) shape += `,${name}=${value}`;
   for (const name of fields.keys()) shape += ` ${name}`;
   return shape;
-}
+});
 
 /** A single point, in a memory of shapes: others of its shape have another time. */
 export function pointOf(

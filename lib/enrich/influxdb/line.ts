@@ -1,7 +1,8 @@
-/** A point as one line of InfluxDB's line protocol: the library's `Point` behind guards for its traps. */
-import { Point } from "@influxdata/influxdb-client";
+/** A point as one line of InfluxDB's line protocol: what the library writes, behind guards for its traps. */
+import { escape, Point } from "@influxdata/influxdb-client";
 import { checkFields, checkIdentity, checkNames, storableTags } from "../point_limits.ts";
 import type { StorePoint } from "../store.ts";
+import { perShape } from "./per_shape.ts";
 
 /** A backslash here would escape what follows it, or the line's own next character. */
 const OPEN_BACKSLASH = /\\(?=[,= "]|$)/g;
@@ -20,28 +21,53 @@ const OPEN_BACKSLASH = /\\(?=[,= "]|$)/g;
  * empty, `__proto__`, used twice or too long, a number that is not finite, a text above 1 MiB, a
  * time beyond the year 2262.
  */
-export function toLine(
-  { measurement, tags, fields, timeNs }: StorePoint,
-  version: 1 | 2 | 3 = 2,
-): string {
-  checkIdentity({ measurement, timeNs });
+export function toLine(point: StorePoint, version: 1 | 2 | 3 = 2): string {
+  checkIdentity(point);
+  const { series, fields } = version === 3 ? formOf3(point) : formOf(point);
+  checkFields(point);
+  let line = series;
+  let before = " ";
+  for (const { name, key } of fields) {
+    const value = point.fields.get(name) ?? "";
+    const written = typeof value === "number" ? String(value) : escape.quoted(value);
+    line += `${before}${key}=${written}`;
+    before = ",";
+  }
+  return `${line} ${point.timeNs}`;
+}
+
+/** What the lines of one shape have in common. */
+interface LineForm {
+  /** The measurement and the tags, as they are written. */
+  readonly series: string;
+  /** In the order in which they are written. */
+  readonly fields: readonly { readonly name: string; readonly key: string }[];
+}
+
+const formOf = perShape((point) => newForm(point, (name) => name));
+const formOf3 = perShape((point) => newForm(point, (name) => name.replaceAll("\\", "\\\\")));
+
+function newForm(
+  { measurement, tags, fields }: StorePoint,
+  doubled: (name: string) => string,
+): LineForm {
   checkNames({ measurement, tags, fields });
   checkFields({ fields });
-  const doubled = (name: string) => version === 3 ? name.replaceAll("\\", "\\\\") : name;
-  const point = new Point(doubled(measurementOf(measurement))).timestamp(String(timeNs));
+  const point = new Point(doubled(measurementOf(measurement))).floatField("f", 0).timestamp("0");
   const tagKeys = new Set<string>();
   for (const [name, value] of storableTags(tags)) {
     point.tag(doubled(keyOf("Tag", withoutNul(name), tagKeys)), doubled(withoutNul(value)));
   }
   const fieldKeys = new Set<string>();
-  for (const [name, value] of fields) {
-    const key = doubled(keyOf("Field", writable(name), fieldKeys));
-    if (typeof value === "number") point.floatField(key, value);
-    else point.stringField(key, value);
-  }
-  const line = point.toLineProtocol();
-  if (line === undefined) throw new Error("The point has no fields: it must have at least one");
-  return line;
+  const keys = [...fields.keys()].map((name): readonly [name: string, key: string] => [
+    name,
+    doubled(keyOf("Field", writable(name), fieldKeys)),
+  ]);
+  return {
+    series: String(point).slice(0, -" f=0 0".length),
+    fields: keys.sort(([, a], [, b]) => a < b ? -1 : 1)
+      .map(([name, key]) => ({ name, key: escape.tag(key) })),
+  };
 }
 
 function measurementOf(name: string): string {

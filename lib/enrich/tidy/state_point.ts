@@ -9,7 +9,7 @@ import {
 } from "./attributes.ts";
 import { HIDDEN, isPasswordEntity, stateWithoutSecret } from "../never_stored.ts";
 import type { FieldValue, StorePoint } from "../store.ts";
-import { tagsOf } from "./tags.ts";
+import { entityTagsOf } from "./tags.ts";
 import { isPlainNumber, stateValue } from "./value.ts";
 
 /** A domain of one of these names must not share a measurement with what is no state. */
@@ -78,7 +78,7 @@ function stateTags(
   { entityId, newState, oldState }: StateMoment,
 ): ReadonlyMap<string, string> {
   const attributes = (newState ?? oldState)?.attributes;
-  return tagsOf({
+  return entityTagsOf({
     entity_id: entityId,
     name: registry ? registry.name : attributes?.friendly_name,
     area: registry?.area,

@@ -1,15 +1,62 @@
 /** Tags of a point, and how their texts are stored. */
 import { textWithoutSecret } from "../never_stored.ts";
 
+/** The candidates for the tags of an entity's states. */
+export interface EntityTags {
+  readonly entity_id: string;
+  readonly name: unknown;
+  readonly area: unknown;
+  readonly floor: unknown;
+  readonly device: unknown;
+  readonly device_class: unknown;
+  readonly unit: unknown;
+  readonly source: unknown;
+}
+
+type Tags = ReadonlyMap<string, string>;
+
+/** So many entities' tags are kept, where they are no longer than that together. */
+const MAX_ENTITIES = 16_384;
+const MAX_CHARACTERS = 1_000;
+
+const lastTags = new Map<string, { readonly candidates: EntityTags; readonly tags: Tags }>();
+
+/**
+ * As `tagsOf`. While an entity's tags stay what they are, all its points have the very same object,
+ * so that others need not work out again what follows from it.
+ */
+export function entityTagsOf(candidates: EntityTags): Tags {
+  const { entity_id: entityId } = candidates;
+  const last = lastTags.get(entityId);
+  if (last && areSame(last.candidates, candidates)) return last.tags;
+  const tags = tagsOf({ ...candidates });
+  if (!isOrdinary(candidates)) return tags;
+  if (lastTags.size >= MAX_ENTITIES) lastTags.clear();
+  lastTags.set(entityId, { candidates, tags });
+  return tags;
+}
+
+function isOrdinary(candidates: EntityTags): boolean {
+  let characters = 0;
+  for (const value of Object.values(candidates)) {
+    if (typeof value === "object" && value !== null) return false;
+    if (typeof value === "string") characters += value.length;
+  }
+  return characters <= MAX_CHARACTERS;
+}
+
+function areSame(a: EntityTags, b: EntityTags): boolean {
+  return a.name === b.name && a.area === b.area && a.floor === b.floor && a.device === b.device &&
+    a.device_class === b.device_class && a.unit === b.unit && a.source === b.source;
+}
+
 /** Those of the candidates that are a text with something in it, as they are stored. */
-export function tagsOf(
-  candidates: Readonly<Record<string, unknown>>,
-): ReadonlyMap<string, string> {
-  return new Map(
-    Object.entries(candidates).flatMap(([name, value]): [string, string][] =>
-      typeof value === "string" && value !== "" ? [[name, tagText(name, value)]] : []
-    ),
-  );
+export function tagsOf(candidates: Readonly<Record<string, unknown>>): Tags {
+  const tags = new Map<string, string>();
+  for (const [name, value] of Object.entries(candidates)) {
+    if (typeof value === "string" && value !== "") tags.set(name, tagText(name, value));
+  }
+  return tags;
 }
 
 /**

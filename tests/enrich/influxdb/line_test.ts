@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
+import { Point } from "@influxdata/influxdb-client";
 import { toLine } from "../../../lib/enrich/influxdb/line.ts";
 import type { FieldValue, StorePoint } from "../../../lib/enrich/store.ts";
 import { cutIntoLines, readLine } from "./line_protocol.ts";
@@ -31,6 +32,42 @@ Deno.test("toLine writes measurement, tags, fields and nanoseconds, sorted", () 
     String.raw`sensor,entity_id=sensor.a,name=A\,\ b\=c,unit=°C big=1e+30,` +
       String.raw`state="say \"hi\" \\ bye` + "\n" + `",value=21.5 1795454675197847000`,
   );
+});
+
+/** What the library alone writes. */
+function libraryLine({ measurement, tags, fields, timeNs }: StorePoint): string {
+  const point = new Point(measurement).timestamp(String(timeNs));
+  for (const [name, value] of tags) point.tag(name, value);
+  for (const [name, value] of fields) {
+    if (typeof value === "number") point.floatField(name, value);
+    else point.stringField(name, value);
+  }
+  return String(point);
+}
+
+Deno.test("toLine writes what the library writes, of points that share their tags, too", () => {
+  const name = fc.stringMatching(/^[a-d ,=é]{1,3}$/);
+  const tags = fc.uniqueArray(fc.tuple(name, name), { selector: ([name]) => name })
+    .map((pairs) => new Map(pairs));
+  const value = fc.oneof(
+    fc.double({ noDefaultInfinity: true, noNaN: true }),
+    fc.string({ unit: "binary" }),
+  );
+  const fields = fc.uniqueArray(fc.tuple(name, value), { minLength: 1, selector: ([name]) => name })
+    .map((pairs) => new Map<string, FieldValue>(pairs));
+  const lot = fc.array(tags, { minLength: 1, maxLength: 3 }).chain((pool) =>
+    fc.array(fc.record<StorePoint>({
+      measurement: fc.constantFrom("sensor", "a b"),
+      tags: fc.constantFrom(...pool),
+      fields: fc.oneof(fields, fc.constantFrom(new Map([["a", 1], ["b", 2]]))),
+      timeNs: fc.bigInt(-1_000n, 2_000_000_000_000_000_000n),
+    }))
+  );
+  fc.assert(fc.property(lot, (points) => {
+    for (const version of [1, 2, 3] as const) {
+      assert.deepEqual(points.map((point) => toLine(point, version)), points.map(libraryLine));
+    }
+  }));
 });
 
 Deno.test("toLine guards the traps of the library", () => {
