@@ -69,10 +69,14 @@ export class BatchJudge {
   judge(answer: Answer, lines: readonly Line[]): SliceOutcome<Line> {
     if (answer.meaning === "done") {
       this.#hasStored = true;
-      const shapes = lines.map(({ shape }) => shape);
+      const shapes = new Set(lines.map(({ shape }) => shape));
       for (const shape of shapes) this.#new.delete(shape);
-      const late = lines.map(pointOf).filter((point) => this.#memory.isLimited(point));
-      this.#memory.noteTaken([...shapes, ...late]);
+      this.#memory.noteTaken(shapes);
+      if (this.#memory.isAnyLimited) {
+        this.#memory.noteTaken(
+          lines.map(pointOf).filter((point) => this.#memory.isLimited(point)),
+        );
+      }
       return { kind: "stored" };
     }
     const named = namedLines(answer.lineErrors, lines);

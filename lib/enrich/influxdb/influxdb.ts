@@ -95,11 +95,11 @@ export class InfluxDb {
     const judge = new BatchJudge(this.#limits);
     let provenSound = false;
     let failure: Answer | undefined;
-    // what an InfluxDB kept that was there before says nothing of another server
-    const isOld = ({ timeNs }: Line) =>
-      !this.#isOther && this.#retention.isBeyond(timeNs, this.http.nowMs());
+    let oldNs = this.#oldNs();
+    const isOld = ({ timeNs }: Line) => oldNs !== undefined && timeNs < oldNs;
     const ask = async (slice: readonly Line[]) => {
       const answer = await this.#post(slice.map(({ text }) => text).join("\n"), signal);
+      oldNs = this.#oldNs();
       const { meaning } = answer;
       const isLimit = limitIn(answer) !== undefined;
       if (!isLimit) {
@@ -122,6 +122,7 @@ export class InfluxDb {
         if (toldMs === undefined && !isLimit) {
           await this.#retention.refresh(signal, countBeyondRetention(answer) > 0);
         }
+        oldNs = this.#oldNs();
         // what is known to be too old by now is not sent again
         if (slice.some(isOld)) return { kind: "mixed", alone: SKIPPED, apart: isOld } as const;
       }
@@ -186,6 +187,12 @@ export class InfluxDb {
   /** Whether it is known to be no InfluxDB, which has no retention policies either. */
   get #isOther(): boolean {
     return this.#options.serverName?.() !== undefined;
+  }
+
+  /** What is from before that, in nanoseconds since 1970, is known to be too old; undefined where nothing is. */
+  #oldNs(): bigint | undefined {
+    // what an InfluxDB kept that was there before says nothing of another server
+    return this.#isOther ? undefined : this.#retention.beyondNs(this.http.nowMs());
   }
 
   /** Proves address, credentials and database, and stores nothing. Throws StoreUnavailable. */

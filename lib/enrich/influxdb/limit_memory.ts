@@ -7,7 +7,7 @@ const log = getLogger("enrich", "influxdb");
 
 /** For so long a limit is named after it was last met: ingest tries again after an hour at the latest. */
 const TOLD_MS = 3_900_000;
-/** So many kinds of points are known. Those known longest go first. */
+/** So many shapes are known that were stored, and so many that were not. Those known longest go first. */
 const MAX_SHAPES = 10_000;
 
 /** What a limit can have to do with: measurement, tags and the names of the fields. */
@@ -27,8 +27,10 @@ export function pointOf(
 
 export class LimitMemory {
   readonly #monotonicMs: () => number;
-  /** Shapes that were stored, and those that a limit was in the way of, with its name. */
-  readonly #shapes = new Map<string, { readonly limit?: string }>();
+  /** Shapes that were stored. */
+  readonly #taken = new Set<string>();
+  /** Shapes that a limit was in the way of, with its name. */
+  readonly #limited = new Map<string, string>();
   readonly #met = new Map<string, { readonly limit: StoreLimit; readonly untilMs: number }>();
 
   constructor(monotonicMs = () => performance.now()) {
@@ -37,23 +39,30 @@ export class LimitMemory {
 
   /** Whether such a point was stored: a hint, which may be old. */
   isTaken(shape: string): boolean {
-    const known = this.#shapes.get(shape);
-    return known !== undefined && known.limit === undefined;
+    return this.#taken.has(shape);
   }
 
   /** Whether a limit was in the way of such a point, and it was not stored since. */
   isLimited(shape: string): boolean {
-    return this.#shapes.get(shape)?.limit !== undefined;
+    return this.#limited.has(shape);
+  }
+
+  /** Whether a limit was in the way of anything that was not stored since. */
+  get isAnyLimited(): boolean {
+    return this.#limited.size > 0;
   }
 
   /** Notes that such points are stored. A limit that was in the way of one of them no longer is. */
-  noteTaken(shapes: readonly string[]): void {
+  noteTaken(shapes: Iterable<string>): void {
     for (const shape of shapes) {
-      const { limit } = this.#shapes.get(shape) ?? {};
+      const limit = this.#limited.get(shape);
       if (limit !== undefined && this.#met.delete(limit)) {
         log.info("The store's limit is no longer in the way: {limit}", { limit });
       }
-      this.#note(shape, {});
+      this.#limited.delete(shape);
+      this.#taken.delete(shape);
+      this.#taken.add(shape);
+      forgetOldest(this.#taken);
     }
   }
 
@@ -64,12 +73,17 @@ export class LimitMemory {
       log.warn("A limit of the store keeps events waiting: {reason}; {wish}", { reason, wish });
     }
     this.#met.set(name, { limit, untilMs: this.#monotonicMs() + TOLD_MS });
-    for (const shape of shapes) this.#note(shape, { limit: name });
+    for (const shape of shapes) {
+      this.#taken.delete(shape);
+      this.#limited.delete(shape);
+      this.#limited.set(shape, name);
+      forgetOldest(this.#limited);
+    }
   }
 
   /** Notes that InfluxDB does not know such points, whatever was stored before. */
   noteNew(shapes: readonly string[]): void {
-    for (const shape of shapes) if (this.isTaken(shape)) this.#shapes.delete(shape);
+    for (const shape of shapes) this.#taken.delete(shape);
   }
 
   /** The limits that were in the way lately. */
@@ -78,11 +92,10 @@ export class LimitMemory {
     for (const [name, { untilMs }] of this.#met) if (untilMs <= nowMs) this.#met.delete(name);
     return [...this.#met.values()].map(({ limit }) => limit);
   }
+}
 
-  #note(shape: string, known: { readonly limit?: string }): void {
-    this.#shapes.delete(shape);
-    this.#shapes.set(shape, known);
-    const [oldest] = this.#shapes.keys();
-    if (this.#shapes.size > MAX_SHAPES && oldest !== undefined) this.#shapes.delete(oldest);
-  }
+function forgetOldest(shapes: Set<string> | Map<string, string>): void {
+  if (shapes.size <= MAX_SHAPES) return;
+  const [oldest] = shapes.keys();
+  if (oldest !== undefined) shapes.delete(oldest);
 }

@@ -49,14 +49,14 @@ export class Retention {
   }
 
   /**
-   * Whether a point is certainly too old, `nowMs` by the server's clock: ours may be wrong, and skip
-   * what the server keeps. False while nothing is known.
+   * A point from before that is certainly too old, in nanoseconds since 1970; `nowMs` by the server's
+   * clock: ours may be wrong, and skip what the server keeps. Undefined while nothing is known.
    */
-  isBeyond(timeNs: bigint, nowMs: number | undefined): boolean {
+  beyondNs(nowMs: number | undefined): bigint | undefined {
     const { keptMs = Infinity, sinceMs = -Infinity } = this.#known ?? {};
-    if (nowMs === undefined || keptMs === Infinity) return false;
-    if (this.#monotonicMs() - sinceMs >= BELIEVED_MS) return false;
-    return timeNs < BigInt(Math.floor(nowMs - keptMs - EDGE_MS)) * NANOSECONDS_PER_MS;
+    if (nowMs === undefined || keptMs === Infinity) return undefined;
+    if (this.#monotonicMs() - sinceMs >= BELIEVED_MS) return undefined;
+    return BigInt(Math.floor(nowMs - keptMs - EDGE_MS)) * NANOSECONDS_PER_MS;
   }
 }
 
