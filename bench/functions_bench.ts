@@ -4,6 +4,7 @@ import { toLine } from "../lib/enrich/influxdb/line.ts";
 import { schemaOf } from "../lib/enrich/schema.ts";
 import { envelopeLine } from "../lib/ingest/outbox/envelope.ts";
 import { readFrame } from "../lib/ingest/hass/protocol.ts";
+import { isPlainEnvelope } from "../lib/enrich/plain_event.ts";
 import { memberText } from "../lib/json_text.ts";
 import { parseTimeUs } from "../lib/time.ts";
 import { SimulatedHomeAssistant } from "../tests/simulator/home_assistant.ts";
@@ -42,6 +43,7 @@ Deno.bench("ingest: envelopeLine", () => void envelopeLine(text, { registry, sou
 Deno.bench("enrich: the event's text out of its line", () => void memberText(line, "event"));
 Deno.bench("enrich: eventSchema", () => void eventSchema.parse(event));
 Deno.bench("enrich: envelopeSchema", () => void envelopeSchema.parse(json));
+Deno.bench("enrich: isPlainEnvelope", () => void isPlainEnvelope(json));
 Deno.bench("enrich: event → point, by SCHEMA=tidy", () => void schema(envelope, () => text));
 Deno.bench("enrich: toLine", () => void toLine(point, 2));
 Deno.bench("floor: floorLine", () => void floorLine(data.entity_id, data.new_state));

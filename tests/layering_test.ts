@@ -41,7 +41,7 @@ const FLOORS: readonly (readonly string[])[] = [
     "lib/enrich/never_stored.ts",
     "lib/enrich/point_limits.ts",
   ],
-  ["lib/enrich/store.ts"],
+  ["lib/enrich/store.ts", "lib/enrich/plain_event.ts"],
   // both
   ["lib/pages"],
   ["lib/program"],

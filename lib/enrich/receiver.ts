@@ -17,6 +17,7 @@ import { failure } from "../serve/server.ts";
 import { EventCounters } from "./event_counters.ts";
 import { eventId } from "./event_id.ts";
 import { EventProblem } from "./event_problem.ts";
+import { isPlainEnvelope } from "./plain_event.ts";
 import type { Enrichment, Schema } from "./schema.ts";
 import { type PointOutcome, type Store, type StorePoint, StoreUnavailable } from "./store.ts";
 
@@ -192,9 +193,11 @@ export class Receiver {
     } catch (error) {
       return { kind: "problem", reason: `the line is no JSON: ${describeError(error)}` };
     }
+    const eventText = () => eventTextIn(line);
+    if (isPlainEnvelope(json)) return this.#enrich(json, eventText);
     const envelope = envelopeSchema.safeParse(json);
     if (!envelope.success) return { kind: "problem", reason: describeIssues(envelope.error) };
-    return this.#enrich(envelope.data, () => eventTextIn(line));
+    return this.#enrich(envelope.data, eventText);
   }
 
   /** An exception in one event's enrichment is that event's problem. */

@@ -13,16 +13,9 @@
  * Not to be had from JSON are Python's own values: tuples (lists here), datetimes (texts with a
  * `T`), enums, sets.
  */
-import { z } from "zod";
-import {
-  type Envelope,
-  isUnavailable,
-  type JsonObject,
-  type State,
-  stateChangedSchema,
-} from "../../contract.ts";
+import { type Envelope, isUnavailable, type JsonObject, type State } from "../../contract.ts";
 import { members, memberText } from "../../json_text.ts";
-import { parsed, usOf } from "../event_problem.ts";
+import { stateChangedIn, usOf } from "../event_problem.ts";
 import { pythonFloat, pythonText, singleLine } from "./python.ts";
 import {
   HIDDEN,
@@ -59,8 +52,6 @@ const STATE_AS_NUMBER: ReadonlyMap<string, number> = new Map([
   ...["off", "unlocked", "below_horizon", "closed", "not_home"].map((state) => [state, 0] as const),
 ]);
 
-const stateChangedEvent = z.object({ data: stateChangedSchema });
-
 /**
  * The point of a state_changed, or undefined where the integration stores none: of any other
  * event, a removal, a state that is unknown, unavailable or empty. `eventText` gives the event's own
@@ -74,8 +65,7 @@ export function homeAssistantPoint(
   rules: HomeAssistantRules,
 ): StorePoint | undefined {
   if (event.event_type !== "state_changed") return undefined;
-  const { entity_id: entityId, new_state: newState, old_state: oldState } =
-    parsed(stateChangedEvent, event).data;
+  const { entity_id: entityId, new_state: newState, old_state: oldState } = stateChangedIn(event);
   if (newState === null || newState.state === "" || isUnavailable(newState.state)) return undefined;
 
   const [domain = "", objectId = ""] = entityId.split(".");

@@ -8,14 +8,13 @@ import {
   entityInfoSchema,
   type Envelope,
   type HassEvent,
-  stateChangedSchema,
   stateSnapshotSchema,
   statisticsSchema,
 } from "../../contract.ts";
 import { hasLongInteger, members, memberText } from "../../json_text.ts";
 import type { AttributeChoice, AttributeMode, AttributeText, LeftOut } from "./attributes.ts";
 import { nanosecondsOf } from "../event_id.ts";
-import { parsed, usOf } from "../event_problem.ts";
+import { parsed, stateChangedIn, usOf } from "../event_problem.ts";
 import { entityPoint, eventPoint } from "./event_point.ts";
 import { statePoint } from "./state_point.ts";
 import { statisticsPoint } from "./statistics_point.ts";
@@ -34,7 +33,6 @@ export interface TidyResult {
 }
 
 // with `data` around it, an issue's path names the field as the event has it
-const stateChangedEvent = z.object({ data: stateChangedSchema });
 const stateSnapshotEvent = z.object({ data: stateSnapshotSchema });
 const entityInfoEvent = z.object({ data: entityInfoSchema });
 const statisticsEvent = z.object({ data: statisticsSchema });
@@ -69,7 +67,7 @@ function pointOf(
   switch (event.event_type) {
     case "state_changed": {
       const { entity_id: entityId, new_state: newState, old_state: oldState = null } =
-        parsed(stateChangedEvent, event).data;
+        stateChangedIn(event);
       const timeUs = usOf(newState?.last_updated ?? event.time_fired);
       return statePoint(
         envelope,
