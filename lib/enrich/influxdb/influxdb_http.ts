@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { certificateFault, clientTrusting } from "../../certificates.ts";
 import { deadline, describeError } from "../../retry.ts";
+import { isLoopback } from "../../settings/settings_reader.ts";
 import { type Answer, InfluxDbFault } from "./influxdb_answer.ts";
 import { StoreUnavailable } from "../store.ts";
 
@@ -20,6 +21,8 @@ export interface InfluxDbConnection {
   /** PEM text of a certificate authority to trust besides the built-in ones; may throw. */
   readonly caCert?: () => string | undefined;
   readonly requestDeadlineMs?: number;
+  /** Whether large bodies are compressed: unless given, those that leave this machine. */
+  readonly compresses?: boolean;
   /** What messages call the server, where it is known to be no InfluxDB. */
   readonly serverName?: () => string | undefined;
   /** The name of the file that may hold settings, too, for messages. */
@@ -41,6 +44,7 @@ const compress = promisify(gzip);
 
 export class InfluxDbHttp {
   readonly #connection: InfluxDbConnection;
+  readonly #compresses: boolean;
   #trusting: { readonly pem: string; readonly client: Deno.HttpClient } | undefined;
   /** The server's clock less this process's monotonic one. */
   #clockAheadMs: number | undefined;
@@ -48,6 +52,8 @@ export class InfluxDbHttp {
 
   constructor(connection: InfluxDbConnection) {
     this.#connection = connection;
+    const { hostname } = new URL(connection.url);
+    this.#compresses = connection.compresses ?? !isLoopback(hostname.replace(/^\[|\]$/g, ""));
   }
 
   /** The URL without user, password and query, for people and as the base of requests. */
@@ -73,7 +79,7 @@ export class InfluxDbHttp {
     const { requestDeadlineMs = 10_000 } = this.#connection;
     const headers = this.#headers();
     if (contentType) headers.set("content-type", contentType);
-    const zipped = body.length >= GZIP_FROM_CHARS;
+    const zipped = this.#compresses && body.length >= GZIP_FROM_CHARS;
     if (zipped) headers.set("content-encoding", "gzip");
     const url = new URL(this.address + path);
     for (const [name, value] of Object.entries(query)) {

@@ -154,11 +154,26 @@ Deno.test("InfluxDb keeps the path of its URL, and leaves user and password in i
 Deno.test("InfluxDb sends large batches compressed", async () => {
   await using fake = await FakeInfluxDb.start({ version: 2 });
   const points = pointsWith(1_000, new Set());
-  assert.deepEqual(await influxDb(fake).write(points, never), points.map(() => STORED));
+  const store = influxDb(fake, { compresses: true });
+  assert.deepEqual(await store.write(points, never), points.map(() => STORED));
   const [{ headers, size, body }] = fake.requests;
   assert.equal(headers["content-encoding"], "gzip");
   assert.ok(size * 3 < body.length, `${size} bytes for ${body.length}`);
   assert.equal(fake.points.length, 1_000);
+});
+
+Deno.test("InfluxDb compresses nothing that stays on this machine", async () => {
+  await using fake = await FakeInfluxDb.start({ version: 2 });
+  const points = pointsWith(1_000, new Set());
+  for (const url of [fake.url, fake.url.replace("127.0.0.1", "localhost")]) {
+    assert.deepEqual(await influxDb(fake, { url }).write(points, never), points.map(() => STORED));
+  }
+  assert.equal(fake.points.length, 1_000);
+  const plain = fake.requests.map(({ headers, size, body }) => [
+    headers["content-encoding"],
+    size === body.length,
+  ]);
+  assert.deepEqual(plain, [[undefined, true], [undefined, true]]);
 });
 
 Deno.test("InfluxDb asks nothing where there is nothing to write", async () => {
