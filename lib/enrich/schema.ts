@@ -11,7 +11,7 @@ import {
 import { entityValues } from "./rules/entity_values.ts";
 import { perEntity } from "./rules/per_entity.ts";
 import { entityIdsOf } from "./tidy/event_point.ts";
-import { entityFilter, type EntityRules, isGlob } from "./rules/filter.ts";
+import { entityFilter, type EntityRules, isGlob, PASS_ALL } from "./rules/filter.ts";
 import { homeAssistantPoint } from "./homeassistant/home_assistant.ts";
 import type { StorePoint } from "./store.ts";
 import { tidyPoint } from "./tidy/tidy.ts";
@@ -48,6 +48,7 @@ export function schemaOf({ schema, attributes, file }: SchemaSettings): Schema {
   });
   // as the recorder does: an event of several entities is kept for the sake of any that pass
   const isFiltered = (envelope: Envelope) => {
+    if (passes === PASS_ALL) return false;
     const entityIds = entityIdsOf(envelope.event.data);
     return entityIds.length > 0 && !entityIds.some(passes);
   };

@@ -10,13 +10,16 @@ export interface EntityRules {
 
 type Rule = (entityId: string) => boolean;
 
+/** Passes everything: no rule is set. */
+export const PASS_ALL: Rule = () => true;
+
 /** Whether an entity passes: the six cases of Home Assistant's documentation. */
 export function entityFilter(
   { include, exclude }: { readonly include: EntityRules; readonly exclude: EntityRules },
 ): Rule {
   const [included, excluded] = [matching(include), matching(exclude)];
   // 1
-  if (isEmpty(exclude) && isEmpty(include)) return () => true;
+  if (isEmpty(exclude) && isEmpty(include)) return PASS_ALL;
   // 2 and 3: one side alone, where any match counts
   if (isEmpty(exclude)) return perEntity((id) => Object.values(included).some((is) => is(id)));
   if (isEmpty(include)) return perEntity((id) => !Object.values(excluded).some((is) => is(id)));
