@@ -15,7 +15,7 @@ import type { HealthReason } from "../../serve/server.ts";
 import { PresentHouse } from "./present_house.ts";
 import { type PruneReason, Pruning } from "./pruning.ts";
 import { NoRoom, StoreSize } from "./store_size.ts";
-import { putPoint, readPoints, SCHEMA } from "./stored_points.ts";
+import { putPoints, readPoints, SCHEMA } from "./stored_points.ts";
 import { checkFields, checkIdentity } from "../point_limits.ts";
 import {
   type PointOutcome,
@@ -27,6 +27,7 @@ import {
 
 const log = getLogger("enrich", "store");
 const USER_VERSION = 1;
+const STORED = { kind: "stored" } as const;
 const CORRUPT_WISH = "move the file away, and the next start makes a new one";
 
 const NS_PER_MS = 1_000_000n;
@@ -97,7 +98,7 @@ export class LocalStore implements Store {
   write(points: readonly StorePoint[]): Promise<readonly PointOutcome[]> {
     return Promise.try(() => {
       const { outcomes, full } = this.#attempt(() => {
-        let added = 0;
+        const sound: StorePoint[] = [];
         const outcomes = points.map((point): PointOutcome => {
           try {
             checkIdentity(point);
@@ -105,9 +106,10 @@ export class LocalStore implements Store {
           } catch (error) {
             return { kind: "refused", reason: describeError(error) };
           }
-          if (putPoint(this.#statements, point)) added++;
-          return { kind: "stored" };
+          sound.push(point);
+          return STORED;
         });
+        const added = putPoints(this.#statements, sound);
         this.#statements.get("UPDATE total SET points = points + ?").run(added);
         return { outcomes, full: this.#size.fullness > PRUNE_ABOVE };
       });

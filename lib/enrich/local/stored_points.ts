@@ -61,18 +61,48 @@ export function* readPoints(db: DatabaseSync): Generator<StorePoint> {
   }
 }
 
-/** Within a transaction: writes the point, or unites its fields with what is there. Whether it is a new one. */
-export function putPoint(statements: Statements, point: StorePoint): boolean {
-  const { measurement, tags, fields, timeNs } = point;
+/**
+ * Within a transaction: writes the points, or unites their fields with what is there, in their order
+ * where they are of one series. Returns how many are new.
+ */
+export function putPoints(statements: Statements, points: readonly StorePoint[]): number {
+  const rows = rowsOf(statements, points);
+  // what comes together lies together in the file, which costs a third less
+  rows.sort((a, b) => a.series - b.series);
+  const add = statements.get(ADD_POINT);
+  let added = 0;
+  for (const { series, point: { fields, timeNs } } of rows) {
+    const fieldsJson = jsonOf(fields);
+    if (Number(add.run(series, timeNs, fieldsJson).changes) === 1) added++;
+    else statements.get(UNITE_POINT).run(fieldsJson, series, timeNs);
+  }
+  return added;
+}
+
+interface Row {
+  readonly series: number;
+  readonly point: StorePoint;
+}
+
+/** The points with their series, which are found, or made, once for points that share their tags. */
+function rowsOf(statements: Statements, points: readonly StorePoint[]): Row[] {
+  const known = new Map<StorePoint["tags"], Row>();
+  return points.map((point) => {
+    const { measurement, tags } = point;
+    const last = known.get(tags);
+    if (last?.point.measurement === measurement) return { series: last.series, point };
+    const row = { series: seriesOf(statements, point), point };
+    known.set(tags, row);
+    return row;
+  });
+}
+
+function seriesOf(statements: Statements, { measurement, tags }: StorePoint): number {
   // to InfluxDB, a tag without a value is none
   const tagsJson = jsonOf([...tags].filter(([, value]) => value !== "").sort(byName));
-  const fieldsJson = jsonOf(fields);
   const id = statements.get(FIND_SERIES).get(measurement, tagsJson)?.id ??
     statements.get(ADD_SERIES).run(measurement, tagsJson).lastInsertRowid;
-  const series = Number(id);
-  const isNew = Number(statements.get(ADD_POINT).run(series, timeNs, fieldsJson).changes) === 1;
-  if (!isNew) statements.get(UNITE_POINT).run(fieldsJson, series, timeNs);
-  return isNew;
+  return Number(id);
 }
 
 /** `fromEntries` defines its members, so that `__proto__` is a name like any other. */

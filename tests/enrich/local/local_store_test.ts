@@ -108,6 +108,31 @@ Deno.test("LocalStore is the same after points were written twice, in any order"
   );
 });
 
+Deno.test("LocalStore stores many points at once as it does one by one", async () => {
+  const shared = [new Map([["entity_id", "a"]]), new Map([["entity_id", "b"]]), new Map()];
+  const point = fc.record<StorePoint>({
+    measurement: fc.constantFrom("sensor", "light"),
+    tags: fc.constantFrom(...shared),
+    fields: fc.dictionary(fc.constantFrom("value", "state", "2"), fc.nat(), { minKeys: 1 })
+      .map((fields) => new Map(Object.entries(fields))),
+    timeNs: fc.constantFrom(-1n, 1n, 2n),
+  });
+  const rowsOf = (path: string) => {
+    using db = new DatabaseSync(path, { readOnly: true });
+    return ["series", "point", "total"].map((table) => db.prepare(`SELECT * FROM ${table}`).all());
+  };
+  await fc.assert(
+    fc.asyncProperty(fc.array(point, { maxLength: 20 }), async (points) => {
+      using together = newStore();
+      using alone = newStore();
+      await together.store.write(points);
+      for (const one of points) await alone.store.write([{ ...one, tags: new Map(one.tags) }]);
+      assert.deepEqual(rowsOf(together.path), rowsOf(alone.path));
+    }),
+    { numRuns: 50 },
+  );
+});
+
 Deno.test("LocalStore takes the tags in any order, and one without a value for none", async () => {
   using test = newStore();
   await test.store.write([
