@@ -25,22 +25,18 @@ export function toLine(point: StorePoint, version: 1 | 2 | 3 = 2): string {
   checkIdentity(point);
   const { series, fields } = version === 3 ? formOf3(point) : formOf(point);
   checkFields(point);
-  let line = series;
-  let before = " ";
-  for (const { name, key } of fields) {
+  const written = fields.map(({ name, key }) => {
     const value = point.fields.get(name) ?? "";
-    const written = typeof value === "number" ? String(value) : escape.quoted(value);
-    line += `${before}${key}=${written}`;
-    before = ",";
-  }
-  return `${line} ${point.timeNs}`;
+    return key + (typeof value === "number" ? String(value) : escape.quoted(value));
+  });
+  return `${series} ${written.join(",")} ${point.timeNs}`;
 }
 
 /** What the lines of one shape have in common. */
 interface LineForm {
   /** The measurement and the tags, as they are written. */
   readonly series: string;
-  /** In the order in which they are written. */
+  /** In the order in which they are written, each with what stands before its value. */
   readonly fields: readonly { readonly name: string; readonly key: string }[];
 }
 
@@ -66,7 +62,7 @@ function newForm(
   return {
     series: String(point).slice(0, -" f=0 0".length),
     fields: keys.sort(([, a], [, b]) => a < b ? -1 : 1)
-      .map(([name, key]) => ({ name, key: escape.tag(key) })),
+      .map(([name, key]) => ({ name, key: `${escape.tag(key)}=` })),
   };
 }
 
