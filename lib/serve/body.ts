@@ -12,10 +12,9 @@ export async function readBody(
   request: Request,
   { maxBytes, deadlineMs }: { maxBytes: number; deadlineMs: number },
 ): Promise<string> {
-  const tooLarge = new HTTPException(413, {
-    message: `The body must not be above ${maxBytes} bytes`,
-  });
-  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge;
+  const tooLarge = () =>
+    new HTTPException(413, { message: `The body must not be above ${maxBytes} bytes` });
+  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge();
   const reader = request.body?.getReader();
   if (!reader) return "";
   let late = false;
@@ -36,7 +35,7 @@ export async function readBody(
       }
       if (done) return text + decoder.decode();
       bytes += value.byteLength;
-      if (bytes > maxBytes) throw tooLarge;
+      if (bytes > maxBytes) throw tooLarge();
       text += decoder.decode(value, { stream: true });
     }
   } catch (error) {

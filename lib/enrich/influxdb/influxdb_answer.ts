@@ -227,6 +227,8 @@ const answerSchema = z.object({
 });
 
 function reasonIn(body: string): string {
+  // most answers say nothing, and an error that is thrown takes its time
+  if (body === "") return "";
   let reason = /<title>([^<]*)/i.exec(body)?.[1] ??
     (/^\s*</.test(body) ? "" : body);
   try {

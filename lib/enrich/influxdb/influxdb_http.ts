@@ -45,6 +45,8 @@ const compress = promisify(gzip);
 export class InfluxDbHttp {
   readonly #connection: InfluxDbConnection;
   readonly #compresses: boolean;
+  /** The URL without user, password and query, for people and as the base of requests. */
+  readonly address: string;
   #trusting: { readonly pem: string; readonly client: Deno.HttpClient } | undefined;
   /** The server's clock less this process's monotonic one. */
   #clockAheadMs: number | undefined;
@@ -52,14 +54,9 @@ export class InfluxDbHttp {
 
   constructor(connection: InfluxDbConnection) {
     this.#connection = connection;
-    const { hostname } = new URL(connection.url);
+    const { protocol, host, hostname, pathname } = new URL(connection.url);
+    this.address = `${protocol}//${host}${pathname.replace(/\/+$/, "")}`;
     this.#compresses = connection.compresses ?? !isLoopback(hostname.replace(/^\[|\]$/g, ""));
-  }
-
-  /** The URL without user, password and query, for people and as the base of requests. */
-  get address(): string {
-    const { protocol, host, pathname } = new URL(this.#connection.url);
-    return `${protocol}//${host}${pathname.replace(/\/+$/, "")}`;
   }
 
   /** Now, in milliseconds since 1970, by the server's clock; undefined where its last answer told none. */

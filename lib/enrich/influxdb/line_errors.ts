@@ -21,6 +21,7 @@ export function beginsLineErrors(start: string): boolean {
 
 /** The list that the body of an answer holds; undefined where there is none, or it was cut. */
 export function lineErrorsIn(body: string): readonly LineError[] | undefined {
+  if (body === "") return undefined;
   try {
     return bodySchema.parse(JSON.parse(body)).data.map(({ line_number, error_message }) => ({
       index: line_number - 1,
