@@ -1,4 +1,5 @@
 /** A point as VictoriaMetrics can hold it: numbers alone, written as a line that it reads exactly. */
+import { perShape } from "../influxdb/per_shape.ts";
 import { checkFields, checkIdentity, checkNames } from "../point_limits.ts";
 import type { FieldValue, StorePoint } from "../store.ts";
 
@@ -41,24 +42,41 @@ const BREAK: Readonly<Record<string, string>> = {
  * Throws an Error that names the part that cannot be written: those of `toLine`, and a time
  * before 2 January 1970.
  */
-export function metricLine({ measurement, tags, fields, timeNs }: StorePoint): string {
-  checkIdentity({ measurement, timeNs });
-  checkNames({ measurement, tags, fields });
-  checkFields({ fields });
+export function metricLine(point: StorePoint): string {
+  const { fields, timeNs } = point;
+  checkIdentity(point);
+  checkNames(point);
+  checkFields(point);
   if (timeNs < FIRST_NS) {
     throw new Error(
       `time is ${timeNs} ns: VictoriaMetrics keeps nothing from before 2 January 1970`,
     );
   }
+  const { series, samples } = formOf(point);
+  const values = samples.map(([key, name]) => `${key}${fields.get(name)}`);
+  return `${series} ${values.join(",")} ${timeNs}`;
+}
+
+/** What the lines of one shape have in common. */
+interface MetricForm {
+  /** The measurement and the labels, as they are written. */
+  readonly series: string;
+  /** What is written before the value, and the field's name. */
+  readonly samples: readonly (readonly [key: string, name: string])[];
+}
+
+const formOf = perShape(({ measurement, tags, fields }): MetricForm => {
   const labels = uniquePairs("Tag", [...tags].filter(([, value]) => value !== ""));
-  const samples = uniquePairs("Field", [...fields]);
+  const samples = uniquePairs("Field", [...fields.keys()].map((name) => [name, name]));
   const series = [
     written(measurement.replace(/^#/, "_#")),
     ...labels.map(([name, value]) => `${name}=${written(value)}`),
   ];
-  const values = samples.map(([name, value]) => `${name.replaceAll('"', '\\"')}=${value}`);
-  return `${series.join(",")} ${values.join(",")} ${timeNs}`;
-}
+  return {
+    series: series.join(","),
+    samples: samples.map(([key, name]) => [`${key.replaceAll('"', '\\"')}=`, name]),
+  };
+});
 
 function written(text: string): string {
   return storedText(text.replace(SPECIAL, "\\$&"));

@@ -85,7 +85,9 @@ export class VictoriaMetrics {
         if (isStored) stored.push(point);
         outcomes[index] = isStored && texts > 0 ? { ...outcome, texts } : outcome;
       }
-      this.#limits.noteTaken(stored.map(keyOf).filter((key) => this.#limits.isLimited(key)));
+      if (this.#limits.isAnyLimited) {
+        this.#limits.noteTaken(stored.map(keyOf).filter((key) => this.#limits.isLimited(key)));
+      }
       this.#unsaved.add(stored, performance.now());
     } catch (error) {
       const nothingKnown = sent.length === points.length;

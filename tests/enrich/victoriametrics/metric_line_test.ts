@@ -44,6 +44,21 @@ Deno.test("metricLine refuses what would be stored as something else, and names 
   for (const [point, reason] of cases) assert.throws(() => metricLine(point), reason);
 });
 
+Deno.test("metricLine writes points that share their tags as it writes each alone", () => {
+  const shared = pointOf("m", { "a b": "c" }, []);
+  const points = [
+    pointOf("m", {}, [["v", 1], ["a b", 2]]),
+    pointOf("m", {}, [["v", 3], ["a b", 4]]),
+    pointOf("m", {}, [["a b", 5], ["v", 6]]),
+    pointOf("m", {}, [["v", 7]], 1_795_646_290_000_000_001n),
+    pointOf("n", {}, [["v", 8]]),
+    pointOf("n", {}, [["w", 9]]),
+  ].map((point) => ({ ...point, tags: shared.tags }));
+  const alone = points.map((point) => metricLine({ ...point, tags: new Map(point.tags) }));
+  assert.deepEqual(points.map(metricLine), alone);
+  assert.equal(alone[0], "m,a\\ b=c v=1,a\\ b=2 1795646290000000000");
+});
+
 Deno.test("numbersOf keeps the numbers, counts the texts, and finds nothing in texts alone", () => {
   const numbers = numbersOf(pointOf("m", {}, [["v", 1], ["state", "on"], ["0", 0]]));
   assert.deepEqual(numbers?.point.fields, new Map([["v", 1], ["0", 0]]));
