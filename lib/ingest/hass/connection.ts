@@ -201,11 +201,9 @@ export class Connection {
     if (received.kind === "malformed") return this.#handlers.onMalformed(received.reason);
     const { message, text } = received;
     switch (message.type) {
-      case "event": {
-        const event = memberText(text, "event") ?? "";
-        if (this.#commands.event(message.id, event)) return;
-        return this.#handlers.onEvent(message, event);
-      }
+      case "event":
+        if (this.#commands.event(message.id, text)) return;
+        return this.#handlers.onEvent(message, text);
       case "pong":
         return this.#commands.succeeded(message.id, { result: undefined, text });
       case "result":

@@ -3,17 +3,17 @@
  * https://developers.home-assistant.io/docs/api/websocket, and the recorded frames in tests/fixtures.
  */
 import { z } from "zod";
-import { elementTexts } from "../../json_text.ts";
+import { elementTexts, memberText } from "../../json_text.ts";
 import { describeError } from "../../retry.ts";
 
 const text = z.string().optional().catch(undefined);
 
 /** As much of a state as ingest needs. */
-export const stateHead = z.looseObject({
+export const stateHead = z.object({
   state: text,
   last_changed: text,
   last_updated: text,
-  attributes: z.looseObject({
+  attributes: z.object({
     friendly_name: text,
     device_class: text,
     unit_of_measurement: text,
@@ -28,7 +28,7 @@ const entityState = stateHead.nullish().catch(undefined);
 const eventHead = z.object({
   event_type: z.string().catch(""),
   time_fired: z.string().catch(""),
-  data: z.looseObject({
+  data: z.object({
     entity_id: z.string().optional().catch(undefined),
     device_id: z.string().optional().catch(undefined),
     new_state: entityState,
@@ -54,24 +54,67 @@ const serverMessage = z.discriminatedUnion("type", [
 ]);
 export type ServerMessage = z.infer<typeof serverMessage>;
 
-/** A message of a frame: what it says, with its own text; or why it could not be read. */
+/** A message of a frame: what it says, with its own text, of an event the event's; or why it could not be read. */
 export type Received =
   | { readonly kind: "message"; readonly message: ServerMessage; readonly text: string }
   | { readonly kind: "malformed"; readonly reason: string };
+
+/** What stands before and behind an event, as every release from 2024.3 to 2026.11 writes it. */
+const EVENT_BEGIN = '{"type":"event","event":';
+const EVENT_END = /^,"id":(\d{1,15})\}$/;
 
 /**
  * The messages of a frame. With `coalesce_messages` a frame is one message or an array of them;
  * one that cannot be read never takes its neighbours with it.
  */
 export function readFrame(frame: string): Received[] {
-  return elementTexts(frame).map((text) => {
-    try {
-      return { kind: "message", message: serverMessage.parse(JSON.parse(text)), text };
-    } catch (error) {
-      const reason = error instanceof z.ZodError ? z.prettifyError(error) : describeError(error);
-      return { kind: "malformed", reason: reason.replaceAll("\n", " ") };
-    }
-  });
+  return eventsOf(frame) ?? elementTexts(frame).map(readMessage);
+}
+
+/**
+ * The messages of a frame that has nothing but events, cut where they seem to begin and end;
+ * undefined where that was wrong. What is between the cuts is JSON by itself, so that a frame has no
+ * other reading: no scanner has to go through it.
+ */
+function eventsOf(frame: string): Received[] | undefined {
+  if (!frame.startsWith(`[${EVENT_BEGIN}`) || !frame.endsWith("}]")) return undefined;
+  const received: Received[] = [];
+  for (let at = 1, end = 0; end < frame.length - 1; at = end + 1) {
+    const next = frame.indexOf(`},${EVENT_BEGIN}`, at);
+    end = next === -1 ? frame.length - 1 : next + 1;
+    const event = readEvent(frame.slice(at, end));
+    if (!event) return undefined;
+    received.push(event);
+  }
+  return received;
+}
+
+function readMessage(text: string): Received {
+  try {
+    const event = readEvent(text);
+    if (event) return event;
+    const message = serverMessage.parse(JSON.parse(text));
+    const own = message.type === "event" ? memberText(text, "event") ?? "" : text;
+    return { kind: "message", message, text: own };
+  } catch (error) {
+    const reason = error instanceof z.ZodError ? z.prettifyError(error) : describeError(error);
+    return { kind: "malformed", reason: reason.replaceAll("\n", " ") };
+  }
+}
+
+/** Undefined where the text is no event's, or is written otherwise. */
+function readEvent(message: string): Received | undefined {
+  if (!message.startsWith(EVENT_BEGIN)) return undefined;
+  const end = message.lastIndexOf(",");
+  const id = EVENT_END.exec(message.slice(end))?.[1];
+  if (id === undefined) return undefined;
+  const text = message.slice(EVENT_BEGIN.length, end);
+  try {
+    const event = eventHead.parse(JSON.parse(text));
+    return { kind: "message", message: { type: "event", id: Number(id), event }, text };
+  } catch {
+    return undefined;
+  }
 }
 
 /** The address of the WebSocket API below Home Assistant's own, whose path prefix is kept. */
