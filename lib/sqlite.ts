@@ -45,7 +45,7 @@ export function isCorrupt(error: unknown): boolean {
 
 export interface DatabaseFormat {
   readonly userVersion: number;
-  readonly schema: string;
+  readonly schema?: string;
   /** Whether other processes may read the file meanwhile; then `holdAlone` says who writes. */
   readonly readers?: boolean;
 }
@@ -108,7 +108,7 @@ function giveToOwner(path: string): void {
  */
 export function openDatabase(
   path: string,
-  { userVersion, schema, readers = false }: DatabaseFormat,
+  { userVersion, schema = "", readers = false }: DatabaseFormat,
 ): DatabaseSync {
   makePrivateFile(path);
   const db = new DatabaseSync(path, { timeout: 1_000 });

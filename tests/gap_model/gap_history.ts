@@ -136,7 +136,7 @@ export class GapHistory implements AsyncDisposable {
 
   #drain(): void {
     if (!this.#outbox) return;
-    const rows = this.#outbox.waiting.peek(ALL);
+    const rows = this.#outbox.waiting.next.peek(ALL);
     if (rows.length === 0) return;
     const done = rows.map(({ seq }) => seq);
     const settled = this.#outbox.settle({

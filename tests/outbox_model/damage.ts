@@ -35,7 +35,7 @@ export async function faultsOf(outbox: Outbox): Promise<unknown[]> {
     () => outbox.missing.byGap(),
     () => outbox.waiting.aside(),
     () => {
-      const done = outbox.waiting.peek({ maxEvents: 1_000_000, maxBytes: 1e12 })
+      const done = outbox.waiting.next.peek({ maxEvents: 1_000_000, maxBytes: 1e12 })
         .map(({ seq }) => seq);
       outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
     },

@@ -34,7 +34,11 @@ export class FullDisk implements Disposable {
   #spills = false;
   #writtenBefore = 0;
 
-  constructor() {
+  readonly #syncs: boolean;
+
+  /** `syncs`: the file is synced as it would be without this. */
+  constructor({ syncs = false } = {}) {
+    this.#syncs = syncs;
     const onExec = (db: DatabaseSync, sql: string) => this.#exec(db, sql);
     const onStep = this.#step.bind(this);
     DatabaseSync.prototype.exec = function (sql) {
@@ -74,7 +78,8 @@ export class FullDisk implements Disposable {
   #exec(db: DatabaseSync, text: string): void {
     this.db = db;
     // a power cut is not what is tested here, and the disk is spared
-    const sql = text.replace(/^PRAGMA locking_mode/, "PRAGMA synchronous=OFF; $&")
+    const sql = this.#syncs ? text : text
+      .replace(/^PRAGMA locking_mode/, "PRAGMA synchronous=OFF; $&")
       .replace(/synchronous ?= ?(FULL|NORMAL)/, "synchronous=OFF");
     const pass = (passed = sql) => exec.call(db, passed);
     if (this.isFree) pass();

@@ -182,7 +182,7 @@ export class History implements Disposable {
       this.#check();
       assert.ok(this.#model.waiting.length < before, "the outbox drains");
     }
-    assert.equal(this.#outbox.waiting.peek(ALL).length, 0);
+    assert.equal(this.#outbox.waiting.next.peek(ALL).length, 0);
     assert.equal(this.#outbox.waiting.aside(), undefined);
   }
 
@@ -489,7 +489,7 @@ export class History implements Disposable {
   // what leaves
 
   #answer(n: number, outcomes: readonly Outcome[]): void {
-    const rows = this.#outbox.waiting.peek({ maxEvents: n, maxBytes: 1e12 });
+    const rows = this.#outbox.waiting.next.peek({ maxEvents: n, maxBytes: 1e12 });
     const expected = this.#model.waiting.filter(({ attempts }) => attempts === 0).slice(0, n);
     assert.deepEqual(rows.map(({ seq }) => seq), expected.map(({ seq }) => seq));
     assert.ok(rows.every(({ line }, i) => line === expected[i]?.line), "lines are byte for byte");

@@ -1,7 +1,7 @@
 /** What enrich's answer says of each row of a batch. */
 import type { BatchAnswer } from "../../contract.ts";
 import type { Settlement } from "../outbox/settlement.ts";
-import type { OutboxRow } from "../outbox/waiting_events.ts";
+import type { OutboxRow } from "../outbox/next_events.ts";
 
 export interface AnsweredRows {
   /** Rows that leave the outbox. */

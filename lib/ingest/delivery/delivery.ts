@@ -9,7 +9,7 @@ import { getLogger } from "../../log.ts";
 import { sleep } from "../../retry.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import type { Settlement } from "../outbox/settlement.ts";
-import type { OutboxRow } from "../outbox/waiting_events.ts";
+import type { OutboxRow } from "../outbox/next_events.ts";
 import { answeredRows } from "./answered_rows.ts";
 import { DELIVERY_TIMES, type DeliveryTimes } from "./delivery_times.ts";
 import { LimitedEvents } from "./limited_events.ts";
@@ -84,7 +84,7 @@ export class Delivery {
 
   /** Delivers until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    await this.#outbox.waiting.findFirst(signal);
+    await this.#outbox.waiting.next.findFirst(signal);
     await Promise.all([this.#deliver(signal), this.limited.run(signal)]);
   }
 
@@ -136,7 +136,7 @@ export class Delivery {
   }
 
   #peek(maxEvents: number, skip = 0): OutboxRow[] {
-    return this.#outbox.waiting.peek({ maxEvents, maxBytes: MAX_BATCH_BYTES, skip });
+    return this.#outbox.waiting.next.peek({ maxEvents, maxBytes: MAX_BATCH_BYTES, skip });
   }
 
   /** The attempts of one batch: quick ones while answers are fast, else one patient one. */

@@ -2,7 +2,8 @@
  * The events that are tried alone: what fails with others around it is tried by itself, and where
  * others pass meanwhile, it is to blame.
  */
-import type { OutboxRow, WaitingEvents } from "../outbox/waiting_events.ts";
+import type { OutboxRow } from "../outbox/next_events.ts";
+import type { WaitingEvents } from "../outbox/waiting_events.ts";
 
 /** An event that has failed alone so often, while others passed, goes to the dead letters. */
 const GIVE_UP_ATTEMPTS = 10;

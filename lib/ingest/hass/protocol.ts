@@ -79,12 +79,14 @@ export function readFrame(frame: string): Received[] {
 function eventsOf(frame: string): Received[] | undefined {
   if (!frame.startsWith(`[${EVENT_BEGIN}`) || !frame.endsWith("}]")) return undefined;
   const received: Received[] = [];
-  for (let at = 1, end = 0; end < frame.length - 1; at = end + 1) {
+  let at = 1;
+  while (at < frame.length) {
     const next = frame.indexOf(`},${EVENT_BEGIN}`, at);
-    end = next === -1 ? frame.length - 1 : next + 1;
+    const end = next === -1 ? frame.length - 1 : next + 1;
     const event = readEvent(frame.slice(at, end));
     if (!event) return undefined;
     received.push(event);
+    at = end + 1;
   }
   return received;
 }

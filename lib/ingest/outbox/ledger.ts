@@ -28,8 +28,11 @@ export interface OutboxCounters {
 /** By how much counters change, by their names in the file: `received`, `skipped:filter`, … */
 export type Changes = Readonly<Record<string, number>>;
 
-/** Does the work and changes the counters as it says, in one transaction. */
-export type Transact = (work: () => Changes) => void;
+/**
+ * Does the work and changes the counters as it says, in one transaction. It is on the disk when this
+ * returns, unless it is said that it need not be `synced`.
+ */
+export type Transact = (work: () => Changes, options?: { readonly synced?: boolean }) => void;
 
 export class Ledger {
   readonly #db: DatabaseSync;
@@ -49,7 +52,22 @@ export class Ledger {
   }
 
   /** Does the work and changes the counters as it says, in one transaction; `read` follows its commit. */
-  transact(work: () => Changes): void {
+  transact(work: () => Changes, { synced = true } = {}): void {
+    this.#setSynced(synced);
+    try {
+      this.#change(work);
+    } finally {
+      // whatever writes next is on the disk again when it returns
+      if (!synced) this.#setSynced(true);
+    }
+  }
+
+  /** By `exec`, outside of any transaction: SQLite takes no notice of it elsewhere. */
+  #setSynced(synced: boolean): void {
+    this.#db.exec(`PRAGMA synchronous=${synced ? "FULL" : "NORMAL"}`);
+  }
+
+  #change(work: () => Changes): void {
     const next = transaction(this.#db, () => {
       const changed = Object.entries(work())
         .filter(([name, change]) => change !== 0 || !this.#counters.has(name))

@@ -4,34 +4,32 @@
  */
 import type { DatabaseSync } from "node:sqlite";
 import { sleep } from "../../retry.ts";
-import { isFull, openDatabase, Statements } from "../../sqlite.ts";
+import { isFull, openDatabase } from "../../sqlite.ts";
+import { CommitBuffer } from "./commit_buffer.ts";
 import { DeadLetters } from "./dead_letters.ts";
 import { type Changes, Ledger, type OutboxCounters } from "./ledger.ts";
+import { Meta } from "./meta.ts";
 import { MissingStates } from "./missing_states.ts";
 import { type Spooled, StateChain } from "./state_chain.ts";
 import { OutboxSize } from "./outbox_size.ts";
 import { Owed } from "./owed.ts";
 import { type Settlement, Settling } from "./settlement.ts";
+import type { NextEvents } from "./next_events.ts";
 import { WaitingEvents } from "./waiting_events.ts";
 
 const USER_VERSION = 1;
-
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-`;
 
 /** While so many events wait Home Assistant is the better place for what it can be asked for later. */
 const MANY_WAITING = 2_000;
 /** How soon a full file is looked at again. */
 const RETRY_MS = 1_000;
-/** A buffer of this many characters is committed at once, so that no transaction outgrows the log. */
-const FLUSH_CHARS = 2_000_000;
+const COMMIT_INTERVAL_MS = 20;
 
 export interface OutboxOptions {
   readonly path: string;
   /** The most that the file may take, in bytes; dead letters count. */
   readonly maxBytes: number;
-  /** How long events wait for others to be committed with, in milliseconds. */
+  /** How long events wait for others to be committed with, in milliseconds: 20 unless it is said. */
   readonly commitIntervalMs?: number;
   /** Told when a commit fails for another reason than a full file: capture cannot go on. */
   readonly onFailure: (error: unknown) => void;
@@ -39,8 +37,7 @@ export interface OutboxOptions {
 
 export class Outbox implements Disposable {
   readonly #db: DatabaseSync;
-  readonly #statements: Statements;
-  readonly #options: OutboxOptions;
+  readonly #meta: Meta;
   readonly #ledger: Ledger;
   readonly #settling: Settling;
   readonly waiting: WaitingEvents;
@@ -49,9 +46,7 @@ export class Outbox implements Disposable {
   readonly chain: StateChain;
   readonly deadLetters: DeadLetters;
   readonly owed: Owed;
-  #buffer: Spooled[] = [];
-  #bufferChars = 0;
-  #commitTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #buffer: CommitBuffer;
   #changed = Promise.withResolvers<void>();
 
   /**
@@ -59,14 +54,13 @@ export class Outbox implements Disposable {
    * damaged: see `openOutbox`.
    */
   constructor(options: OutboxOptions) {
-    this.#options = options;
     // a connection left behind would still hold, and at its end clean up, the new file's log
     using opening = new DisposableStack();
     this.#db = opening.adopt(
-      openDatabase(options.path, { userVersion: USER_VERSION, schema: SCHEMA }),
+      openDatabase(options.path, { userVersion: USER_VERSION }),
       (db) => db.close(),
     );
-    this.#statements = new Statements(this.#db);
+    this.#meta = new Meta(this.#db);
     this.#ledger = new Ledger(this.#db);
     this.missing = new MissingStates(this.#db);
     this.chain = new StateChain(this.#db, this.missing);
@@ -75,37 +69,30 @@ export class Outbox implements Disposable {
     this.size = new OutboxSize(this.#db, options, () => this.deadLetters.bytes);
     this.#settling = new Settling(this, this.#transact.bind(this));
     this.owed = new Owed(this, this.#transact.bind(this), options.onFailure);
+    this.#buffer = new CommitBuffer((events) => {
+      try {
+        this.#commit(events);
+      } catch (error) {
+        options.onFailure(error);
+      }
+    }, options.commitIntervalMs ?? COMMIT_INTERVAL_MS);
     opening.move();
   }
 
   /** Takes one event, to be committed within `commitIntervalMs`. While the outbox is full it is counted as dropped. */
   add(event: Spooled): void {
-    this.#buffer.push(event);
-    this.#bufferChars += event.line.length;
-    if (this.#bufferChars >= FLUSH_CHARS) this.flush();
-    else this.#commitTimer ??= setTimeout(() => this.flush(), this.#options.commitIntervalMs ?? 20);
+    this.#buffer.add(event);
   }
 
   /** Commits what was added. Failures other than a full file go to `onFailure`. */
   flush(): void {
-    clearTimeout(this.#commitTimer);
-    this.#commitTimer = undefined;
-    if (this.#buffer.length === 0) return;
-    const events = this.#buffer;
-    this.#buffer = [];
-    this.#bufferChars = 0;
-    try {
-      this.#commit(events);
-    } catch (error) {
-      this.#options.onFailure(error);
-    }
+    this.#buffer.flush();
   }
 
   /** Commits as many of them as there is room for. */
   #commit(events: readonly Spooled[]): void {
     const lines = events.map(({ line }) => line);
-    const committed = this.append(lines, () => this.chain.heard(events));
-    if (committed) return;
+    if (this.append(lines, () => this.chain.heard(events))) return;
     const { size, owed } = this;
     if (events.length === 1 || size.stuck || size.stillFull()) return owed.refuse(events.length);
     const middle = Math.ceil(events.length / 2);
@@ -186,7 +173,7 @@ export class Outbox implements Disposable {
       if (signal.aborted) return false;
       const { lines, also } = make();
       if (this.append(lines, also)) return true;
-      // where there is some room, but less than this takes, the file does not stay full
+      // where there is room, but less than this takes, the file does not stay full
       await sleep(RETRY_MS, signal);
     }
   }
@@ -196,10 +183,10 @@ export class Outbox implements Disposable {
     return this.#settling.settle(settlement);
   }
 
-  /** Has events delivered again that a limit of the store holds: see WaitingEvents. */
-  release(after: number, maxEvents: number): ReturnType<WaitingEvents["release"]> {
-    let released: ReturnType<WaitingEvents["release"]>;
-    this.#transact(() => (released = this.waiting.release(after, maxEvents), {}));
+  /** Has events delivered again that a limit of the store holds: see NextEvents. */
+  release(after: number, maxEvents: number): ReturnType<NextEvents["release"]> {
+    let released: ReturnType<NextEvents["release"]>;
+    this.#transact(() => (released = this.waiting.next.release(after, maxEvents), {}));
     return released;
   }
 
@@ -209,8 +196,7 @@ export class Outbox implements Disposable {
   }
 
   meta(key: string): string | undefined {
-    const row = this.#statements.get("SELECT value FROM meta WHERE key = ?").get(key);
-    return row === undefined ? undefined : String(row.value);
+    return this.#meta.get(key);
   }
 
   /** Commits what was added and closes the file. */
@@ -222,11 +208,11 @@ export class Outbox implements Disposable {
 
   /** Keeps a value; within a transaction (`append`) or by itself. */
   setMeta(key: string, value: string): void {
-    this.#statements.get("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)").run(key, value);
+    this.#meta.set(key, value);
   }
 
   /** One transaction that moves events and changes the counters; what was refused before is counted with it. */
-  #transact(work: () => Changes): void {
+  #transact(work: () => Changes, { synced = true } = {}): void {
     const { bytes } = this.deadLetters;
     let counted = () => {};
     try {
@@ -234,7 +220,7 @@ export class Outbox implements Disposable {
         const owed = this.owed.with(work());
         counted = owed.counted;
         return owed.changes;
-      });
+      }, { synced: synced || this.owed.refused > 0 });
     } catch (error) {
       // what is kept in memory goes back too
       this.chain.reload();

@@ -6,6 +6,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
 import { Statements } from "../../sqlite.ts";
+import { Meta } from "./meta.ts";
 
 /**
  * `seen` is as release 0.1.0 knows it. What else is known of that state is in `seen_state`, for 0.1.0
@@ -19,6 +20,8 @@ const SCHEMA = `
     entity_id TEXT PRIMARY KEY, last_updated_us INTEGER NOT NULL, state TEXT) WITHOUT ROWID;
 `;
 const HEARD = "heard";
+/** So many entities' last states are kept in memory; a large house has some thousand. */
+const MAX_KEPT = 100_000;
 
 /** What is known of a state: as much as the one that replaces it says of it. */
 export const knownStateSchema = z.object({
@@ -50,15 +53,21 @@ export type Heard = z.infer<typeof heardSchema>;
 
 export class SeenStates {
   readonly #statements: Statements;
+  readonly #meta: Meta;
+  /** The last state of each entity that was asked for, as the file has it. */
+  readonly #last = new Map<string, SeenState>();
   /** The last event, and when that was by the monotonic clock, in milliseconds; it may have been undone. */
   #lastHeard: { readonly us: number; readonly monotonicMs: number } | undefined;
 
   constructor(db: DatabaseSync) {
     db.exec(SCHEMA);
     this.#statements = new Statements(db);
+    this.#meta = new Meta(db);
   }
 
   last(entityId: string): SeenState | undefined {
+    const kept = this.#last.get(entityId);
+    if (kept) return kept;
     const row = this.#statements.get(
       "SELECT seen.last_updated_us AS us, state, seen_state.entity_id IS NOT NULL AS is_known " +
         "FROM seen LEFT JOIN seen_state USING (entity_id, last_updated_us) WHERE entity_id = ?",
@@ -67,11 +76,22 @@ export class SeenStates {
     const known = typeof row.state === "string"
       ? knownStateSchema.parse(JSON.parse(row.state))
       : undefined;
-    return {
+    return this.#keep(entityId, {
       lastUpdatedUs: Number(row.us),
       known,
       isGone: row.is_known === 1 && known === undefined,
-    };
+    });
+  }
+
+  #keep(entityId: string, last: SeenState): SeenState {
+    if (this.#last.size >= MAX_KEPT) this.#last.clear();
+    this.#last.set(entityId, last);
+    return last;
+  }
+
+  /** What is kept in memory is forgotten: a transaction was rolled back. */
+  reload(): void {
+    this.#last.clear();
   }
 
   /** Within a transaction: this is the entity's last state. It may be older than the one before, where a clock went back. */
@@ -81,6 +101,9 @@ export class SeenStates {
     this.#statements.get(
       "INSERT OR REPLACE INTO seen_state (entity_id, last_updated_us, state) VALUES (?, ?, ?)",
     ).run(entityId, known.lastUpdatedUs, known.state === null ? null : JSON.stringify(known));
+    const isGone = known.state === null;
+    const { lastUpdatedUs } = known;
+    this.#keep(entityId, { lastUpdatedUs, known: isGone ? undefined : known, isGone });
   }
 
   /** Within a transaction: the entity is gone, since that time, its removal or the last state that is known of it. */
@@ -100,14 +123,13 @@ export class SeenStates {
   /** Within a transaction: all of Home Assistant's events up to this one were heard. */
   hear(us: number): void {
     this.#lastHeard = { us, monotonicMs: performance.now() };
-    this.#statements.get("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)")
-      .run(HEARD, JSON.stringify({ us, atMs: Date.now() }));
+    this.#meta.set(HEARD, JSON.stringify({ us, atMs: Date.now() }));
   }
 
   /** The last event that was heard; undefined where none ever was. */
   heard(): Heard | undefined {
-    const kept = this.#statements.get("SELECT value FROM meta WHERE key = ?").get(HEARD)?.value;
-    if (kept !== undefined) return heardSchema.parse(JSON.parse(String(kept)));
+    const kept = this.#meta.get(HEARD);
+    if (kept !== undefined) return heardSchema.parse(JSON.parse(kept));
     // release 0.1.0 did not write it
     const newest = this.#statements.get("SELECT max(last_updated_us) AS us FROM seen").get()?.us;
     return newest === null || newest === undefined

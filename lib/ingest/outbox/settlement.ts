@@ -93,25 +93,27 @@ export class Settling {
     let gone: readonly DeadLetter[] = [];
     const settled = this.#tryTo(() => {
       // what leaves goes first: a full file then has room for the dead letters
-      for (const seq of done) waiting.remove(seq);
+      const left = waiting.removeAll(done);
       const letters = problems.map(({ seq, reason }) => ({ seq, reason, line: waiting.take(seq) }));
       gone = letters.flatMap((letter) => deadLetters.bury(letter, maxBytes));
       const changes: Record<string, number> = {
-        delivered,
+        // those that were gone already have been counted
+        delivered: delivered - (done.length - left),
         dead_lettered: problems.length - gone.length,
-        queued: -(done.length + problems.length),
+        queued: -(left + problems.length),
       };
       if (gone.length > 0) changes["dropped:dead_letters_full"] = gone.length;
       for (const [reason, count] of Object.entries(leftOut)) changes[`skipped:${reason}`] = count;
       return changes;
-    });
+      // lost in a power cut, it has these events sent again, and its counters go back with it
+    }, { synced: problems.length > 0 });
     if (settled) sayDropped(gone);
     return settled;
   }
 
-  #tryTo(work: Parameters<Transact>[0]): boolean {
+  #tryTo(...work: Parameters<Transact>): boolean {
     try {
-      this.#transact(work);
+      this.#transact(...work);
       return true;
     } catch (error) {
       if (!isFull(error)) throw error;

@@ -5,7 +5,7 @@
  */
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
-import { Statements } from "../../sqlite.ts";
+import { Meta } from "./meta.ts";
 import { takeOverGaps } from "./gap_table.ts";
 import { LATE_US, type MissingStates, SLACK_US } from "./missing_states.ts";
 import { type KnownState, type SeenState, SeenStates } from "./seen_states.ts";
@@ -45,7 +45,7 @@ export type Opened = z.infer<typeof openedSchema>;
 
 export class StateChain {
   readonly #db: DatabaseSync;
-  readonly #statements: Statements;
+  readonly #meta: Meta;
   readonly #missing: MissingStates;
   readonly seen: SeenStates;
   #opened: Opened | undefined;
@@ -58,14 +58,15 @@ export class StateChain {
     this.#db = db;
     this.#missing = missing;
     this.seen = new SeenStates(db);
-    this.#statements = new Statements(db);
+    this.#meta = new Meta(db);
     this.reload();
   }
 
   /** Reads again what is kept in memory, after a transaction was rolled back. */
   reload(): void {
-    const kept = this.#statements.get("SELECT value FROM meta WHERE key = ?").get(OPENED)?.value;
-    this.#opened = kept === undefined ? undefined : openedSchema.parse(JSON.parse(String(kept)));
+    this.seen.reload();
+    const kept = this.#meta.get(OPENED);
+    this.#opened = kept === undefined ? undefined : openedSchema.parse(JSON.parse(kept));
   }
 
   /** Since when states may be missing; undefined once the present states were compared. */
@@ -96,8 +97,7 @@ export class StateChain {
 
   #setOpened(opened: Opened): void {
     this.#opened = opened;
-    this.#statements.get("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)")
-      .run(OPENED, JSON.stringify(opened));
+    this.#meta.set(OPENED, JSON.stringify(opened));
   }
 
   /** Within the transaction of these events, which were heard in this order. */
@@ -205,7 +205,7 @@ export class StateChain {
     const opened = this.#opened;
     if (!opened) return;
     this.#opened = undefined;
-    this.#statements.get("DELETE FROM meta WHERE key = ?").run(OPENED);
+    this.#meta.delete(OPENED);
     const { fromUs, atMs, importDays } = opened;
     if (importDays !== undefined) return this.#missing.startImport(nowUs - importDays * DAY_US);
     const sinceUs = this.seen.sinceUs({ us: fromUs, atMs });

@@ -25,7 +25,7 @@ function fill(outbox: Outbox): void {
 }
 
 function deliver(outbox: Outbox): string[] {
-  const rows = outbox.waiting.peek({ maxEvents: 1_000_000, maxBytes: 1e12 });
+  const rows = outbox.waiting.next.peek({ maxEvents: 1_000_000, maxBytes: 1e12 });
   const done = rows.map(({ seq }) => seq);
   outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
   return rows.map(({ line }) => line);

@@ -22,7 +22,7 @@ interface Snapshot {
 }
 
 function snapshotsOf(outbox: Outbox): Snapshot[] {
-  return outbox.waiting.peek(ALL).filter(({ line }) => line.includes('"state_snapshot"'))
+  return outbox.waiting.next.peek(ALL).filter(({ line }) => line.includes('"state_snapshot"'))
     .map(({ line }) => {
       const { time_fired: timeFired, data } = JSON.parse(line).event;
       return { entityId: data.entity_id, timeFired, line };
@@ -33,7 +33,7 @@ const brief = (outbox: Outbox) =>
   snapshotsOf(outbox).map(({ entityId, timeFired }) => `${entityId} ${timeFired.slice(0, 19)}`);
 
 function drain(outbox: Outbox): void {
-  const done = outbox.waiting.peek(ALL).map(({ seq }) => seq);
+  const done = outbox.waiting.next.peek(ALL).map(({ seq }) => seq);
   outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
 }
 

@@ -355,7 +355,7 @@ async function deliverFull(
   const { delivered, deadLetters, waiting, dropped: given } = outbox.counters();
   const gone = given.get("dead_letters_full") ?? 0;
   assert.equal(received, delivered + deadLetters + waiting + 1 + gone);
-  assert.equal(outbox.waiting.peek({ maxEvents: 1e6, maxBytes: 1e9 }).length, waiting);
+  assert.equal(outbox.waiting.next.peek({ maxEvents: 1e6, maxBytes: 1e9 }).length, waiting);
   return outbox.counters();
 }
 

@@ -24,7 +24,7 @@ const deliveredOf = new WeakMap<TemporaryFolder, string[]>();
 const delivered = new WeakMap<Outbox, string[]>();
 
 function drain(outbox: Outbox): void {
-  const rows = outbox.waiting.peek({ ...ALL, maxEvents: 1_000 });
+  const rows = outbox.waiting.next.peek({ ...ALL, maxEvents: 1_000 });
   const done = rows.map(({ seq }) => seq);
   const settled = outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
   if (settled) delivered.get(outbox)?.push(...rows.map(({ line }) => line));
@@ -32,7 +32,7 @@ function drain(outbox: Outbox): void {
 
 /** All lines of the outbox, delivered ones first. */
 function linesOf(outbox: Outbox): string[] {
-  return [...delivered.get(outbox) ?? [], ...outbox.waiting.peek(ALL).map(({ line }) => line)];
+  return [...delivered.get(outbox) ?? [], ...outbox.waiting.next.peek(ALL).map(({ line }) => line)];
 }
 
 /** Captures for as long as the test takes, into the outbox of that folder. */

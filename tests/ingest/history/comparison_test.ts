@@ -66,7 +66,7 @@ async function comparing(test: (setup: Compared) => Promise<void>): Promise<void
 }
 
 function shownStates(outbox: Outbox): unknown[] {
-  return outbox.waiting.peek(ALL).map(({ line }) => JSON.parse(line))
+  return outbox.waiting.next.peek(ALL).map(({ line }) => JSON.parse(line))
     .filter(({ via }) => via === "snapshot").map(({ event: { data } }) => [
       data.entity_id,
       data.new_state.state,
@@ -116,7 +116,7 @@ Deno.test("States that were asked for before events were refused close no gap", 
     hass.setState("sensor.a", "2", { text: "x".repeat(200_000) });
     hear();
     assert.ok((outbox.counters().dropped.get("outbox_full") ?? 0) > 0, "it is refused");
-    const done = outbox.waiting.peek(ALL).map(({ seq }) => seq);
+    const done = outbox.waiting.next.peek(ALL).map(({ seq }) => seq);
     outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
     assert.equal(await compared, "events were refused meanwhile");
     assert.ok(outbox.chain.opened, "somebody looks for the state that was refused");

@@ -38,7 +38,7 @@ Deno.test("An answer too large for a message is not asked for again: the next on
   for (let i = 0; i < ROWS; i++) hass.setState("sensor.large", String(i), { text });
   await capturing(hass, folder, async (capture, outbox) => {
     const drain = setInterval(() => {
-      const done = outbox.waiting.peek({ ...ALL, maxBytes: 1e8 }).map(({ seq }) => seq);
+      const done = outbox.waiting.next.peek({ ...ALL, maxBytes: 1e8 }).map(({ seq }) => seq);
       outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
     }, 5);
     try {

@@ -32,7 +32,7 @@ const historyAsked = (hass: SimulatedHomeAssistant) => rowsAsked(hass).length;
 /** While the work lasts all that waits is delivered. */
 async function drained(outbox: Outbox, work: () => Promise<unknown>): Promise<void> {
   const drain = setInterval(() => {
-    const done = outbox.waiting.peek({ ...ALL, maxEvents: 1_000 }).map(({ seq }) => seq);
+    const done = outbox.waiting.next.peek({ ...ALL, maxEvents: 1_000 }).map(({ seq }) => seq);
     outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
   }, 2);
   try {

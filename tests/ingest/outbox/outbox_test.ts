@@ -48,10 +48,10 @@ Deno.test("Outbox keeps lines byte for byte and in order until they are settled"
   using outbox = open(folder.file("outbox.sqlite"));
   const lines = ['{"a":1.0}', '{"b":9007199254740993}', '{"c":"☃ 😀 \\u0000"}'];
   outbox.append(lines);
-  const rows = outbox.waiting.peek(ALL);
+  const rows = outbox.waiting.next.peek(ALL);
   assert.deepEqual(rows.map(({ line }) => line), lines);
   outbox.settle(done(rows.slice(0, 2)));
-  assert.deepEqual(outbox.waiting.peek(ALL).map(({ line }) => line), lines.slice(2));
+  assert.deepEqual(outbox.waiting.next.peek(ALL).map(({ line }) => line), lines.slice(2));
   assertEquation(outbox.counters());
 });
 
@@ -72,6 +72,65 @@ Deno.test("Outbox commits what was added together, once the interval is over", a
   assert.equal(outbox.counters().received, 2);
 });
 
+/** Which `synchronous` the file had at each commit, and whether events were added in it: SQLite says so itself. */
+class WatchedCommits implements Disposable {
+  readonly modes: { readonly adds: boolean; readonly mode: number }[] = [];
+  readonly #exec = DatabaseSync.prototype.exec;
+  #lines = 0;
+
+  constructor() {
+    const watched = this;
+    const exec = this.#exec;
+    DatabaseSync.prototype.exec = function (sql: string) {
+      if (sql !== "COMMIT") return exec.call(this, sql);
+      const mode = Number(this.prepare("PRAGMA synchronous").get()?.synchronous);
+      const lines = Number(this.prepare("SELECT max(seq) AS n FROM outbox").get()?.n ?? 0);
+      exec.call(this, sql);
+      watched.modes.push({ adds: lines > watched.#lines, mode });
+      watched.#lines = Math.max(watched.#lines, lines);
+    };
+  }
+
+  [Symbol.dispose](): void {
+    DatabaseSync.prototype.exec = this.#exec;
+  }
+}
+
+Deno.test("Outbox syncs whatever adds an event, a dead letter or a refusal, and nothing that only lets go", () => {
+  const [NORMAL, FULL] = [1, 2];
+  using folder = new TemporaryFolder();
+  using disk = new FullDisk({ syncs: true });
+  using outbox = open(folder.file("outbox.sqlite"));
+  using commits = new WatchedCommits();
+  const settle = (n: number, problems: number) => {
+    const rows = outbox.waiting.next.peek({ ...ALL, maxEvents: n });
+    const bad = rows.splice(rows.length - problems).map(({ seq }) => ({ seq, reason: "no" }));
+    outbox.settle({ ...done(rows), problems: bad });
+    return commits.modes.at(-1)?.mode;
+  };
+  outbox.append(["a", "b", "c", "d"]);
+  assert.equal(settle(1, 0), NORMAL);
+  const now = () => disk.query("PRAGMA synchronous")[0]?.synchronous;
+  assert.equal(now(), FULL, "for what is written without a transaction of its own");
+  outbox.append(["e"]);
+  assert.equal(settle(2, 1), FULL, "a dead letter");
+  assert.equal(settle(1, 0), NORMAL);
+  // a settlement that fails leaves nothing behind either
+  const wrong = { ...done([{ seq: 4 }]), leftOut: { filter: NaN } };
+  assert.throws(() => outbox.settle(wrong), /NOT NULL/);
+  assert.equal(now(), FULL);
+  disk.fill();
+  outbox.add({ line: "refused" });
+  outbox.flush();
+  disk.free();
+  assert.equal(outbox.owed.refused, 1);
+  assert.equal(settle(1, 0), FULL, "a refusal");
+  assert.equal(outbox.owed.refused, 0);
+  outbox.append(["last"]);
+  const adding = commits.modes.filter(({ adds }) => adds);
+  assert.deepEqual(adding.map(({ mode }) => mode), [FULL, FULL, FULL], "each append");
+});
+
 Deno.test("Outbox does not wait for the interval once much has come", () => {
   using folder = new TemporaryFolder();
   using outbox = open(folder.file("outbox.sqlite"));
@@ -84,13 +143,13 @@ Deno.test("Outbox gives as many rows as fit, and the first one always", () => {
   using outbox = open(folder.file("outbox.sqlite"));
   outbox.append(["x".repeat(100), "é".repeat(100), "y".repeat(100)]);
   const lengths = (maxEvents: number, maxBytes: number) =>
-    outbox.waiting.peek({ maxEvents, maxBytes }).map(({ seq }) => seq);
+    outbox.waiting.next.peek({ maxEvents, maxBytes }).map(({ seq }) => seq);
   assert.deepEqual(lengths(10, 10), [1]);
   assert.deepEqual(lengths(10, 299), [1]);
   assert.deepEqual(lengths(10, 300), [1, 2], "é takes two bytes");
   assert.deepEqual(lengths(2, 1e6), [1, 2]);
   assert.deepEqual(
-    outbox.waiting.peek({ ...ALL, skip: 1 }).map(({ seq }) => seq),
+    outbox.waiting.next.peek({ ...ALL, skip: 1 }).map(({ seq }) => seq),
     [2, 3],
   );
 });
@@ -104,8 +163,8 @@ Deno.test("Outbox sets aside what has failed alone, and remembers how often over
   assert.equal(first.waiting.failedAlone(2), 1);
   assert.equal(first.waiting.failedAlone(2), 2);
   assert.equal(first.waiting.failedAlone(3), 1);
-  assert.deepEqual(first.waiting.peek(ALL).map(({ line }) => line), ["a", "d"]);
-  assert.deepEqual(first.waiting.peek({ ...ALL, skip: 1 }).map(({ line }) => line), ["d"]);
+  assert.deepEqual(first.waiting.next.peek(ALL).map(({ line }) => line), ["a", "d"]);
+  assert.deepEqual(first.waiting.next.peek({ ...ALL, skip: 1 }).map(({ line }) => line), ["d"]);
   assert.deepEqual([0, 2, 3].map((after) => first.waiting.aside(after)?.line), ["b", "c", "b"]);
   first[Symbol.dispose]();
   using again = open(path);
@@ -163,7 +222,7 @@ Deno.test("Outbox that is full refuses and counts, drains, and takes events agai
     "it is full until it has drained",
   );
   assert.ok(Deno.statSync(folder.file("outbox.sqlite")).size <= 8_000_000);
-  const rows = outbox.waiting.peek({ ...ALL, maxEvents: Math.ceil(waiting / 2) });
+  const rows = outbox.waiting.next.peek({ ...ALL, maxEvents: Math.ceil(waiting / 2) });
   assert.equal(outbox.append(lines), false, "what can wait is not taken, and not counted");
   outbox.settle(done(rows));
   arrive();
@@ -180,7 +239,7 @@ Deno.test("Outbox that is full keeps a fifth for dead letters, however many of i
     outbox.flush();
   }
   const { waiting } = outbox.counters();
-  const problems = outbox.waiting.peek(ALL).map(({ seq }) => ({ seq, reason: "no" }));
+  const problems = outbox.waiting.next.peek(ALL).map(({ seq }) => ({ seq, reason: "no" }));
   const some = problems.slice(0, 300);
   assert.deepEqual(
     outbox.settle({ done: [], delivered: 0, leftOut: {}, problems: some }),
@@ -203,7 +262,7 @@ Deno.test("Outbox drops the oldest dead letter where a new one needs its room, c
     `"time_fired":"2026-06-25T21:20:05.162552+00:00","x":"${"x".repeat(50_000)}"}}`;
   const bury = (outbox: Outbox, n: number) => {
     assert.ok(outbox.append([lineOf(n)]));
-    const [row] = outbox.waiting.peek(ALL);
+    const [row] = outbox.waiting.next.peek(ALL);
     assert.ok(row);
     const problems = [{ seq: row.seq, reason: "a field type conflict" }];
     outbox.settle({ done: [], delivered: 0, leftOut: {}, problems });
@@ -289,7 +348,7 @@ Deno.test("Outbox does not call the disk full where OUTBOX_MAX_MB was lowered be
   assert.ok(outbox.size.stuck, "there is no room for what is missing");
   assert.equal(outbox.size.reason, "the outbox has reached OUTBOX_MAX_MB");
   assert.equal(outbox.missing.extent().entities, 0, "half of it is not noted");
-  const done = outbox.waiting.peek({ maxEvents: 3_000, maxBytes: 1e9 }).map(({ seq }) => seq);
+  const done = outbox.waiting.next.peek({ maxEvents: 3_000, maxBytes: 1e9 }).map(({ seq }) => seq);
   outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
   assert.ok(gone());
   assert.equal(outbox.missing.extent().entities, 6_000);
@@ -301,7 +360,7 @@ Deno.test("Outbox drops no dead letter for an event that has no room without it 
   {
     using outbox = open(path, 20_000_000);
     outbox.append(Array.from({ length: 2_000 }, () => "x".repeat(1_000)));
-    const problems = outbox.waiting.peek(ALL).map(({ seq }) => ({ seq, reason: "no" }));
+    const problems = outbox.waiting.next.peek(ALL).map(({ seq }) => ({ seq, reason: "no" }));
     outbox.settle({ done: [], delivered: 0, leftOut: {}, problems });
   }
   using outbox = open(path, 8_000_000);
@@ -347,7 +406,7 @@ Deno.test("Outbox notes a gap that opens while it is full, and one that grows wh
     outbox.add(...withLine("y".repeat(400_000), heardState("sensor.a", 2_000, 1_000)));
     outbox.flush();
     assert.equal(openedUs(outbox), undefined, "there was no room to note it");
-    outbox.settle(done(outbox.waiting.peek(ALL)));
+    outbox.settle(done(outbox.waiting.next.peek(ALL)));
     outbox.add(...withLine("z", heardState("sensor.a", 3_000, 2_000)));
     outbox.flush();
     assert.equal(openedUs(outbox), 1_000, "up to there everything was heard");
@@ -431,7 +490,8 @@ Deno.test("Outbox has room while it is not full and few events wait, and nobody 
     hasRoom = false;
     return outbox.room(stop.signal).then(() => hasRoom = true);
   };
-  const letGo = (n: number) => outbox.settle(done(outbox.waiting.peek({ ...ALL, maxEvents: n })));
+  const letGo = (n: number) =>
+    outbox.settle(done(outbox.waiting.next.peek({ ...ALL, maxEvents: n })));
 
   outbox.append(Array.from({ length: 2_000 }, (_, i) => `${i}`));
   const few = waits();
@@ -493,7 +553,7 @@ Deno.test("Outbox takes what can wait once there is room for all of it, and lets
   await until(() => made > 1, "it has tried again");
   assert.equal(outbox.counters().received, 1_500, "nothing of it is taken");
   assert.equal(outbox.meta("cursor"), undefined);
-  outbox.settle(done(outbox.waiting.peek({ ...ALL, maxEvents: 1_500 })));
+  outbox.settle(done(outbox.waiting.next.peek({ ...ALL, maxEvents: 1_500 })));
   assert.equal(await taken, true);
   assert.equal(outbox.counters().received, 3_000);
   assert.equal(outbox.meta("cursor"), "1");
@@ -569,14 +629,14 @@ Deno.test("Outbox tells when the event that waits longest was fired, of those th
   outbox.append(ways.map((via) => envelopeLine(old, { registry, source: "house", via })));
   assert.equal(outbox.waiting.oldestTimeFired(), undefined, "it was old before it waited");
   outbox.append(['{"event":{"time_fired":"2026-06-25T21:20:05.162552+00:00"}}', "later"]);
-  const [heard] = outbox.waiting.peek({ ...ALL, skip: ways.length });
+  const [heard] = outbox.waiting.next.peek({ ...ALL, skip: ways.length });
   const { time_fired: oldest } = JSON.parse(heard?.line ?? "").event;
   assert.equal(outbox.waiting.oldestTimeFired(), oldest);
   outbox.append(['{"event":{"time_fired":"2027"}}']);
   outbox.waiting.failedAlone(heard?.seq ?? 0);
-  outbox.waiting.peek(ALL);
+  outbox.waiting.next.peek(ALL);
   assert.equal(outbox.waiting.oldestTimeFired(), oldest, "it is tried alone");
   outbox.waiting.limit([...ways.keys(), ways.length, ways.length + 1, ways.length + 2]);
-  assert.equal(outbox.waiting.peek(ALL).length, 1);
+  assert.equal(outbox.waiting.next.peek(ALL).length, 1);
   assert.equal(outbox.waiting.oldestTimeFired(), "2027", "a limit holds the older ones");
 });

@@ -63,8 +63,9 @@ Deno.test("SeenStates believes of a stamp that 0.1.0 wrote nothing that it knew 
       "SET last_updated_us = max(last_updated_us, excluded.last_updated_us)",
   );
   for (const entityId of ["a.a", "b.b", "new.new"]) write.run(entityId, 30);
+  const again = new SeenStates(db);
   for (const entityId of ["a.a", "b.b", "new.new"]) {
-    const found = seen.last(entityId);
+    const found = again.last(entityId);
     assert.deepEqual(found, { lastUpdatedUs: 30, known: undefined, isGone: false }, entityId);
   }
   assert.deepEqual(seen.entityIds().sort(), ["a.a", "b.b", "new.new"]);
@@ -108,4 +109,15 @@ Deno.test("SeenStates does not count from an event that was undone", async () =>
   const heard = seen.heard();
   assert.ok(heard?.us === 40);
   assert.ok(seen.sinceUs(heard) >= 45_000, `${seen.sinceUs(heard)} µs`);
+});
+
+Deno.test("SeenStates forgets what was undone, once it is said", () => {
+  const { db, seen } = seenStates();
+  seen.see("a.a", knownAt(20));
+  db.exec("BEGIN");
+  seen.see("a.a", knownAt(30));
+  db.exec("ROLLBACK");
+  assert.equal(seen.last("a.a")?.lastUpdatedUs, 30, "else nothing would be tested");
+  seen.reload();
+  assert.equal(seen.last("a.a")?.lastUpdatedUs, 20);
 });

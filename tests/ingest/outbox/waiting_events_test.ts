@@ -24,18 +24,22 @@ Deno.test("Batches go without what a limit holds, until it is released, ahead of
   outbox.append(["a", "b", "c", "d", "e", "f"]);
   assert.ok(waiting.limit([1, 2, 4, 5]));
   assert.equal(waiting.limited, 4);
-  assert.deepEqual(seqsOf(waiting.peek(ALL)), [3, 6]);
+  assert.deepEqual(seqsOf(waiting.next.peek(ALL)), [3, 6]);
   assert.deepEqual(outbox.release(0, 2), { seqs: [1, 2], last: 2 });
   assert.equal(waiting.limited, 2);
-  assert.deepEqual(seqsOf(waiting.peek(ALL)), [1, 2]);
-  assert.deepEqual(seqsOf(waiting.peek({ ...ALL, skip: 1 })), [2, 3, 6]);
-  assert.deepEqual(seqsOf(waiting.peek({ ...ALL, skip: 2 })), [3, 6], "each one is reached");
-  assert.deepEqual(seqsOf(waiting.peek({ ...ALL, skip: 4 })), []);
+  assert.deepEqual(seqsOf(waiting.next.peek(ALL)), [1, 2]);
+  assert.deepEqual(seqsOf(waiting.next.peek({ ...ALL, skip: 1 })), [2, 3, 6]);
+  assert.deepEqual(seqsOf(waiting.next.peek({ ...ALL, skip: 2 })), [3, 6], "each one is reached");
+  assert.deepEqual(seqsOf(waiting.next.peek({ ...ALL, skip: 4 })), []);
   letGo(outbox, [1]);
   assert.deepEqual(outbox.release(2, 9), { seqs: [4, 5], last: 5 });
-  assert.deepEqual(seqsOf(waiting.peek(ALL)), [4, 5]);
+  assert.deepEqual(seqsOf(waiting.next.peek(ALL)), [4, 5]);
   letGo(outbox, [4, 5]);
-  assert.deepEqual(seqsOf(waiting.peek(ALL)), [2, 3, 6], "what was left of those before is there");
+  assert.deepEqual(
+    seqsOf(waiting.next.peek(ALL)),
+    [2, 3, 6],
+    "what was left of those before is there",
+  );
   assert.equal(outbox.release(5, 9), undefined);
 });
 
@@ -62,7 +66,7 @@ Deno.test("Every event is delivered once, whatever is set aside, released, or ki
       const delivered: string[] = [];
       /** Some of the next batch: only what is in one is answered. */
       const chosen = (some: readonly number[]) => {
-        const rows = outbox.waiting.peek({ ...ALL, maxEvents: 10 });
+        const rows = outbox.waiting.next.peek({ ...ALL, maxEvents: 10 });
         return rows.filter((_, i) => some.includes(i));
       };
       const settle = (rows: readonly { seq: number; line: string }[]) => {
@@ -80,15 +84,15 @@ Deno.test("Every event is delivered once, whatever is set aside, released, or ki
         else {
           outbox[Symbol.dispose]();
           outbox = open(path);
-          await outbox.waiting.findFirst(signal);
+          await outbox.waiting.next.findFirst(signal);
         }
         assert.equal(outbox.counters().waiting, n - delivered.length);
       }
       do {
         for (
-          let rows = outbox.waiting.peek(ALL);
+          let rows = outbox.waiting.next.peek(ALL);
           rows.length > 0;
-          rows = outbox.waiting.peek(ALL)
+          rows = outbox.waiting.next.peek(ALL)
         ) {
           settle(rows);
         }
@@ -120,20 +124,20 @@ Deno.test("No batch looks through hundreds of thousands of events that a limit h
   let turns = 0;
   const counting = setInterval(() => turns++, 0);
   assert.ok(waiting.limit(Array.from({ length: held }, (_, i) => i + 1)));
-  await waiting.findFirst(signal);
+  await waiting.next.findFirst(signal);
   clearInterval(counting);
   assert.ok(turns > 0, "capture has had its turn meanwhile");
   const startedMs = performance.now();
   for (let n = 0; n < 50; n++) {
     outbox.append([`{"event":{"time_fired":"${n}"}}`]);
     assert.equal(waiting.oldestTimeFired(), `${n}`);
-    const rows = waiting.peek({ maxEvents: 1_000, maxBytes: 4_000_000 });
+    const rows = waiting.next.peek({ maxEvents: 1_000, maxBytes: 4_000_000 });
     assert.equal(rows.length, 1);
     letGo(outbox, seqsOf(rows));
     const released = outbox.release(n * 1_000, 1_000);
-    assert.equal(waiting.peek({ maxEvents: 1_000, maxBytes: 4_000_000 }).length, 1_000);
+    assert.equal(waiting.next.peek({ maxEvents: 1_000, maxBytes: 4_000_000 }).length, 1_000);
     assert.ok(released && waiting.limit(released.seqs));
-    assert.equal(waiting.peek({ maxEvents: 1_000, maxBytes: 4_000_000 }).length, 0);
+    assert.equal(waiting.next.peek({ maxEvents: 1_000, maxBytes: 4_000_000 }).length, 0);
   }
   const eachMs = (performance.now() - startedMs) / 50;
   assert.ok(eachMs < scanMs / 2, `${eachMs} ms each, a look at all of them ${scanMs} ms`);
@@ -156,7 +160,7 @@ Deno.test("What comes after a start at which all is set aside is in the next bat
     outbox.waiting.limit([1, 2]);
   }
   using outbox = open(path);
-  await outbox.waiting.findFirst(signal);
+  await outbox.waiting.next.findFirst(signal);
   outbox.append(["c"]);
-  assert.deepEqual(seqsOf(outbox.waiting.peek(ALL)), [3]);
+  assert.deepEqual(seqsOf(outbox.waiting.next.peek(ALL)), [3]);
 });

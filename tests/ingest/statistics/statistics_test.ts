@@ -247,7 +247,7 @@ Deno.test("An import that is killed at any moment goes on where it was: it loses
     const spoolAll = async () => {
       assert.ok(setup.statistics.start({}));
       await until(() => setup.statistics.progress.state === "done", "it is imported");
-      return setup.outbox.waiting.peek(ALL).map(({ line }) => {
+      return setup.outbox.waiting.next.peek(ALL).map(({ line }) => {
         const { statistic_id, start } = JSON.parse(line).event.data;
         return `${statistic_id} ${start}`;
       });

@@ -1,0 +1,37 @@
+/** What has just arrived, for the moment until it is committed together. */
+import type { Spooled } from "./state_chain.ts";
+
+/** So many characters are committed at once, so that no transaction outgrows the log. */
+const FLUSH_CHARS = 2_000_000;
+
+export class CommitBuffer {
+  readonly #commit: (events: readonly Spooled[]) => void;
+  readonly #intervalMs: number;
+  #events: Spooled[] = [];
+  #chars = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** `commit` gets what was added, `intervalMs` after the first of it at the latest. */
+  constructor(commit: (events: readonly Spooled[]) => void, intervalMs: number) {
+    this.#commit = commit;
+    this.#intervalMs = intervalMs;
+  }
+
+  add(event: Spooled): void {
+    this.#events.push(event);
+    this.#chars += event.line.length;
+    if (this.#chars >= FLUSH_CHARS) this.flush();
+    else this.#timer ??= setTimeout(() => this.flush(), this.#intervalMs);
+  }
+
+  /** Has what was added committed now. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#events.length === 0) return;
+    const events = this.#events;
+    this.#events = [];
+    this.#chars = 0;
+    this.#commit(events);
+  }
+}
