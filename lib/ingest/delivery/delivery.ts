@@ -1,16 +1,17 @@
 /**
- * Delivery: the outbox's events to enrich, in order, one batch in flight, for as long as it takes.
- *
- * While answers are fast a batch gets three quick attempts; then, and while answers are slow,
- * patient ones without end. Nothing is dropped because something else failed.
+ * Delivery: the outbox's events to enrich, in order, for as long as it takes. While all goes well and
+ * many wait there is a second batch in flight; who is to blame for a failure, and how the next ones
+ * are tried, is told by the first ones alone. Nothing is dropped because something else failed.
  */
 import { type BatchAnswer, MAX_BATCH_BYTES, MAX_BATCH_EVENTS } from "../../contract.ts";
 import { getLogger } from "../../log.ts";
 import { sleep } from "../../retry.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import type { Settlement } from "../outbox/settlement.ts";
-import type { OutboxRow } from "../outbox/next_events.ts";
+import type { BatchSize, OutboxRow } from "../outbox/next_events.ts";
 import { answeredRows } from "./answered_rows.ts";
+import { Attempts } from "./attempts.ts";
+import { BatchBeside } from "./batch_beside.ts";
 import { DELIVERY_TIMES, type DeliveryTimes } from "./delivery_times.ts";
 import { LimitedEvents } from "./limited_events.ts";
 import { Outage } from "./outage.ts";
@@ -47,23 +48,29 @@ const NO_ROOM: Failed = {
 
 export class Delivery {
   readonly #outbox: Outbox;
-  readonly #post: PostEvents;
-  readonly #times: DeliveryTimes;
+  readonly #attempts: Attempts;
   readonly #outage: Outage;
   readonly #alone: TriedAlone;
+  readonly #beside: BatchBeside;
   /** What a limit of the store holds. */
   readonly limited: LimitedEvents;
   /** How many events the next batch may have. */
   #limit = MAX_BATCH_EVENTS;
-  #quick = true;
-  #lastAnswerMs: number | undefined;
+  /** Whether nothing has failed since a batch was answered whole that was sent after the last failure. */
+  #flows = false;
+  /** The last row of the batch in flight. */
+  #lastInFlight: number | undefined;
 
   constructor({ outbox, post, times = DELIVERY_TIMES }: DeliveryOptions) {
     this.#outbox = outbox;
-    this.#post = post;
-    this.#times = times;
+    this.#attempts = new Attempts(post, times);
     this.#outage = new Outage(times);
     this.#alone = new TriedAlone(outbox.waiting);
+    this.#beside = new BatchBeside({
+      behind: () => this.#besideWhich(),
+      next: (behind) => outbox.waiting.next.peekBehind(behind, this.#size()),
+      deliver: (rows, signal) => this.#deliverBeside(rows, signal),
+    });
     this.limited = new LimitedEvents(outbox, times);
   }
 
@@ -79,7 +86,7 @@ export class Delivery {
 
   /** How long the last answer took, in milliseconds. */
   get lastAnswerMs(): number | undefined {
-    return this.#lastAnswerMs;
+    return this.#attempts.lastAnswerMs;
   }
 
   /** Delivers until the signal is aborted. */
@@ -95,6 +102,7 @@ export class Delivery {
       if (waitMs === undefined) await more;
       else if (waitMs > 0) await sleep(waitMs, signal);
     }
+    await this.#beside.ended;
   }
 
   /** Resolves when nothing waits that can be stored now, nothing gets through, or the signal is aborted. */
@@ -112,18 +120,31 @@ export class Delivery {
     const aside = this.#alone.next();
     if (aside) return await this.#tryAside(aside, signal);
     const { failures, skip } = this.#alone;
-    const rows = this.#peek(failures > 0 ? 1 : this.#limit, skip);
+    const { inFlight } = this.#beside;
+    const size = this.#size(failures > 0 ? 1 : this.#limit);
+    const rows = this.#outbox.waiting.next.peek({ ...size, skip, inFlight });
     if (rows.length === 0) {
+      if (inFlight) {
+        await this.#beside.ended;
+        return 0;
+      }
       if (this.#alone.tryAgain()) return 0;
       // the last that failed may have become a dead letter: nothing is kept from being delivered
       this.#outage.over();
       return undefined;
     }
-    const outcome = await this.#attempt(rows, signal);
+    this.#lastInFlight = rows.at(-1)?.seq;
+    this.#beside.start(signal);
+    const outcome = await this.#attempts.all(rows, signal, (reason, left) => {
+      this.#flows = false;
+      if (left === 0) this.#outage.note(reason);
+    });
+    this.#lastInFlight = undefined;
     if (signal.aborted) return 0;
     if (outcome.kind === "failed") return this.#failed(rows, outcome);
     const failure = this.#settle(rows, outcome.answer);
     if (failure) return this.#failed(rows, failure);
+    this.#flows = isWhole(outcome.answer);
     // what is left out, refused or held by a limit may never have come to the store: that it has its
     // answer is no sign that others pass
     const isStored = outcome.answer.stored > 0;
@@ -135,42 +156,23 @@ export class Delivery {
     return 0;
   }
 
-  #peek(maxEvents: number, skip = 0): OutboxRow[] {
-    return this.#outbox.waiting.next.peek({ maxEvents, maxBytes: MAX_BATCH_BYTES, skip });
+  #size(maxEvents = this.#limit): BatchSize {
+    return { maxEvents, maxBytes: MAX_BATCH_BYTES };
   }
 
-  /** The attempts of one batch: quick ones while answers are fast, else one patient one. */
-  async #attempt(rows: readonly OutboxRow[], signal: AbortSignal): Promise<PostOutcome> {
-    const lines = rows.map(({ line }) => line);
-    const { quickDeadlineMs, quickPausesMs, patientDeadlineMs } = this.#times;
-    if (this.#quick) {
-      let outcome = await this.#send(lines, quickDeadlineMs, signal);
-      for (const pauseMs of quickPausesMs) {
-        if (outcome.kind === "answered" || outcome.meaning !== "again" || signal.aborted) {
-          return outcome;
-        }
-        await sleep(outcome.retryAfterMs ?? pauseMs, signal);
-        outcome = await this.#send(lines, quickDeadlineMs, signal);
-      }
-      if (outcome.kind === "answered" || signal.aborted) return outcome;
-      this.#quick = false;
-      this.#outage.note(outcome.reason);
-    }
-    return await this.#send(lines, patientDeadlineMs, signal);
+  /** What is in flight, where another batch may go beside it: not while anything fails. */
+  #besideWhich(): number | undefined {
+    const isWell = this.#flows && this.#limit === MAX_BATCH_EVENTS && this.#alone.failures === 0;
+    return isWell ? this.#lastInFlight : undefined;
   }
 
-  async #send(
-    lines: readonly string[],
-    deadlineMs: number,
-    signal: AbortSignal,
-  ): Promise<PostOutcome> {
-    const sentMs = performance.now();
-    const outcome = await this.#post(lines, deadlineMs, signal);
-    if (outcome.kind === "answered") {
-      this.#lastAnswerMs = performance.now() - sentMs;
-      this.#quick = this.#lastAnswerMs < this.#times.quickDeadlineMs;
-    }
-    return outcome;
+  async #deliverBeside(rows: readonly OutboxRow[], signal: AbortSignal): Promise<void> {
+    const outcome = await this.#attempts.quick(rows, signal);
+    if (signal.aborted) return;
+    const isWell = outcome.kind === "answered" && !this.#settle(rows, outcome.answer) &&
+      isWhole(outcome.answer);
+    // that it flows again only those tell that were sent after a failure
+    if (!isWell) this.#flows = false;
   }
 
   /** What failed alone before these is to blame. */
@@ -185,8 +187,10 @@ export class Delivery {
     { meaning, reason, retryAfterMs }: Failed,
     isAside = false,
   ): number {
+    this.#flows = false;
     // one that is set aside says nothing of the others, where there are any
-    if (!isAside || this.#peek(1).length === 0) this.#outage.note(reason);
+    const isOnly = () => this.#outbox.waiting.next.peek(this.#size(1)).length === 0;
+    if (!isAside || isOnly()) this.#outage.note(reason);
     const [only] = rows.length === 1 ? rows : [];
     if (only && meaning === "too large") {
       const isBuried = this.#bury(only.seq, `alone too large for enrich: ${reason}`);
@@ -201,7 +205,7 @@ export class Delivery {
 
   /** Another attempt of an event that is set aside. */
   async #tryAside(row: OutboxRow, signal: AbortSignal): Promise<number> {
-    const outcome = await this.#send([row.line], this.#times.patientDeadlineMs, signal);
+    const outcome = await this.#attempts.patient([row], signal);
     if (signal.aborted) return 0;
     const failure = outcome.kind === "failed" ? outcome : this.#settle([row], outcome.answer);
     if (failure) return this.#failed([row], failure, true);
@@ -238,4 +242,9 @@ export class Delivery {
     this.limited.answered(gone, true);
     return gone.length > 0;
   }
+}
+
+/** Whether nothing is pending but what a limit of the store holds. */
+function isWhole({ pending, limited }: BatchAnswer): boolean {
+  return pending.length === limited.length;
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { MAX_BATCH_EVENTS } from "../../../lib/contract.ts";
 import { Delivery } from "../../../lib/ingest/delivery/delivery.ts";
 import type { LimitedEvents } from "../../../lib/ingest/delivery/limited_events.ts";
 import { postEventsTo } from "../../../lib/ingest/delivery/post_events.ts";
@@ -45,12 +46,17 @@ Deno.test("Delivery sets aside what a limit of the store holds, and the others f
 });
 
 Deno.test("Delivery takes it for progress where a limit holds a whole batch", async () => {
-  const answering: Answering = (lines) => allButLimited(lines, (line) => numberIn(line) < 1_000);
-  await delivering(1_500, answering, async ({ outbox, delivery, enrich }) => {
-    await until(() => outbox.counters().waiting === 1_000, "the others are stored", WISH);
-    assert.deepEqual(enrich.requests.map(({ length }) => length), [1_000, 500]);
+  const answering: Answering = (lines) =>
+    allButLimited(lines, (line) => numberIn(line) < MAX_BATCH_EVENTS);
+  await delivering(MAX_BATCH_EVENTS + 500, answering, async ({ outbox, delivery, enrich }) => {
+    await until(
+      () => outbox.counters().waiting === MAX_BATCH_EVENTS,
+      "the others are stored",
+      WISH,
+    );
+    assert.deepEqual(enrich.requests.map(({ length }) => length), [MAX_BATCH_EVENTS, 500]);
     assert.equal(delivery.problem, undefined);
-    assert.equal(delivery.batchLimit, 1_000);
+    assert.equal(delivery.batchLimit, MAX_BATCH_EVENTS);
   }, { times: RARELY });
 });
 
@@ -96,11 +102,12 @@ Deno.test("The distance starts again where one gets through", async () => {
 Deno.test("Where one gets through the rest follows at once, and others between them", async () => {
   using folder = new TemporaryFolder();
   const path = folder.file("outbox.sqlite");
-  await delivering(4_000, (lines) => allButLimited(lines, () => true), async (setup) => {
+  const n = 4 * MAX_BATCH_EVENTS;
+  await delivering(n, (lines) => allButLimited(lines, () => true), async (setup) => {
     const { limited } = setup.delivery;
-    await until(() => limited.count === 4_000 && planned(limited), "all are held", WISH);
+    await until(() => limited.count === n && planned(limited), "all are held", WISH);
   }, { times: RARELY, path });
-  let arrived = 10_000;
+  let arrived = n;
   let outbox: Outbox | undefined;
   const answering: Answering = (lines) => {
     // a house goes on talking
@@ -112,10 +119,10 @@ Deno.test("Where one gets through the rest follows at once, and others between t
     await until(() => setup.delivery.limited.count === 0, "all have got through", WISH);
     outbox = undefined;
     await empty(setup);
-    const isHeld = setup.enrich.requests.map(([line = ""]) => numberIn(line) < 10_000);
+    const isHeld = setup.enrich.requests.map(([line = ""]) => numberIn(line) < n);
     assert.equal(isHeld.filter(Boolean).length, 4);
     isHeld.forEach((is, i) => assert.ok(!is || !isHeld[i + 1], `two in a row: ${isHeld}`));
-    assert.equal(setup.outbox.counters().delivered, arrived - 10_000 + 4_000);
+    assert.equal(setup.outbox.counters().delivered, arrived);
   }, { times: RARELY, path });
 });
 
@@ -123,22 +130,23 @@ Deno.test("A try in vain ends after ten batches, and one that a person wants goe
   using folder = new TemporaryFolder();
   const path = folder.file("outbox.sqlite");
   const isHeld: Answering = (lines) => allButLimited(lines, () => true);
-  await delivering(12_000, isHeld, async ({ delivery: { limited } }) => {
-    await until(() => limited.count === 12_000 && planned(limited), "all are held", WISH);
+  const [tried, all] = [10 * MAX_BATCH_EVENTS, 12 * MAX_BATCH_EVENTS];
+  await delivering(all, isHeld, async ({ delivery: { limited } }) => {
+    await until(() => limited.count === all && planned(limited), "all are held", WISH);
   }, { times: RARELY, path });
   await delivering(0, isHeld, async ({ delivery: { limited }, enrich }) => {
     await until(() => planned(limited), "some are tried", WISH);
-    assert.deepEqual(enrich.requests.flat(), linesOf(10_000));
+    assert.deepEqual(enrich.requests.flat(), linesOf(tried));
     enrich.requests.length = 0;
     limited.tryNow();
     await until(() => enrich.requests.length > 0 && planned(limited), "all are tried", WISH);
-    assert.deepEqual(enrich.requests.flat(), linesOf(12_000));
-    assert.equal(limited.count, 12_000);
+    assert.deepEqual(enrich.requests.flat(), linesOf(all));
+    assert.equal(limited.count, all);
   }, { times: RARELY, path });
   const soon = { ...TIMES, limitedMinMs: 1, limitedMaxMs: 1 };
   await delivering(0, isHeld, async ({ enrich }) => {
     await until(() => enrich.requests.length >= 12, "the next try goes on behind", WISH);
-    assert.deepEqual(enrich.requests.slice(0, 12).flat(), linesOf(12_000));
+    assert.deepEqual(enrich.requests.slice(0, 12).flat(), linesOf(all));
   }, { times: soon, path });
 });
 

@@ -79,16 +79,19 @@ class WatchedCommits implements Disposable {
   #lines = 0;
 
   constructor() {
-    const watched = this;
-    const exec = this.#exec;
+    const onExec = (db: DatabaseSync, sql: string) => this.#onExec(db, sql);
     DatabaseSync.prototype.exec = function (sql: string) {
-      if (sql !== "COMMIT") return exec.call(this, sql);
-      const mode = Number(this.prepare("PRAGMA synchronous").get()?.synchronous);
-      const lines = Number(this.prepare("SELECT max(seq) AS n FROM outbox").get()?.n ?? 0);
-      exec.call(this, sql);
-      watched.modes.push({ adds: lines > watched.#lines, mode });
-      watched.#lines = Math.max(watched.#lines, lines);
+      onExec(this, sql);
     };
+  }
+
+  #onExec(db: DatabaseSync, sql: string): void {
+    if (sql !== "COMMIT") return this.#exec.call(db, sql);
+    const mode = Number(db.prepare("PRAGMA synchronous").get()?.synchronous);
+    const lines = Number(db.prepare("SELECT max(seq) AS n FROM outbox").get()?.n ?? 0);
+    this.#exec.call(db, sql);
+    this.modes.push({ adds: lines > this.#lines, mode });
+    this.#lines = Math.max(this.#lines, lines);
   }
 
   [Symbol.dispose](): void {

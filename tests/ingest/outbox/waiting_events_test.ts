@@ -43,6 +43,22 @@ Deno.test("Batches go without what a limit holds, until it is released, ahead of
   assert.equal(outbox.release(5, 9), undefined);
 });
 
+Deno.test("What is in flight is left out, and not counted among those that are skipped", () => {
+  using folder = new TemporaryFolder();
+  using outbox = open(folder.file("outbox.sqlite"));
+  outbox.append(Array.from({ length: 10 }, (_, i) => `${i + 1}`));
+  const { next } = outbox.waiting;
+  const inFlight = { from: 4, to: 6 };
+  const first = (skip: number) => seqsOf(next.peek({ ...ALL, maxEvents: 1, skip, inFlight }));
+  assert.deepEqual([0, 1, 2, 3, 4, 6].map(first), [[1], [2], [3], [7], [8], [10]]);
+  assert.deepEqual(first(7), []);
+  assert.deepEqual(seqsOf(next.peek({ ...ALL, inFlight })), [1, 2, 3], "those behind come next");
+  letGo(outbox, [1, 2, 3]);
+  assert.deepEqual(seqsOf(next.peek({ ...ALL, inFlight })), [7, 8, 9, 10]);
+  assert.deepEqual(seqsOf(next.peek(ALL)), [4, 5, 6, 7, 8, 9, 10], "it may come back");
+  assert.deepEqual(seqsOf(next.peekBehind(8, ALL)), [9, 10]);
+});
+
 Deno.test("Every event is delivered once, whatever is set aside, released, or killed", async () => {
   const few: fc.Arbitrary<readonly number[]> = fc.oneof(
     fc.array(fc.nat(9), { maxLength: 8 }),
@@ -56,6 +72,8 @@ Deno.test("Every event is delivered once, whatever is set aside, released, or ki
     fc.record({ kind: fc.constant("fail" as const), some: few }),
     fc.record({ kind: fc.constant("release" as const), some: few }),
     fc.record({ kind: fc.constant("restart" as const), some: few }),
+    fc.record({ kind: fc.constant("send beside" as const), some: few }),
+    fc.record({ kind: fc.constant("answer beside" as const), some: few }),
   );
   await fc.assert(
     fc.asyncProperty(fc.array(action, { maxLength: 40 }), async (actions) => {
@@ -64,11 +82,16 @@ Deno.test("Every event is delivered once, whatever is set aside, released, or ki
       let outbox = open(path);
       let n = 0;
       const delivered: string[] = [];
-      /** Some of the next batch: only what is in one is answered. */
-      const chosen = (some: readonly number[]) => {
-        const rows = outbox.waiting.next.peek({ ...ALL, maxEvents: 10 });
-        return rows.filter((_, i) => some.includes(i));
+      let beside: readonly { seq: number; line: string }[] = [];
+      const next = (maxEvents: number, skip = 0) => {
+        const [from, to] = [beside[0]?.seq, beside.at(-1)?.seq];
+        const inFlight = from === undefined || to === undefined ? undefined : { from, to };
+        const rows = outbox.waiting.next.peek({ ...ALL, maxEvents, skip, inFlight });
+        assert.ok(!rows.some(({ seq }) => seqsOf(beside).includes(seq)), "none is sent twice");
+        return rows;
       };
+      /** Some of the next batch: only what is in one is answered. */
+      const chosen = (some: readonly number[]) => next(10).filter((_, i) => some.includes(i));
       const settle = (rows: readonly { seq: number; line: string }[]) => {
         letGo(outbox, seqsOf(rows));
         delivered.push(...rows.map(({ line }) => line));
@@ -81,21 +104,26 @@ Deno.test("Every event is delivered once, whatever is set aside, released, or ki
         else if (kind === "fail") {
           chosen(some).forEach(({ seq }) => outbox.waiting.failedAlone(seq));
         } else if (kind === "release") outbox.release(some[0] ?? 0, 3);
-        else {
+        else if (kind === "send beside") {
+          const behind = next(some.length + 1).at(-1)?.seq;
+          if (behind === undefined || beside.length > 0) continue;
+          beside = outbox.waiting.next.peekBehind(behind, { ...ALL, maxEvents: 10 });
+          assert.ok(beside.every(({ seq }) => seq > behind));
+        } else if (kind === "answer beside") {
+          const answered = beside.filter((_, i) => some.includes(i));
+          beside = [];
+          settle(answered);
+        } else {
           outbox[Symbol.dispose]();
+          beside = [];
           outbox = open(path);
           await outbox.waiting.next.findFirst(signal);
         }
         assert.equal(outbox.counters().waiting, n - delivered.length);
       }
+      beside = [];
       do {
-        for (
-          let rows = outbox.waiting.next.peek(ALL);
-          rows.length > 0;
-          rows = outbox.waiting.next.peek(ALL)
-        ) {
-          settle(rows);
-        }
+        for (let rows = next(1e6); rows.length > 0; rows = next(1e6)) settle(rows);
         for (let row = outbox.waiting.aside(); row; row = outbox.waiting.aside()) settle([row]);
       } while (outbox.release(0, 4));
       assert.deepEqual(
@@ -105,7 +133,7 @@ Deno.test("Every event is delivered once, whatever is set aside, released, or ki
       assert.equal(outbox.counters().waiting, 0);
       outbox[Symbol.dispose]();
     }),
-    { numRuns: 60 },
+    { numRuns: 100 },
   );
 });
 

@@ -1,0 +1,65 @@
+/**
+ * The attempts of a batch. While answers are fast it gets three quick ones; then, and while answers
+ * are slow, one patient one.
+ */
+import { sleep } from "../../retry.ts";
+import type { OutboxRow } from "../outbox/next_events.ts";
+import type { DeliveryTimes } from "./delivery_times.ts";
+import type { PostEvents, PostOutcome } from "./post_events.ts";
+
+export class Attempts {
+  readonly #post: PostEvents;
+  readonly #times: DeliveryTimes;
+  #quick = true;
+  #lastAnswerMs: number | undefined;
+
+  constructor(post: PostEvents, times: DeliveryTimes) {
+    this.#post = post;
+    this.#times = times;
+  }
+
+  /** How long the last answer took, in milliseconds; undefined before the first. */
+  get lastAnswerMs(): number | undefined {
+    return this.#lastAnswerMs;
+  }
+
+  /** All that it gets now. `onQuickFailed` hears of each quick one that fails, and how many are left. */
+  async all(
+    rows: readonly OutboxRow[],
+    signal: AbortSignal,
+    onQuickFailed: (reason: string, left: number) => void,
+  ): Promise<PostOutcome> {
+    const { quickPausesMs } = this.#times;
+    for (let left = quickPausesMs.length; this.#quick; left--) {
+      const outcome = await this.quick(rows, signal);
+      const isDone = outcome.kind === "answered" || outcome.meaning !== "again";
+      if (isDone || signal.aborted) return outcome;
+      onQuickFailed(outcome.reason, left);
+      if (left === 0) this.#quick = false;
+      else await sleep(outcome.retryAfterMs ?? quickPausesMs.at(-left) ?? 0, signal);
+    }
+    return await this.patient(rows, signal);
+  }
+
+  quick(rows: readonly OutboxRow[], signal: AbortSignal): Promise<PostOutcome> {
+    return this.#send(rows, this.#times.quickDeadlineMs, signal);
+  }
+
+  patient(rows: readonly OutboxRow[], signal: AbortSignal): Promise<PostOutcome> {
+    return this.#send(rows, this.#times.patientDeadlineMs, signal);
+  }
+
+  async #send(
+    rows: readonly OutboxRow[],
+    deadlineMs: number,
+    signal: AbortSignal,
+  ): Promise<PostOutcome> {
+    const sentMs = performance.now();
+    const outcome = await this.#post(rows.map(({ line }) => line), deadlineMs, signal);
+    if (outcome.kind === "answered") {
+      this.#lastAnswerMs = performance.now() - sentMs;
+      this.#quick = this.#lastAnswerMs < this.#times.quickDeadlineMs;
+    }
+    return outcome;
+  }
+}
