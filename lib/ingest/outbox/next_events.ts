@@ -27,11 +27,6 @@ export interface BatchSize {
   readonly maxBytes: number;
 }
 
-interface Candidate {
-  readonly seq: number;
-  readonly bytes: number;
-}
-
 export class NextEvents {
   readonly #statements: Statements;
   /**
@@ -59,9 +54,9 @@ export class NextEvents {
     this.#firstFree = Number(ends?.first ?? 0);
     while (this.#firstFree <= last && !signal.aborted) {
       const step = { from: this.#firstFree, to: Math.min(this.#firstFree + STEP - 1, last) };
-      const [free] = this.#candidates(step, 1);
-      this.#firstFree = free?.seq ?? step.to + 1;
-      if (free) return;
+      const free = this.#firstIn(step);
+      this.#firstFree = free ?? step.to + 1;
+      if (free !== undefined) return;
       await nextTurn();
     }
   }
@@ -74,63 +69,71 @@ export class NextEvents {
     readonly skip?: number;
     readonly inFlight?: SeqRange | undefined;
   }): OutboxRow[] {
-    const { maxEvents } = size;
     // what is skipped is skipped of all, or others behind released ones would not be reached
     const ahead = skip === 0 ? this.#released : undefined;
-    let candidates = ahead ? this.#candidatesBeside(inFlight, ahead, maxEvents) : [];
-    if (candidates.length === 0) {
-      if (skip === 0) this.#released = undefined;
-      const from = Math.min(this.#firstFree, this.#released?.from ?? LAST_SEQ);
-      candidates = this.#candidatesBeside(inFlight, { from, to: LAST_SEQ }, maxEvents, skip);
-      const first = candidates[0]?.seq ?? this.#nextSeq();
-      // what is in flight may come back
-      if (skip === 0) this.#firstFree = Math.min(first, inFlight?.from ?? LAST_SEQ);
-    }
-    return this.#rows(candidates, size);
+    const released = ahead ? this.#rowsBeside(inFlight, ahead, size) : [];
+    if (released.length > 0) return released;
+    if (skip === 0) this.#released = undefined;
+    const from = Math.min(this.#firstFree, this.#released?.from ?? LAST_SEQ);
+    const rows = this.#rowsBeside(inFlight, { from, to: LAST_SEQ }, size, skip);
+    const first = rows[0]?.seq ?? this.#nextSeq();
+    // what is in flight may come back
+    if (skip === 0) this.#firstFree = Math.min(first, inFlight?.from ?? LAST_SEQ);
+    return rows;
   }
 
   /** As `peek`, of the rows behind the one of that number. */
   peekBehind(seq: number, size: BatchSize): OutboxRow[] {
-    return this.#rows(this.#candidates({ from: seq + 1, to: LAST_SEQ }, size.maxEvents), size);
-  }
-
-  /** As many of them as fit. */
-  #rows(candidates: readonly Candidate[], { maxBytes }: BatchSize): OutboxRow[] {
-    let last = 0;
-    let total = 0;
-    for (const { seq, bytes } of candidates) {
-      total += bytes;
-      if (last > 0 && total > maxBytes) break;
-      last = seq;
-    }
-    return this.#statements
-      .get(`SELECT seq, line FROM outbox WHERE ${FREE} ORDER BY seq`)
-      .all(candidates[0]?.seq ?? 0, last).map(rowOf);
+    return this.#rows({ from: seq + 1, to: LAST_SEQ }, size);
   }
 
   /** Those before what is in flight, and where there are none those behind. */
-  #candidatesBeside(
+  #rowsBeside(
     inFlight: SeqRange | undefined,
     range: SeqRange,
-    maxEvents: number,
+    size: BatchSize,
     skip = 0,
-  ): Candidate[] {
-    if (!inFlight) return this.#candidates(range, maxEvents, skip);
+  ): OutboxRow[] {
+    if (!inFlight) return this.#rows(range, size, skip);
     const before = { from: range.from, to: Math.min(range.to, inFlight.from - 1) };
     const behind = { from: Math.max(range.from, inFlight.to + 1), to: range.to };
-    const found = this.#candidates(before, maxEvents, skip);
-    if (found.length > 0) return found;
+    const rows = this.#rows(before, size, skip);
+    if (rows.length > 0) return rows;
     const skipped = skip === 0 ? 0 : this.#count(before);
-    return this.#candidates(behind, maxEvents, skip - skipped);
+    return this.#rows(behind, size, skip - skipped);
   }
 
-  #candidates({ from, to }: SeqRange, maxEvents: number, skip = 0): Candidate[] {
+  /** As many as fit. */
+  #rows({ from, to }: SeqRange, { maxEvents, maxBytes }: BatchSize, skip = 0): OutboxRow[] {
+    const all = this.#statements.get(
+      "SELECT count(*) AS n, sum(octet_length(line)) AS bytes FROM " +
+        `(SELECT line FROM outbox WHERE ${FREE} ORDER BY seq LIMIT ? OFFSET ?)`,
+    ).get(from, to, maxEvents, skip);
+    const n = Number(all?.bytes) <= maxBytes
+      ? Number(all?.n)
+      : this.#howManyFit({ from, to }, { maxEvents, maxBytes }, skip);
+    if (n === 0) return [];
     // not iterate(): Deno's (2.9.6) ends without a word where SQLite fails, as at a damaged page
-    return this.#statements.get(
-      `SELECT seq, octet_length(line) AS bytes FROM outbox WHERE ${FREE} ` +
-        "ORDER BY seq LIMIT ? OFFSET ?",
-    ).all(from, to, maxEvents, skip)
-      .map(({ seq, bytes }) => ({ seq: Number(seq), bytes: Number(bytes) }));
+    return this.#statements
+      .get(`SELECT seq, line FROM outbox WHERE ${FREE} ORDER BY seq LIMIT ? OFFSET ?`)
+      .all(from, to, n, skip).map(rowOf);
+  }
+
+  /** The first one always does. */
+  #howManyFit({ from, to }: SeqRange, { maxEvents, maxBytes }: BatchSize, skip: number): number {
+    const rows = this.#statements.get(
+      `SELECT octet_length(line) AS bytes FROM outbox WHERE ${FREE} ORDER BY seq LIMIT ? OFFSET ?`,
+    ).all(from, to, maxEvents, skip);
+    let total = 0;
+    const n = rows.findIndex(({ bytes }) => (total += Number(bytes)) > maxBytes);
+    return n === -1 ? rows.length : Math.min(rows.length, Math.max(1, n));
+  }
+
+  /** The first one's number. */
+  #firstIn({ from, to }: SeqRange): number | undefined {
+    const row = this.#statements
+      .get(`SELECT seq FROM outbox WHERE ${FREE} ORDER BY seq LIMIT 1`).get(from, to);
+    return row === undefined ? undefined : Number(row.seq);
   }
 
   #count({ from, to }: SeqRange): number {
@@ -160,8 +163,8 @@ export class NextEvents {
       .all(from, to).map(({ seq }) => Number(seq));
     this.#statements.get("DELETE FROM limited WHERE seq BETWEEN ? AND ?").run(from, to);
     // what is left of the last ones must not be forgotten behind these
-    const [left] = this.#released ? this.#candidates(this.#released, 1) : [];
-    if (left) this.#firstFree = Math.min(this.#firstFree, left.seq);
+    const left = this.#released && this.#firstIn(this.#released);
+    if (left !== undefined) this.#firstFree = Math.min(this.#firstFree, left);
     this.#released = { from, to };
     return { seqs, last: to };
   }

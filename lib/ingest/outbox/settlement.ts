@@ -60,6 +60,9 @@ export class Settling {
   makeRoomFor(lines: readonly string[]): boolean {
     const { size, deadLetters } = this.#file;
     const maxBytes = size.deadLettersMaxBytes;
+    // a character is three bytes of UTF-8 at the most: as good as always that is all there is to know
+    const mostBytes = lines.reduce((sum, line) => sum + 3 * line.length, 0);
+    if (!size.stillFull() && size.hasRoomFor(mostBytes)) return true;
     const bytes = lines.reduce((sum, line) => sum + Buffer.byteLength(line), 0);
     const excess = () => Math.max(0, deadLetters.bytes - maxBytes);
     while (
