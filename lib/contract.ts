@@ -10,7 +10,7 @@ export const MAX_BODY_BYTES = 16_000_000;
 /** The most lines that one request to `POST /events` may have. */
 export const MAX_REQUEST_LINES = 5_000;
 /** The most events that ingest puts into one request. */
-export const MAX_BATCH_EVENTS = 2_000;
+export const MAX_BATCH_EVENTS = 1_000;
 /** The most bytes of events that ingest puts into one request. */
 export const MAX_BATCH_BYTES = 4_000_000;
 
