@@ -5,7 +5,8 @@ import type { HassState, StateMachine } from "../tests/simulator/states.ts";
 
 /** Above it, so that every state is a plain number of seven digits. */
 const FIRST_NUMBER = 1_000_000;
-const SENSORS = 200;
+/** How many there are unless said otherwise. */
+export const SENSORS = 200;
 const SENSORS_PER_DEVICE = 5;
 const AREAS = ["Kitchen", "Living room", "Hallway", "Bedroom", "Garden"];
 /** What a plug tells beside its power: with both states an event is of about 1.2 kB. */
@@ -28,14 +29,14 @@ export function valueOf(number: number): number {
   return FIRST_NUMBER + number;
 }
 
-/** 200 sensors of 40 devices in five areas. */
-export function numberedHouse(): House {
+/** Sensors, five of each device, in five areas. */
+export function numberedHouse(sensors = SENSORS): House {
   const id = (name: string) => name.toLowerCase().replace(" ", "_");
   const devices = Array.from(
-    { length: SENSORS / SENSORS_PER_DEVICE },
+    { length: Math.ceil(sensors / SENSORS_PER_DEVICE) },
     (_, i) => device(`plug_${i}`, `Plug ${i}`, id(AREAS[i % AREAS.length]), "Shelly", "Plug S"),
   );
-  const entities = Array.from({ length: SENSORS }, (_, i) => {
+  const entities = Array.from({ length: sensors }, (_, i) => {
     const plug = `plug_${Math.floor(i / SENSORS_PER_DEVICE)}`;
     const outlet = sensor(`sensor.outlet_${i}`, plug, `Outlet ${i}`, "0", "W", "power");
     return { ...outlet, attributes: { ...outlet.attributes, ...READINGS } };

@@ -1,6 +1,7 @@
 /** The thread of the simulated Home Assistant, as the rest of the benchmark sees it. */
 import { Worker } from "node:worker_threads";
-import type { Fired, FromSource, Load } from "./source_worker.ts";
+import { SENSORS } from "./numbered_house.ts";
+import type { Fired, FromSource, HouseAction, Load, ToSource } from "./source_worker.ts";
 
 /** What a program gets of the source: Home Assistant's address, and a token that it takes. */
 export interface HassAccess {
@@ -19,9 +20,10 @@ export class Source implements AsyncDisposable {
     worker.on("error", (error) => this.#fired.reject(error));
   }
 
-  /** Returns when it listens. */
-  static async start(): Promise<Source> {
-    const worker = new Worker(new URL("source_worker.ts", import.meta.url));
+  /** A house of so many sensors; returns when it listens. */
+  static async start(sensors = SENSORS): Promise<Source> {
+    const url = new URL("source_worker.ts", import.meta.url);
+    const worker = new Worker(url, { workerData: sensors });
     const listening = new Promise<HassAccess>((resolve) =>
       worker.once("message", (message: FromSource) => {
         if (message.type === "listening") resolve(message.hass);
@@ -46,8 +48,13 @@ export class Source implements AsyncDisposable {
     this.#onProgress = onProgress;
     this.#fired = Promise.withResolvers();
     this.#next += load.count;
-    this.worker.postMessage(load);
+    this.#post({ type: "load", load });
     return this.#fired.promise;
+  }
+
+  /** Has the house do something; what it sets off comes later. */
+  do(action: HouseAction): void {
+    this.#post({ type: "do", action });
   }
 
   /** How many events a second it has for a reader that does nothing with them. */
@@ -70,6 +77,10 @@ export class Source implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.worker.terminate();
+  }
+
+  #post(message: ToSource): void {
+    this.worker.postMessage(message);
   }
 
   #take(message: FromSource): void {

@@ -2,7 +2,8 @@
  * The source, in a thread of its own: a simulated Home Assistant whose sensors count up. It joins
  * messages and cuts off a slow reader as the simulation does.
  */
-import { parentPort } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
+import { z } from "zod";
 import { sleep } from "../lib/retry.ts";
 import type { Client } from "../tests/simulator/client.ts";
 import { SimulatedHomeAssistant } from "../tests/simulator/home_assistant.ts";
@@ -28,6 +29,17 @@ export interface Fired {
   /** How often the reader was cut off because it did not keep up. */
   readonly cutOffs: number;
 }
+
+/** What the house is to do beside a load. */
+export type HouseAction =
+  /** An area gets another name: a fifth of all entities have another one then. */
+  | "rename an area"
+  /** All connections end, without a word. */
+  | "cut the connections";
+
+export type ToSource =
+  | { readonly type: "load"; readonly load: Load }
+  | { readonly type: "do"; readonly action: HouseAction };
 
 export type FromSource =
   | { readonly type: "listening"; readonly hass: HassAccess }
@@ -56,8 +68,10 @@ class NumberedHomeAssistant extends SimulatedHomeAssistant {
   #lastUs = 0;
   #cutOffs = 0;
 
-  constructor() {
-    super({ house: numberedHouse(), recorder: false, keepFired: 100 });
+  #names = 0;
+
+  constructor(sensors: number) {
+    super({ house: numberedHouse(sensors), recorder: false, keepFired: 100 });
     this.#sensors = this.states.all().map((state) => new NumberedSensor(state));
   }
 
@@ -111,6 +125,11 @@ class NumberedHomeAssistant extends SimulatedHomeAssistant {
     return { first, count, firstUs, lastUs, mostPending, cutOffs: this.#cutOffs - cutOffs };
   }
 
+  do(action: HouseAction): void {
+    if (action === "cut the connections") this.cutClients();
+    else this.renameArea("kitchen", `Kitchen ${++this.#names}`);
+  }
+
   #fire(readers: readonly Client[]): void {
     const timeUs = this.#lastUs = Math.max(this.#lastUs + 1, Math.round(nowMs() * 1000));
     const sensor = this.#sensors[this.#number % this.#sensors.length];
@@ -133,8 +152,9 @@ class NumberedHomeAssistant extends SimulatedHomeAssistant {
   }
 }
 
-const hass = new NumberedHomeAssistant().start();
-parentPort?.on("message", async (load: Load) => {
-  post({ type: "fired", fired: await hass.load(load) });
+const hass = new NumberedHomeAssistant(z.number().parse(workerData)).start();
+parentPort?.on("message", async (message: ToSource) => {
+  if (message.type === "do") hass.do(message.action);
+  else post({ type: "fired", fired: await hass.load(message.load) });
 });
 post({ type: "listening", hass: { url: hass.url, token: hass.token } });

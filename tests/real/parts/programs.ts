@@ -21,6 +21,8 @@ export interface ProgramOptions {
   readonly compiledDir?: string | undefined;
   /** The folder of another release's sources, where these are to run. */
   readonly checkout?: string | undefined;
+  /** A module that runs before the sources do, in the same process. */
+  readonly preload?: string | undefined;
 }
 
 export interface Health {
@@ -61,8 +63,14 @@ export class Program implements AsyncDisposable {
   static async start(
     kind: Kind,
     env: Environment,
-    { readable = [], writable, under = [], compiledDir = Deno.env.get("PROGRAMS_DIR"), checkout }:
-      ProgramOptions = {},
+    {
+      readable = [],
+      writable,
+      under = [],
+      compiledDir = Deno.env.get("PROGRAMS_DIR"),
+      checkout,
+      preload,
+    }: ProgramOptions = {},
   ): Promise<Program> {
     const dir = await Deno.makeTempDir({ prefix: `${kind.name}-` });
     const port = freePort();
@@ -76,6 +84,7 @@ export class Program implements AsyncDisposable {
       `--allow-read=${[...own, ...readable].join(",")}`,
       `--allow-write=${own.join(",")}`,
       ...kind.permissions,
+      ...(preload === undefined ? [] : [`--preload=${preload}`]),
       join(root, `${kind.name}.ts`),
     ];
     const newest = compiledDir ? [executable(compiledDir, kind.name)] : sources(ROOT);
