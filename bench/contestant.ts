@@ -1,21 +1,14 @@
 /** What is measured: both programs with a store, or the floor. */
-import { join } from "node:path";
 import { Process } from "../tests/real/parts/process.ts";
-import { total } from "../tests/real/parts/metrics_text.ts";
-import { type Program, startEnrich, startIngest } from "../tests/real/parts/programs.ts";
 import { sleep } from "../lib/retry.ts";
-import { LocalFile } from "./local_file.ts";
 import type { Meter, Usage } from "./meter.ts";
+import { type Counts, ProgramPair } from "./program_pair.ts";
 import { nowMs, untilReadable } from "./readable.ts";
 import type { Source } from "./source.ts";
 import { type LineStore, openLineStore, type Readable, type StoreName } from "./store.ts";
 
-/** How both programs are set where the environment says nothing, said because tests say otherwise. */
-const PRODUCTION = { LOG_LEVEL: "info", BACKFILL_DAYS: "10", SNAPSHOT_MINUTES: "60" };
 const POLL_MS = 25;
 const NO_MORE_MS = 60_000;
-/** What an event of the benchmark takes in the outbox, with some to spare. */
-const OUTBOX_KB_PER_EVENT = 3;
 
 export interface ContestantOptions {
   readonly source: Source;
@@ -25,8 +18,6 @@ export interface ContestantOptions {
   readonly compiledDir?: string | undefined;
   /** The sources of another commit, where these are to run. */
   readonly checkout?: string | undefined;
-  /** How many events the outbox must have room for. */
-  readonly backlog: number;
 }
 
 /** A running program, or both. */
@@ -45,38 +36,16 @@ export interface Outbox {
   hold(): Promise<void>;
   /** Starts enrich again. */
   release(): Promise<void>;
-  /** How many events were received and how many wait, by ingest's own numbers, which are proved to add up. */
-  counts(): Promise<{ readonly received: number; readonly queued: number }>;
+  counts(): Promise<Counts>;
 }
 
 const never = new AbortController().signal;
 
 /** Starts enrich with its store, then ingest; returns when both are ready. */
 export async function startPrograms(options: ContestantOptions): Promise<Contestant> {
-  const { source, store: name, compiledDir, checkout, backlog } = options;
   await using resources = new AsyncDisposableStack();
-  const isLocal = name === "local";
-  const lineStore = isLocal ? undefined : resources.use(await openLineStore(name));
-  const started = { compiledDir, checkout };
-  const enrich = resources.use(
-    await startEnrich({ ...PRODUCTION, ...lineStore?.env }, started),
-  );
-  await enrich.untilReady();
-  const store = lineStore ??
-    resources.use(new LocalFile(join(enrich.dir, "data", "store.sqlite")));
-  const env = {
-    ...PRODUCTION,
-    HASS_URL: source.hass.url,
-    HASS_TOKEN: source.hass.token,
-    ENRICHMENT_SERVICE_URL: enrich.url,
-    OUTBOX_MAX_MB: String(Math.max(1024, Math.ceil(backlog * OUTBOX_KB_PER_EVENT / 1000))),
-  };
-  // what a first start compiles is there at the second, whose time counts
-  await (await startIngest(env, started))[Symbol.asyncDispose]();
-  const subscribed = source.nextSubscription();
-  const fromMs = nowMs();
-  const ingest = resources.use(await startIngest(env, started));
-  const startMs = await subscribed - fromMs;
+  const pair = resources.use(await ProgramPair.start(options));
+  const { ingest, enrich, store, startMs } = pair;
   await ingest.untilReady();
   const kept = resources.move();
   return {
@@ -85,22 +54,12 @@ export async function startPrograms(options: ContestantOptions): Promise<Contest
     },
     store,
     startMs,
-    outbox: outboxOf(ingest, enrich, checkout),
-    [Symbol.asyncDispose]: () => kept.disposeAsync(),
-  };
-}
-
-function outboxOf(ingest: Program, enrich: Program, checkout: string | undefined): Outbox {
-  return {
-    hold: () => enrich.stop(),
-    release: () => enrich.startAgain(checkout),
-    counts: async () => {
-      const metrics = await ingest.metrics();
-      return {
-        received: total(metrics, "ingest_events_received_total"),
-        queued: total(metrics, "ingest_events_queued"),
-      };
+    outbox: {
+      hold: () => enrich.stop(),
+      release: () => enrich.startAgain(options.checkout),
+      counts: () => pair.counts(),
     },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
 

@@ -35,11 +35,7 @@ function turnOf(line: string): LoopTurn[] {
 
 /** A program that does nothing: its turns are the machine's noise. */
 export class IdleProgram implements AsyncDisposable {
-  readonly turns: LoopTurns;
-
-  private constructor(private readonly dir: string, private readonly process: Process) {
-    this.turns = new LoopTurns(dir);
-  }
+  private constructor(readonly dir: string, private readonly process: Process) {}
 
   static async start(): Promise<IdleProgram> {
     const dir = await Deno.makeTempDir({ prefix: "idle-" });

@@ -3,68 +3,30 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { complainOf, processOutput } from "../lib/program/command.ts";
 import { ConfigError } from "../lib/settings/settings_reader.ts";
-import { Checkout, OLD_RELEASE } from "../tests/real/parts/checkout.ts";
 import { endAll, takeOutputs } from "../tests/real/parts/process.ts";
 import { executable } from "../tests/real/parts/programs.ts";
-import {
-  type Contestant,
-  type ContestantOptions,
-  readingLimit,
-  startFloor,
-  startPrograms,
-} from "./contestant.ts";
-import { FLOOR, floorRateOf, type Limits, type Round, type Run, voidReason } from "./figures.ts";
-import { Measurement } from "./measurement.ts";
+import { measureGrowth } from "./growth.ts";
+import { growthReport } from "./growth_report.ts";
+import { longestTurns } from "./loop.ts";
+import { loopReport } from "./loop_report.ts";
 import { Meter } from "./meter.ts";
 import { type BenchOptions, HELP, readOptions } from "./options.ts";
-import { plainLimit } from "./plain_writer.ts";
+import { writeSection } from "./performance_page.ts";
 import { ProgressLine } from "./progress_line.ts";
-import { machine, resultsText } from "./results.ts";
-import { rowsOf } from "./rows.ts";
-import { Source } from "./source.ts";
-import { openLineStore } from "./store.ts";
-import { tableOf } from "./table.ts";
+import type { Report } from "./report.ts";
+import { machine } from "./results.ts";
+import { measureRounds } from "./rounds.ts";
+import {
+  GROWTH_SIZES,
+  GROWTH_SIZES_QUICK,
+  LOOP_SIZES,
+  LOOP_SIZES_QUICK,
+  SLOW_SYNC_SIZES,
+  SLOW_SYNC_SIZES_QUICK,
+} from "./sizes.ts";
+import { slowSync } from "./slow_sync.ts";
 
-const OURS = "ours";
-
-/** Names a contestant, and starts it. */
-type Start = readonly [name: string, start: () => Promise<Contestant>];
-
-interface Bench {
-  readonly options: BenchOptions;
-  readonly source: Source;
-  readonly meter: Meter;
-  readonly starts: readonly Start[];
-  readonly progress: ProgressLine;
-}
-
-async function limitsOf({ options, source, progress }: Bench): Promise<Limits> {
-  const { plan, store } = options;
-  progress.say("what the source can do");
-  const alone = await source.alone(plan.limit);
-  progress.say("what the floor can do without a store");
-  const reading = await readingLimit(source, plan.full);
-  progress.say("what the store can do");
-  await using lineStore = await openLineStore(store);
-  return { source: alone, reading, store: await plainLimit(lineStore, plan.limit) };
-}
-
-async function roundOf(bench: Bench): Promise<Round> {
-  const { options: { plan }, source, meter, starts, progress } = bench;
-  const limits = await limitsOf(bench);
-  const runs: Run[] = [];
-  for (const [name, start] of starts) {
-    progress.within(name);
-    progress.say("starts");
-    await using contestant = await start();
-    const say = (text: string) => progress.say(text);
-    const figures = await new Measurement({ contestant, source, meter, say }, plan).run();
-    runs.push({ contestant: name, figures });
-  }
-  progress.within("");
-  const floor = floorRateOf({ runs });
-  return { limits, runs, void: plan.counts ? voidReason(floor, limits) : undefined };
-}
+const PAGE = new URL("../docs/performance.md", import.meta.url).pathname;
 
 /** Where COMPILED_DIR says that compiled programs are. Throws ConfigError where they are not there. */
 function compiledFolder(): string | undefined {
@@ -80,50 +42,46 @@ function compiledFolder(): string | undefined {
   ]);
 }
 
-async function bench(options: BenchOptions): Promise<number> {
-  const { store, plan, against, json, rounds: count } = options;
+/** Measures what the options ask for. */
+async function measure(options: BenchOptions, progress: ProgressLine): Promise<Report> {
+  const { kind, quick, store } = options;
   const compiledDir = compiledFolder();
-  if (compiledDir && against) {
-    throw new ConfigError([
-      "COMPILED_DIR and --against: sources are compared with sources; unset it",
-    ]);
+  if (kind === "loop") {
+    const sizes = quick ? LOOP_SIZES_QUICK : LOOP_SIZES;
+    return loopReport(await longestTurns({ sizes, store, progress }));
   }
+  if (kind === "slow-sync") {
+    return await slowSync({
+      sizes: quick ? SLOW_SYNC_SIZES_QUICK : SLOW_SYNC_SIZES,
+      store,
+      progress,
+    });
+  }
+  await using meter = await Meter.start();
+  if (kind === "rounds") return await measureRounds(options, { meter, progress, compiledDir });
+  const sizes = quick ? GROWTH_SIZES_QUICK : GROWTH_SIZES;
+  return growthReport(await measureGrowth({ sizes, store, compiledDir, meter, progress }));
+}
+
+async function bench(options: BenchOptions): Promise<number> {
+  const { store, kind, quick, docs, json } = options;
   // that it cannot be written is better known now
   if (json) await Deno.writeTextFile(json, "");
   const before = machine();
+  const date = new Date().toISOString();
   const progress = new ProgressLine();
-  await using resources = new AsyncDisposableStack();
-  const meter = resources.use(await Meter.start());
-  const source = resources.use(await Source.start());
-  const shared: ContestantOptions = { source, meter, store, compiledDir, backlog: plan.backlog };
-  const starts: Start[] = [[OURS, () => startPrograms(shared)]];
-  if (against) {
-    const commit = against === "v0.1.0" ? OLD_RELEASE : against;
-    const { path } = resources.use(await Checkout.of(commit));
-    starts.push([against, () => startPrograms({ ...shared, checkout: path })]);
-  }
-  starts.push([FLOOR, () => startFloor(shared)]);
-  const rounds: Round[] = [];
-  for (let i = 1; i <= count; i++) {
-    progress.round(i, count);
-    // in turn from either end, so that no one is always the first or behind the same one
-    const order = i % 2 === 1 ? starts : starts.toReversed();
-    rounds.push(await roundOf({ options, source, meter, starts: order, progress }));
-  }
+  const { text, figures, isVoid, plots } = await measure(options, progress);
   progress.end();
-  const names = starts.map(([name]) => name);
-  const rows = rowsOf(plan);
   const { processor, cores, loadBefore, deno } = before;
-  output.write(
-    `Store: ${store}. ${processor}, ${cores} cores, load before: ${loadBefore.toFixed(1)}. ` +
-      `Deno ${deno}.\n\n${tableOf(rounds, names, rows)}\n` +
-      (plan.counts ? "" : "--quick: of so few events no figure counts.\n"),
-  );
+  const table = `Store: ${store}. ${processor}, ${cores} cores, load before: ` +
+    `${loadBefore.toFixed(1)}. Deno ${deno}.\n\n${text}`;
+  output.write(`${table}\n${quick ? "--quick: of so few events no figure counts.\n" : ""}`);
   if (json) {
-    const all = { options, machine: before, rounds, contestants: names, rows };
-    await Deno.writeTextFile(json, resultsText(all));
+    const all = { options, machine: before, date, ...figures };
+    await Deno.writeTextFile(json, JSON.stringify(all, null, 2));
   }
-  return rounds.every((round) => round.void !== undefined) ? 1 : 0;
+  if (docs && !isVoid) await writeSection(PAGE, kind, `${date.slice(0, 10)}. ${table}`, plots);
+  return isVoid ? 1 : 0;
 }
 
 /** Runs in a folder of its own for all that is temporary, which goes however it ends. */

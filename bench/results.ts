@@ -1,7 +1,6 @@
-/** All that was measured, as JSON for programs. */
+/** What was measured in rounds, for programs, and on what machine. */
 import { cpus, loadavg, totalmem } from "node:os";
 import { figureOf, ratioOf, type Round, type Row, soundRounds } from "./figures.ts";
-import type { BenchOptions } from "./options.ts";
 
 /** What it was measured on. */
 export function machine() {
@@ -17,42 +16,31 @@ export function machine() {
 }
 
 export interface Results {
-  readonly options: BenchOptions;
-  readonly machine: ReturnType<typeof machine>;
   readonly rounds: readonly Round[];
   /** The first is what the ratios are of. */
   readonly contestants: readonly string[];
   readonly rows: readonly Row[];
 }
 
-/** The table's figures and ratios by their keys, and every round's. */
-export function resultsText(
-  { options, machine, rounds, contestants, rows }: Results,
-): string {
+/** The table's figures and ratios by their keys, and every round's, for JSON. */
+export function roundFigures({ rounds, contestants, rows }: Results): object {
   const sound = soundRounds(rounds);
   const [first, ...others] = contestants;
   const byKey = (of: (row: Row) => number | undefined) =>
     Object.fromEntries(rows.map((row) => [row.key, of(row)]));
-  return JSON.stringify(
-    {
-      options,
-      machine,
-      date: new Date().toISOString(),
-      figures: Object.fromEntries(
-        contestants.map((name) => [name, byKey((row) => figureOf(sound, name, row))]),
-      ),
-      ratios: Object.fromEntries(
-        others.map((other) => [other, byKey((row) => ratioOf(sound, first, other, row))]),
-      ),
-      rounds: rounds.map(({ runs, ...round }) => ({
-        ...round,
-        runs: runs.map(({ contestant, figures }) => ({
-          contestant,
-          figures: Object.fromEntries(figures),
-        })),
+  return {
+    figures: Object.fromEntries(
+      contestants.map((name) => [name, byKey((row) => figureOf(sound, name, row))]),
+    ),
+    ratios: Object.fromEntries(
+      others.map((other) => [other, byKey((row) => ratioOf(sound, first, other, row))]),
+    ),
+    rounds: rounds.map(({ runs, ...round }) => ({
+      ...round,
+      runs: runs.map(({ contestant, figures }) => ({
+        contestant,
+        figures: Object.fromEntries(figures),
       })),
-    },
-    null,
-    2,
-  );
+    })),
+  };
 }

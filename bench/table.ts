@@ -10,6 +10,7 @@ import {
   soundRounds,
   thousands,
 } from "./figures.ts";
+import { textColumns } from "./text_columns.ts";
 
 /** Text columns: the label, each contestant's figure, and the ratios of the first to the others. */
 export function tableOf(
@@ -25,12 +26,7 @@ export function tableOf(
     ...contestants.map((name) => number(figureOf(sound, name, row), row.digits, "–")),
     ...others.map((other) => number(ratioOf(sound, first, other, row), 2, "")),
   ]);
-  const widths = head.map((_, i) => Math.max(...[head, ...lines].map((line) => line[i].length)));
-  const text = [head, ...lines].map((line) =>
-    line.map((cell, i) => i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))
-      .join("  ").trimEnd()
-  );
-  return [...text, "", ...notesOf(rounds)].join("\n");
+  return [...textColumns([head, ...lines]), "", ...notesOf(rounds)].join("\n");
 }
 
 function number(value: number | undefined, digits: number, otherwise: string): string {

@@ -83,3 +83,87 @@ Deno.test("A benchmark whose server is missing says which variable names it", as
   assert.equal(code, 2);
   assert.match(new TextDecoder().decode(stderr), /let VICTORIA_METRICS be the server's path/);
 });
+
+const longestSchema = z.object({
+  noiseMs: z.number(),
+  activities: z.array(z.object({
+    scene: z.string(),
+    activity: z.string(),
+    ingest: z.number(),
+    enrich: z.number(),
+    idle: z.number(),
+  })),
+});
+
+Deno.test("The benchmark says how long both programs' turns are, by what is going on", async () => {
+  using folder = new TemporaryFolder();
+  const json = folder.file("figures.json");
+  const args = ["--loop", "--quick", `--json=${json}`];
+  const { code, stdout, stderr } = await bench(folder, ...args).output();
+  const [table, progress] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  assert.equal(code, 0, progress);
+  assert.match(table, /^200 entities\n {2}start +\d+ +\d+ +\d+\n {2}flood +\d+ +\d+ +\d+$/m);
+  assert.match(table, /^The longest of all: (ingest|enrich) \d+ ms at ".+", .+\.$/m);
+  const { activities } = longestSchema.parse(JSON.parse(Deno.readTextFileSync(json)));
+  const named = (word: string) =>
+    activities.filter(({ activity }) => activity.includes(word)).length;
+  assert.deepEqual(
+    ["start", "flood", "drain", "pages open", "registries", "get_states"].map(named),
+    [4, 3, 1, 4, 2, 2],
+  );
+  // a turn in which hundreds of events are taken is never too short to be seen
+  for (const { activity, ingest } of activities) {
+    if (activity === "flood") assert.ok(ingest > 0, activity);
+  }
+  assert.deepEqual([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["figures.json"]);
+});
+
+const growthSchema = z.object({
+  entities: z.array(z.object({
+    entities: z.number(),
+    ingestUs: z.number().positive(),
+    enrichUs: z.number().positive(),
+    ingestMb: z.number().positive(),
+    enrichMb: z.number().positive(),
+  })),
+  waiting: z.array(z.object({
+    waiting: z.number(),
+    captureUs: z.number().positive(),
+    deliverMs: z.number().positive(),
+    ingestMb: z.number().positive(),
+  })),
+});
+
+Deno.test("The benchmark says what an event costs as a house and the outbox grow", async () => {
+  using folder = new TemporaryFolder();
+  const json = folder.file("figures.json");
+  const args = ["--growth", "--quick", `--json=${json}`];
+  const { code, stdout, stderr } = await bench(folder, ...args).output();
+  const [table, progress] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  assert.equal(code, 0, progress);
+  assert.match(table, /^Entities +ingest, CPU µs\/event/m);
+  const { entities, waiting } = growthSchema.parse(JSON.parse(Deno.readTextFileSync(json)));
+  assert.deepEqual(entities.map((step) => step.entities), [10, 100]);
+  assert.deepEqual(waiting.map((step) => step.waiting), [10, 1_000]);
+});
+
+Deno.test("What needs strace says so where it is missing", async () => {
+  using folder = new TemporaryFolder();
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", "bench", "--quick", "--slow-sync"],
+    cwd: ROOT,
+    env: { TMPDIR: folder.path, PATH: bashAlone(folder) },
+    stdin: "null",
+  }).output();
+  assert.equal(code, 2);
+  assert.match(new TextDecoder().decode(stderr), /--slow-sync needs strace/);
+});
+
+/** A PATH that has bash and no other program. */
+function bashAlone(folder: TemporaryFolder): string {
+  Deno.mkdirSync(folder.file("bin"));
+  Deno.writeTextFileSync(folder.file("bin/bash"), '#!/bin/bash\nexec /bin/bash "$@"\n', {
+    mode: 0o755,
+  });
+  return folder.file("bin");
+}

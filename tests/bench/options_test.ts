@@ -34,8 +34,27 @@ Deno.test("Options that are wrong are named, all at once, with what they may be"
   assert.throws(() => readOptions(["--rounds=3"]), /--rounds.*--help/s);
 });
 
+Deno.test("One thing is measured at a time, and what has no rounds takes no option of theirs", () => {
+  assert.equal(readOptions([]).kind, "rounds");
+  assert.equal(readOptions(["--growth"]).kind, "growth");
+  assert.equal(readOptions(["--slow-sync"]).kind, "slow-sync");
+  assert.throws(
+    () => readOptions(["--loop", "--growth", "--runs=2", "--floods", "--docs", "--quick"]),
+    (error) => {
+      assert.ok(error instanceof ConfigError);
+      assert.deepEqual(error.problems, [
+        "--loop and --growth: one at a time",
+        "--loop has no rounds: leave out --runs, --floods",
+        "--docs and --quick: what is measured with --quick is no documentation",
+      ]);
+      return true;
+    },
+  );
+});
+
 Deno.test("The help names every option and fits a terminal", () => {
-  for (const name of ["store", "runs", "against", "backlog", "floods", "json", "quick", "help"]) {
+  const names = ["store", "runs", "against", "backlog", "floods", "loop", "growth", "slow-sync"];
+  for (const name of [...names, "docs", "json", "quick", "help"]) {
     assert.match(HELP, new RegExp(`^  --${name}\\b`, "m"));
   }
   assert.deepEqual(HELP.split("\n").filter((line) => line.length > 100), []);
