@@ -59,18 +59,21 @@ function valueEnd(text: string, at: number): number {
 
 /** The text of each element of a JSON array; a text that is no array is its own single element. */
 export function elementTexts(json: string): string[] {
+  return json[skipSpace(json, 0)] === "[" ? [...elements(json)] : [json];
+}
+
+/** The text of each element of a JSON array, found when it is asked for. What follows the array is left alone. */
+export function* elements(json: string): Generator<string> {
   let at = skipSpace(json, 0);
-  if (json[at] !== "[") return [json];
-  const elements: string[] = [];
+  if (json[at] !== "[") return;
   at = skipSpace(json, at + 1);
   while (at < json.length && json[at] !== "]") {
     const end = valueEnd(json, at);
-    elements.push(json.slice(at, end));
+    yield json.slice(at, end);
     at = skipSpace(json, end);
     if (json[at] === ",") at = skipSpace(json, at + 1);
     else break;
   }
-  return elements;
 }
 
 /** The members of a JSON object, each with the text of its value, in their order. */

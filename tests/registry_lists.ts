@@ -1,7 +1,7 @@
 /** The registries' lists as ingest reads them, out of what Home Assistant would answer. */
 import { registryEntries, type RegistryLists } from "../lib/ingest/capture/registry_lists.ts";
 import { readList } from "../lib/ingest/hass/answer_list.ts";
-import { readStates } from "../lib/ingest/hass/present_states.ts";
+import { presentStateOf } from "../lib/ingest/hass/present_states.ts";
 
 /** Lists that are not given are empty. */
 export function registryLists(
@@ -15,6 +15,6 @@ export function registryLists(
     labels: readList(registryEntries.labels, labels).read,
     devices: readList(registryEntries.devices, devices).read,
     entities: readList(registryEntries.entities, entities).read,
-    states: readStates(states, JSON.stringify(states)),
+    states: states.flatMap((value) => presentStateOf({ value, text: JSON.stringify(value) })),
   };
 }

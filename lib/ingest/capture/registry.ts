@@ -8,8 +8,13 @@ import {
   registryNamesSchema,
 } from "../../contract.ts";
 import { listOf } from "../hass/answer_list.ts";
+import { fullName, ownName, type RegistryDevice } from "./device_name.ts";
+import { areEqual, atOnce, each } from "./in_turns.ts";
 import { entityName, isSettled, type NamedState } from "./entity_name.ts";
 import type { RegistryKind, RegistryLists } from "./registry_lists.ts";
+
+/** So many entities or devices are looked up or compared between two turns of the event loop. */
+const STEP = 1_000;
 
 /** What an entity or a device has of which list. */
 const MEMBERS_OF: Partial<Record<RegistryKind, readonly (keyof EntityInfo & string)[]>> = {
@@ -54,16 +59,21 @@ export class Registry {
     return this.#entities.keys();
   }
 
+  /** As `steps`, at once. */
+  static from(...lists: Parameters<typeof Registry.steps>): Registry {
+    return atOnce(Registry.steps(...lists));
+  }
+
   /**
-   * Looks everything up once. An entity whose state is missing or only restored keeps the name, unit
+   * Looks everything up once, in steps. An entity whose state is missing or only restored keeps the name, unit
    * and classes that `previous` knows: while Home Assistant starts it does not say them. What comes
    * of a list that was refused stays as `previous` has it.
    */
-  static from(
+  static *steps(
     lists: RegistryLists,
     previous: Registry,
     refused: ReadonlySet<RegistryKind> = new Set(),
-  ): Registry {
+  ): Generator<void, Registry> {
     const keptMembers = [...refused].flatMap((kind) => MEMBERS_OF[kind] ?? []);
     const kept = (known: Readonly<Record<string, unknown>> = {}) =>
       present(Object.fromEntries(keptMembers.map((member) => [member, known[member]])));
@@ -76,12 +86,13 @@ export class Registry {
       const area = areaId ? areas.get(areaId) : undefined;
       return { area: area?.name, floor: area?.floor_id ? floors.get(area.floor_id) : undefined };
     };
-    const parentOf = (device: Device | undefined) =>
+    const parentOf = (device: RegistryDevice | undefined) =>
       device?.parent_device_id ? devices.get(device.parent_device_id) : undefined;
     const knownById = new Map(
       [...previous.#entities.values()].map(({ registryId, info }) => [registryId, info]),
     );
-    const entities = lists.entities.map((entry): [string, Entity] => {
+    const entities = new Map<string, Entity>();
+    yield* each(lists.entities, STEP, (entry) => {
       const device = entry.device_id ? devices.get(entry.device_id) : undefined;
       const parent = parentOf(device);
       const state = states.get(entry.entity_id);
@@ -96,7 +107,7 @@ export class Registry {
       const said = state && !state.isRestored
         ? { unit: state.unit, device_class: state.deviceClass, state_class: state.stateClass }
         : { unit: known?.unit, device_class: known?.device_class, state_class: known?.state_class };
-      return [entry.entity_id, {
+      entities.set(entry.entity_id, {
         ...entry.id ? { registryId: entry.id } : {},
         info: entityInfoSchema.parse(present({
           entity_id: entry.entity_id,
@@ -114,20 +125,21 @@ export class Registry {
           ...said,
           ...kept(known),
         })),
-      }];
+      });
     });
-    const deviceNames = lists.devices.map((device): [string, RegistryNames] => {
+    const deviceNames = new Map<string, RegistryNames>();
+    yield* each(lists.devices, STEP, (device) => {
       const parent = parentOf(device);
       const names = {
         ...place(device.area_id ?? parent?.area_id),
         device: fullName(device, parent),
         ...kept(previous.#devices.get(device.id)),
       };
-      return [device.id, registryNamesSchema.parse(present(names))];
+      deviceNames.set(device.id, registryNamesSchema.parse(present(names)));
     });
     return new Registry(
-      refused.has("entities") ? previous.#entities : new Map(entities),
-      refused.has("devices") ? previous.#devices : new Map(deviceNames),
+      refused.has("entities") ? previous.#entities : entities,
+      refused.has("devices") ? previous.#devices : deviceNames,
     );
   }
 
@@ -149,10 +161,10 @@ export class Registry {
     return JSON.stringify({ entities: [...this.#entities.values()], devices: [...this.#devices] });
   }
 
-  /** Whether both say the same, in whatever order. */
-  equals(other: Registry): boolean {
-    return isDeepStrictEqual(this.#entities, other.#entities) &&
-      isDeepStrictEqual(this.#devices, other.#devices);
+  /** Whether both say the same, in whatever order; found in steps. */
+  *equalSteps(other: Registry): Generator<void, boolean> {
+    return (yield* areEqual(this.#entities, other.#entities, STEP)) &&
+      (yield* areEqual(this.#devices, other.#devices, STEP));
   }
 
   /**
@@ -185,39 +197,33 @@ export class Registry {
       info.name !== (state.friendlyName || undefined);
   }
 
+  /** As `changeSteps`, at once. */
+  changesSince(previous: Registry): EntityInfo[] {
+    return atOnce(this.changeSteps(previous));
+  }
+
   /**
    * What is new or changed against `previous`, one an entity; a renamed one says its old id. What
-   * has left since is said once more, as removed.
+   * has left since is said once more, as removed. Found in steps.
    */
-  changesSince(previous: Registry): EntityInfo[] {
+  *changeSteps(previous: Registry): Generator<void, EntityInfo[]> {
     const oldIds = new Map(
       [...previous.#entities.values()].map(({ registryId, info }) => [registryId, info.entity_id]),
     );
-    const changed = [...this.#entities.values()].flatMap(({ registryId, info }) => {
+    const changes: EntityInfo[] = [];
+    yield* each(this.#entities.values(), STEP, ({ registryId, info }) => {
       const oldId = registryId === undefined ? undefined : oldIds.get(registryId);
+      const before = previous.#entities.get(info.entity_id)?.info;
       // also where it is all that the entity was that had the id before: a device was replaced
       if (oldId !== undefined && oldId !== info.entity_id) {
-        return [{ ...info, old_entity_id: oldId }];
-      }
-      const before = previous.#entities.get(info.entity_id)?.info;
-      return isDeepStrictEqual(before, info) ? [] : [info];
+        changes.push({ ...info, old_entity_id: oldId });
+      } else if (!isDeepStrictEqual(before, info)) changes.push(info);
     });
-    const removed = [...previous.#entities.values()]
-      .filter(({ info }) => !this.#entities.has(info.entity_id))
-      .map(({ info }) => ({ ...info, removed: true }));
-    return [...changed, ...removed];
+    yield* each(previous.#entities.values(), STEP, ({ info }) => {
+      if (!this.#entities.has(info.entity_id)) changes.push({ ...info, removed: true });
+    });
+    return changes;
   }
-}
-
-type Device = RegistryLists["devices"][number];
-
-function ownName(device: Device | undefined): string | null | undefined {
-  return device?.name_by_user || device?.name;
-}
-
-/** A child's own name ("Outlet 1") says little without its parent's. */
-function fullName(device: Device | undefined, parent: Device | undefined): string | undefined {
-  return [ownName(parent), ownName(device)].filter(Boolean).join(" / ");
 }
 
 function parseJson(text: string | undefined): unknown {

@@ -3,6 +3,7 @@ import type { z } from "zod";
 import { getLogger } from "../../log.ts";
 import { readList } from "../hass/answer_list.ts";
 import type { Connection } from "../hass/connection.ts";
+import { readInSteps } from "../hass/long_list.ts";
 import { CommandFailed } from "../hass/outstanding_commands.ts";
 import { presentStates } from "../hass/present_states.ts";
 import { registryEntries, type RegistryKind, type RegistryLists } from "./registry_lists.ts";
@@ -72,20 +73,25 @@ export class RegistryAnswers {
   }
 
   async #list<T>(connection: Connection, command: string, entry: z.ZodType<T>): Promise<T[]> {
-    const { result } = await connection.list(command);
-    if (!Array.isArray(result)) throw new CommandFailed("no_list", "it answered no list");
-    const { read, odd } = readList(entry, result);
-    for (const problem of odd) {
-      this.#say(
-        `${command} ${problem}`,
-        () =>
-          log.warn("Left out an entry of {command} that cannot be read: {problem}", {
-            command,
-            problem,
-          }),
-      );
-    }
+    const read: T[] = [];
+    const isList = await readInSteps(await connection.list(command), (entries) => {
+      const step = readList(entry, entries.map(({ value }) => value));
+      for (const one of step.read) read.push(one);
+      for (const problem of step.odd) this.#sayOdd(command, problem);
+    });
+    if (!isList) throw new CommandFailed("no_list", "it answered no list");
     return read;
+  }
+
+  #sayOdd(command: string, problem: string): void {
+    this.#say(
+      `${command} ${problem}`,
+      () =>
+        log.warn("Left out an entry of {command} that cannot be read: {problem}", {
+          command,
+          problem,
+        }),
+    );
   }
 
   #sayRefused(command: string, { code, message }: CommandFailed): void {

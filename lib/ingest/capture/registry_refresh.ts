@@ -9,8 +9,10 @@ import type { HassClock } from "../hass/hass_clock.ts";
 import { type EventHead, isRegistryEvent } from "../hass/protocol.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { CAPTURE_TIMES } from "./capture_times.ts";
+import { inTurns } from "./in_turns.ts";
 import { Registry } from "./registry.ts";
 import { RegistryAnswers } from "./registry_answers.ts";
+import type { RegistryKind, RegistryLists } from "./registry_lists.ts";
 
 const META_KEY = "registry";
 /** Adding 1,200 entities fires 1,200 events and must not cost as many fetches. */
@@ -36,6 +38,7 @@ export class RegistryRefresh {
   /** What the outbox has: an entity's changes since then are still to be spooled. */
   #saved: Registry;
   #spooling: Promise<unknown> = Promise.resolve();
+  #taking: Promise<unknown> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #latestMs = Infinity;
   #read = Promise.withResolvers<void>();
@@ -137,12 +140,10 @@ export class RegistryRefresh {
     try {
       const { lists, refused, passing } = await this.#answers.ask(connection, statesSinceMs);
       for (const { lastUpdatedUs } of lists.states) this.#clock.atLeast(lastUpdatedUs);
-      // in a large house to read, to look up and to compare are a good turn each
-      await nextTurn();
-      const next = Registry.from(lists, this.#registry, refused);
-      const changes = next.equals(this.#registry) ? [] : next.changesSince(this.#registry);
-      this.#rename(changes);
-      this.#registry = next;
+      // one after the other: what is compared with must not change meanwhile
+      const taking = this.#taking.then(() => this.#take(lists, refused));
+      this.#taking = taking.catch(() => {});
+      const next = await taking;
       const nowUs = this.#clock.nowUs();
       if (nowUs === undefined) return false;
       this.#spooling = this.#spooling.then(() => this.#spool(next, nowUs, ended)).catch(
@@ -156,6 +157,14 @@ export class RegistryRefresh {
       });
       return false;
     }
+  }
+
+  /** The names of the lists hold from now on. Throws as `#rename` does. */
+  async #take(lists: RegistryLists, refused: ReadonlySet<RegistryKind>): Promise<Registry> {
+    const next = await inTurns(Registry.steps(lists, this.#registry, refused));
+    this.#rename(await inTurns(next.changeSteps(this.#registry)));
+    this.#registry = next;
+    return next;
   }
 
   /** Throws where a full disk takes no note: the names of before go on, so that the next fetch finds it again. */
@@ -174,24 +183,26 @@ export class RegistryRefresh {
 
   /** Spools what is new or changed, in steps, and with the last of them what it was compared with. */
   async #spool(next: Registry, nowUs: number, ended: AbortSignal): Promise<void> {
-    await nextTurn();
     // megabytes in a large house, not to be written again where they only come in another order
-    if (next.equals(this.#saved)) {
+    if (await inTurns(next.equalSteps(this.#saved))) {
       this.#saved = next;
       return;
     }
     const saved = next.save();
     const time_fired = formatTimeUs(nowUs);
-    const lines = next.changesSince(this.#saved).map((data) =>
+    const changes = await inTurns(next.changeSteps(this.#saved));
+    const lineOf = (data: EntityInfo) =>
       this.#envelope(
         JSON.stringify({ event_type: "entity_info", data, origin: "LOCAL", time_fired }),
-      )
-    );
-    for (let at = 0; at <= lines.length; at += STEP) {
-      const isLast = at + STEP > lines.length;
+      );
+    for (let at = 0; at <= changes.length; at += STEP) {
+      // where there is room nothing else lets others have their turn
+      await nextTurn();
+      const isLast = at + STEP > changes.length;
+      const lines = changes.slice(at, at + STEP).map(lineOf);
       const done = await this.#outbox.appendWithRoom(
         () => ({
-          lines: lines.slice(at, at + STEP),
+          lines,
           also: () => isLast ? this.#outbox.setMeta(META_KEY, saved) : undefined,
         }),
         ended,
@@ -202,7 +213,7 @@ export class RegistryRefresh {
     this.#saved = next;
     log.debug("Read the registries: {entities} entities, {changes} new or changed", {
       entities: next.size,
-      changes: lines.length,
+      changes: changes.length,
     });
   }
 }

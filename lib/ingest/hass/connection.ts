@@ -4,6 +4,7 @@ import { describeError } from "../../retry.ts";
 import { type CommandAnswer, OutstandingCommands } from "./outstanding_commands.ts";
 import { CONNECTION_TIMES, type ConnectionTimes } from "./connection_times.ts";
 import { type HassAccess, openingFault, openWebSocket } from "./hass_access.ts";
+import { resultOf } from "./long_list.ts";
 import { readFrame, type Received, type ServerMessage } from "./protocol.ts";
 
 /** Home Assistant does not accept the token. Trying again and again can get the address banned. */
@@ -109,7 +110,7 @@ export class Connection {
     parameters: Readonly<Record<string, unknown>> = {},
     deadlineMs = this.#times.commandDeadlineMs,
   ): Promise<unknown> {
-    return (await this.#send(type, parameters, deadlineMs).answer).result;
+    return resultOf(await this.#send(type, parameters, deadlineMs).answer);
   }
 
   /** As `command`, but returns the result's text as it came. */
@@ -124,7 +125,7 @@ export class Connection {
 
   /**
    * As `command`, for an answer that lists all states or all entries: its deadline is longer, and
-   * the message's own text comes with it.
+   * it is for `readInSteps`.
    */
   list(type: string): Promise<CommandAnswer> {
     return this.#send(type, {}, this.#times.listDeadlineMs).answer;

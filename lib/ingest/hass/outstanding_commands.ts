@@ -9,6 +9,7 @@ export class CommandFailed extends Error {
 }
 
 export interface CommandAnswer {
+  /** Undefined for a long list, which is in the text alone: see `readInSteps`. */
   readonly result: unknown;
   /** The message's own text. */
   readonly text: string;

@@ -1,8 +1,8 @@
 /** What get_states says: the present state of every entity, by its exact text. */
 import { z } from "zod";
-import { elementTexts, memberText } from "../../json_text.ts";
 import { parseTimeUs } from "../../time.ts";
 import type { Connection } from "./connection.ts";
+import { type ListEntry, readInSteps } from "./long_list.ts";
 import { stateHead } from "./protocol.ts";
 
 export interface PresentState {
@@ -80,34 +80,33 @@ export function presentStates(
 }
 
 async function ask(connection: Connection): Promise<readonly PresentState[]> {
-  const { result, text } = await connection.list("get_states");
-  return readStates(result, memberText(text, "result") ?? "null");
+  const states: PresentState[] = [];
+  await readInSteps(await connection.list("get_states"), (entries) => {
+    for (const entry of entries) states.push(...presentStateOf(entry));
+  });
+  return states;
 }
 
-/** The states of an answer, which is given twice: parsed, and its own text. */
-export function readStates(result: unknown, text: string): PresentState[] {
-  const texts = elementTexts(text);
-  return (Array.isArray(result) ? result : []).flatMap((state: unknown, index) => {
-    const head = presentState.safeParse(state);
-    const text = texts[index];
-    if (!head.success || text === undefined) return [];
-    const { entity_id: entityId, last_updated: lastUpdated, attributes } = head.data;
-    const lastUpdatedUs = parseTimeUs(lastUpdated);
-    if (lastUpdatedUs === undefined) return [];
-    return [{
-      entityId,
-      text,
-      state: head.data.state ?? "",
-      friendlyName: attributes?.friendly_name,
-      lastUpdated,
-      lastUpdatedUs,
-      lastChangedUs: parseTimeUs(head.data.last_changed ?? "") ?? lastUpdatedUs,
-      unit: attributes?.unit_of_measurement,
-      deviceClass: attributes?.device_class,
-      stateClass: attributes?.state_class,
-      isRestored: Boolean(attributes?.restored),
-    }];
-  });
+/** The state of an entry of the answer; none where it cannot be read. */
+export function presentStateOf({ value, text }: ListEntry): PresentState[] {
+  const head = presentState.safeParse(value);
+  if (!head.success) return [];
+  const { entity_id: entityId, last_updated: lastUpdated, attributes } = head.data;
+  const lastUpdatedUs = parseTimeUs(lastUpdated);
+  if (lastUpdatedUs === undefined) return [];
+  return [{
+    entityId,
+    text,
+    state: head.data.state ?? "",
+    friendlyName: attributes?.friendly_name,
+    lastUpdated,
+    lastUpdatedUs,
+    lastChangedUs: parseTimeUs(head.data.last_changed ?? "") ?? lastUpdatedUs,
+    unit: attributes?.unit_of_measurement,
+    deviceClass: attributes?.device_class,
+    stateClass: attributes?.state_class,
+    isRestored: Boolean(attributes?.restored),
+  }];
 }
 
 /** The state_changed that nobody heard: what it replaced is not known. */

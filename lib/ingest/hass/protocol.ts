@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { elementTexts, memberText } from "../../json_text.ts";
 import { describeError } from "../../retry.ts";
+import { longList } from "./long_list.ts";
 
 const text = z.string().optional().catch(undefined);
 
@@ -65,7 +66,8 @@ const EVENT_END = /^,"id":(\d{1,15})\}$/;
 
 /**
  * The messages of a frame. With `coalesce_messages` a frame is one message or an array of them;
- * one that cannot be read never takes its neighbours with it.
+ * one that cannot be read never takes its neighbours with it. A long list is not parsed: see
+ * `readInSteps`.
  */
 export function readFrame(frame: string): Received[] {
   return eventsOf(frame) ?? elementTexts(frame).map(readMessage);
@@ -95,6 +97,8 @@ function readMessage(text: string): Received {
   try {
     const event = readEvent(text);
     if (event) return event;
+    const list = longList(text);
+    if (list) return { kind: "message", message: list, text };
     const message = serverMessage.parse(JSON.parse(text));
     const own = message.type === "event" ? memberText(text, "event") ?? "" : text;
     return { kind: "message", message, text: own };

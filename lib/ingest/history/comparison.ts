@@ -1,4 +1,5 @@
 /** Compares the present states with what was seen: that shows what is missing, and of which entities. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { getLogger } from "../../log.ts";
 import { sleep } from "../../retry.ts";
 import type { Connection } from "../hass/connection.ts";
@@ -92,6 +93,8 @@ export class Comparison {
     if (!this.prepare()) throw new Error(outbox.size.reason);
     for (let at = 0; at < states.length && !ended.aborted; at += STEP) {
       await this.#spoolUnseen(states.slice(at, at + STEP), assertCurrent, ended);
+      // where there is room nothing else lets others have their turn
+      await nextTurn();
     }
     if (ended.aborted) return;
     const present = new Set(states.map(({ entityId }) => entityId));

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { z } from "zod";
+import { atOnce } from "../../../lib/ingest/capture/in_turns.ts";
 import { Registry } from "../../../lib/ingest/capture/registry.ts";
 import { recordedResult, VERSIONS } from "../../recorded.ts";
 import { registryLists as lists } from "../../registry_lists.ts";
@@ -290,7 +291,7 @@ Deno.test("Registry is the same after it was saved and loaded", () => {
   assert.deepEqual(loaded.changesSince(registry), []);
   assert.deepEqual(loaded.namesOf({ deviceId: "d1" }), registry.namesOf({ deviceId: "d1" }));
   assert.equal(Registry.load(undefined).size, 0);
-  assert.ok(loaded.equals(registry));
+  assert.ok(atOnce(loaded.equalSteps(registry)));
   assert.equal(Registry.load('{"older":true}').size, 0);
   assert.equal(Registry.load('{"entities":[').size, 0);
 });
@@ -377,6 +378,20 @@ Deno.test("Registry places the child devices of a real Home Assistant 2026.11 as
   ]);
 });
 
+Deno.test("A registry is looked up and compared in steps of at most 1,000 entities", () => {
+  const entities = Array.from({ length: 4_500 }, (_, i) => ({
+    ...ENTITY,
+    id: `e${i}`,
+    entity_id: `sensor.number_${i}`,
+  }));
+  const house = lists({ ...HOUSE, entities });
+  const registry = Registry.from(house, Registry.empty);
+  assert.equal([...Registry.steps(house, registry)].length, 4);
+  assert.equal([...registry.equalSteps(Registry.from(house, registry))].length, 4);
+  // those of either are looked at
+  assert.equal([...registry.changeSteps(registry)].length, 8);
+});
+
 Deno.test("Registry is equal in another order, of labels too, and not where anything is new", () => {
   const other = { ...ENTITY, id: "e2", entity_id: "sensor.other" };
   const area = { area_id: "cellar", name: "Cellar" };
@@ -392,12 +407,13 @@ Deno.test("Registry is equal in another order, of labels too, and not where anyt
   );
   for (const previous of [registry, Registry.load(registry.save())]) {
     const again = Registry.from(lists(turned), previous);
-    assert.ok(again.equals(previous));
+    const equal = (one: Registry) => atOnce(one.equalSteps(previous));
+    assert.ok(equal(again));
     assert.deepEqual(again.changesSince(previous), []);
     const renamed = { ...house, entities: [ENTITY, { ...other, platform: "new" }] };
-    assert.ok(!Registry.from(lists(renamed), previous).equals(previous));
-    assert.ok(!Registry.from(lists({ ...house, entities: [ENTITY] }), previous).equals(previous));
-    assert.ok(!Registry.from(lists({ ...house, devices: [] }), previous).equals(previous));
+    assert.ok(!equal(Registry.from(lists(renamed), previous)));
+    assert.ok(!equal(Registry.from(lists({ ...house, entities: [ENTITY] }), previous)));
+    assert.ok(!equal(Registry.from(lists({ ...house, devices: [] }), previous)));
   }
 });
 
@@ -450,7 +466,7 @@ Deno.test("Whatever is odd in an entry, all others have their names, over a rest
       const registry = Registry.from(lists(house), Registry.empty);
       assert.deepEqual(infoOf(registry), infoOf(sound));
       assert.deepEqual(registry.namesOf({ deviceId: "d1" }), sound.namesOf({ deviceId: "d1" }));
-      assert.ok(Registry.load(registry.save()).equals(registry));
+      assert.ok(atOnce(Registry.load(registry.save()).equalSteps(registry)));
       const { entities, devices } = JSON.parse(sound.save());
       const odd = saved.map((info) => ({ registryId: 5, info }));
       const loaded = Registry.load(

@@ -8,6 +8,7 @@ import { Gaps } from "../../../lib/ingest/history/gaps.ts";
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { SimulatedHomeAssistant } from "../../simulator/home_assistant.ts";
 import { TemporaryFolder } from "../../temporary.ts";
+import { mostInOneTurn, turnsDuring } from "../../turns.ts";
 import { until } from "../../until.ts";
 import { allMissing } from "../outbox/stretches.ts";
 
@@ -123,5 +124,27 @@ Deno.test("States that were asked for before events were refused close no gap", 
     await compare();
     assert.deepEqual(shownStates(outbox), [["sensor.a", "2"], ["sensor.b", "1"]]);
     assert.equal(outbox.chain.opened, undefined);
+  });
+});
+
+Deno.test("However many states there are, others have their turn behind every 200 that are compared", async () => {
+  await comparing(async ({ hass, outbox, compare, hear }) => {
+    for (let i = 0; i < 1_500; i++) hass.setState(`sensor.s${i}`, "1");
+    hear();
+    // there is room for what nobody heard
+    const done = outbox.waiting.peek(ALL).map(({ seq }) => seq);
+    outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
+    outbox.openGap();
+    const append = outbox.append.bind(outbox);
+    const commits: [turn: number, count: number][] = [];
+    await turnsDuring(async (turn) => {
+      outbox.append = (lines, also) => {
+        commits.push([turn(), 1]);
+        return append(lines, also);
+      };
+      await compare();
+    });
+    assert.ok(commits.length > 8, `${commits.length} commits`);
+    assert.ok(mostInOneTurn(commits) <= 2, `${mostInOneTurn(commits)} in one turn`);
   });
 });
