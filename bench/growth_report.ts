@@ -73,10 +73,11 @@ export function growthReport({ entities, waiting }: Growth): Report {
     "waiting-time.svg": {
       title: "Capture and delivery while events wait in the outbox",
       xLabel: "events that wait",
-      yLabel: "µs of CPU, ms",
+      yLabel: "µs an event",
       series: [
-        { name: "capture, µs/event", points: waitingOf(({ captureUs }) => captureUs) },
-        { name: "next 1,000, ms", points: waitingOf(({ deliverMs }) => deliverMs) },
+        { name: "capture, CPU", points: waitingOf(({ captureUs }) => captureUs) },
+        // milliseconds for 1,000 are microseconds for one
+        { name: "delivery, elapsed", points: waitingOf(({ deliverMs }) => deliverMs) },
       ],
     },
     "waiting-memory.svg": {
