@@ -28,6 +28,8 @@ export interface LoopOptions {
   readonly progress: ProgressLine;
 }
 
+/** A real core on two processors has so many for one reader. */
+const MOST_PER_SECOND = 20_000;
 const PAGE_EVENTS_PER_SECOND = 1_000;
 
 interface StageOptions extends Pick<PairOptions, "dataDir" | "enrichAway"> {
@@ -97,8 +99,12 @@ class Scene implements AsyncDisposable {
     this.fromMs = toMs;
   }
 
-  async flood(): Promise<void> {
-    await this.source.fire({ count: this.options.sizes.flood, perSecond: 0 });
+  /** First as many a second as Home Assistant has for one reader, then as fast as they are taken. */
+  async floods(): Promise<void> {
+    const { flood: count } = this.options.sizes;
+    const most = `${thousands(MOST_PER_SECOND)} events/s`;
+    await this.during(most, () => this.source.fire({ count, perSecond: MOST_PER_SECOND }));
+    await this.during("as fast as taken", () => this.source.fire({ count, perSecond: 0 }));
   }
 
   /** The page of each is open, as in a browser, while 1,000 events a second are fired. */
@@ -156,7 +162,7 @@ function house(entities: number, options: LoopOptions): Promise<readonly Watched
       await sleep(options.sizes.restMs, never);
     };
     await scene.during("start");
-    await scene.during("flood", () => scene.flood());
+    await scene.floods();
     await scene.during("pages open", () => scene.pages());
     await scene.during("registries read again", () => act("rename an area"));
     await scene.during("connected again: get_states", () => act("cut the connections"));
@@ -168,7 +174,7 @@ function backlog(options: LoopOptions): Promise<readonly WatchedActivity[]> {
   const stage = { outbox: { waiting }, enrichAway: true };
   return play(`${thousands(waiting)} events wait`, options, stage, async (scene) => {
     await scene.during("start, enrich is away");
-    await scene.during("flood", () => scene.flood());
+    await scene.floods();
     await scene.during("pages open", () => scene.pages());
     await scene.during("drain", () => scene.pair.enrich.startAgain());
   });

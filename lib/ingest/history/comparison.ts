@@ -98,10 +98,17 @@ export class Comparison {
     }
     if (ended.aborted) return;
     const present = new Set(states.map(({ entityId }) => entityId));
+    // those that come meanwhile are heard
+    const absent: string[] = [];
+    for (const ids of chain.seen.entityIdPages()) {
+      absent.push(...ids.filter((id) => !present.has(id)));
+      await nextTurn();
+    }
+    if (ended.aborted) return;
     outbox.flush();
     const compared = outbox.append([], () => {
       assertCurrent();
-      if (chain.opened) chain.gone(chain.goneSince(present));
+      if (chain.opened) chain.gone(chain.goneSince(present, absent));
       chain.compared(nowUs(), marginUs);
     });
     if (!compared) throw new Error(outbox.size.reason);

@@ -20,6 +20,8 @@ const SCHEMA = `
     entity_id TEXT PRIMARY KEY, last_updated_us INTEGER NOT NULL, state TEXT) WITHOUT ROWID;
 `;
 const HEARD = "heard";
+/** So many entities are looked through at once. */
+const PAGE = 2_000;
 /** So many entities' last states are kept in memory; a large house has some thousand. */
 const MAX_KEPT = 100_000;
 
@@ -114,10 +116,21 @@ export class SeenStates {
 
   /** Every entity that was seen and is not known to be gone. */
   entityIds(): string[] {
-    return this.#statements.get(
-      "SELECT entity_id FROM seen LEFT JOIN seen_state USING (entity_id, last_updated_us) " +
-        "WHERE seen_state.entity_id IS NULL OR state IS NOT NULL",
-    ).all().map(({ entity_id }) => String(entity_id));
+    return [...this.entityIdPages()].flat();
+  }
+
+  /** As `entityIds`, a few thousand at a time, so that others may have their turn in between. */
+  *entityIdPages(): Generator<string[]> {
+    for (let after = "";;) {
+      const page = this.#statements.get(
+        "SELECT entity_id, seen_state.entity_id IS NULL OR state IS NOT NULL AS is_there " +
+          "FROM seen LEFT JOIN seen_state USING (entity_id, last_updated_us) " +
+          "WHERE entity_id > ? ORDER BY entity_id LIMIT ?",
+      ).all(after, PAGE);
+      if (page.length === 0) return;
+      after = String(page.at(-1)?.entity_id);
+      yield page.filter(({ is_there }) => is_there === 1).map(({ entity_id }) => String(entity_id));
+    }
   }
 
   /** Within a transaction: all of Home Assistant's events up to this one were heard. */

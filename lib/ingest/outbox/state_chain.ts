@@ -168,10 +168,10 @@ export class StateChain {
   }
 
   /** Entities that were seen, but have no present state, nor one that was heard since. */
-  goneSince(present: ReadonlySet<string>): string[] {
+  goneSince(present: ReadonlySet<string>, seen = this.seen.entityIds()): string[] {
     // one whose event was undone, in a transaction that failed, was not heard
     const wasHeard = (id: string) => this.#heardSince.get(id) === this.seen.last(id)?.lastUpdatedUs;
-    return this.seen.entityIds().filter((id) => !present.has(id) && !wasHeard(id));
+    return seen.filter((id) => !present.has(id) && !wasHeard(id));
   }
 
   #add(

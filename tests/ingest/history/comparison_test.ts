@@ -132,7 +132,7 @@ Deno.test("However many states there are, others have their turn behind every 20
     for (let i = 0; i < 1_500; i++) hass.setState(`sensor.s${i}`, "1");
     hear();
     // there is room for what nobody heard
-    const done = outbox.waiting.peek(ALL).map(({ seq }) => seq);
+    const done = outbox.waiting.next.peek(ALL).map(({ seq }) => seq);
     outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
     outbox.openGap();
     const append = outbox.append.bind(outbox);

@@ -121,3 +121,19 @@ Deno.test("SeenStates forgets what was undone, once it is said", () => {
   seen.reload();
   assert.equal(seen.last("a.a")?.lastUpdatedUs, 20);
 });
+
+Deno.test("SeenStates lists entities in pages, but those that are gone", () => {
+  const { seen, db } = seenStates();
+  const ids = Array.from({ length: 5_001 }, (_, i) => `sensor.e${i}`);
+  db.exec("BEGIN");
+  for (const [i, id] of ids.entries()) {
+    seen.see(id, knownAt(i + 1));
+    if (i % 3 === 0) seen.gone(id);
+  }
+  db.exec("COMMIT");
+  const pages = [...seen.entityIdPages()];
+  assert.ok(pages.length > 2 && pages.every(({ length }) => length <= 2_000));
+  const expected = ids.filter((_, i) => i % 3 !== 0);
+  assert.deepEqual(new Set(pages.flat()), new Set(expected));
+  assert.equal(pages.flat().length, expected.length);
+});
