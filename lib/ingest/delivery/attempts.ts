@@ -4,6 +4,7 @@
  */
 import { sleep } from "../../retry.ts";
 import type { OutboxRow } from "../outbox/next_events.ts";
+import { WORTH_EVENTS } from "./batch_beside.ts";
 import type { DeliveryTimes } from "./delivery_times.ts";
 import type { PostEvents, PostOutcome } from "./post_events.ts";
 
@@ -12,6 +13,7 @@ export class Attempts {
   readonly #times: DeliveryTimes;
   #quick = true;
   #lastAnswerMs: number | undefined;
+  #gatherUntilMs = -Infinity;
 
   constructor(post: PostEvents, times: DeliveryTimes) {
     this.#post = post;
@@ -23,13 +25,20 @@ export class Attempts {
     return this.#lastAnswerMs;
   }
 
+  /** Waits until the next batch may go: behind a small one some more events come to go with it. */
+  async gathered(signal: AbortSignal): Promise<void> {
+    const restMs = this.#gatherUntilMs - performance.now();
+    if (restMs > 0) await sleep(restMs, signal);
+  }
+
   /** All that it gets now. `onQuickFailed` hears of each quick one that fails, and how many are left. */
   async all(
     rows: readonly OutboxRow[],
     signal: AbortSignal,
     onQuickFailed: (reason: string, left: number) => void,
   ): Promise<PostOutcome> {
-    const { quickPausesMs } = this.#times;
+    const { quickPausesMs, gatherMs } = this.#times;
+    if (rows.length < WORTH_EVENTS) this.#gatherUntilMs = performance.now() + gatherMs;
     for (let left = quickPausesMs.length; this.#quick; left--) {
       const outcome = await this.quick(rows, signal);
       const isDone = outcome.kind === "answered" || outcome.meaning !== "again";

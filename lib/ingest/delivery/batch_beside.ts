@@ -5,8 +5,8 @@
  */
 import type { OutboxRow, SeqRange } from "../outbox/next_events.ts";
 
-/** So many events are worth a request beside the one that is in flight. */
-const WORTH_EVENTS = 500;
+/** So many events are worth a request of their own at once. */
+export const WORTH_EVENTS = 500;
 
 interface BatchBesideOptions {
   /** The last row of the batch in flight; undefined while there is none, or all does not go well. */

@@ -97,6 +97,7 @@ export class Delivery {
 
   async #deliver(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      await this.#attempts.gathered(signal);
       const more = this.#outbox.changed(signal);
       const waitMs = await this.#deliverNext(signal);
       if (waitMs === undefined) await more;
@@ -107,12 +108,8 @@ export class Delivery {
 
   /** Resolves when nothing waits that can be stored now, nothing gets through, or the signal is aborted. */
   async drained(signal: AbortSignal): Promise<void> {
-    while (
-      !signal.aborted && !this.problem &&
-      this.#outbox.counters().waiting > this.limited.count
-    ) {
-      await this.#outbox.changed(signal);
-    }
+    const isDone = () => this.#outbox.counters().waiting <= this.limited.count;
+    while (!signal.aborted && !this.problem && !isDone()) await this.#outbox.changed(signal);
   }
 
   /** One batch. Returns the pause before the next, or undefined where nothing waits. */

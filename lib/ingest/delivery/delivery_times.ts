@@ -1,5 +1,7 @@
 /** How long and how often delivery tries, in milliseconds; injected so that tests need not wait. */
 export interface DeliveryTimes {
+  /** So long after a small batch was sent events are gathered for the next one: each costs a request. */
+  readonly gatherMs: number;
   readonly quickDeadlineMs: number;
   readonly quickPausesMs: readonly number[];
   readonly patientDeadlineMs: number;
@@ -11,6 +13,7 @@ export interface DeliveryTimes {
 }
 
 export const DELIVERY_TIMES: DeliveryTimes = {
+  gatherMs: 50,
   quickDeadlineMs: 5_000,
   quickPausesMs: [500, 1_000],
   patientDeadlineMs: 30_000,

@@ -9,6 +9,7 @@ import { TemporaryFolder } from "../../temporary.ts";
 import { until } from "../../until.ts";
 
 export const TIMES: DeliveryTimes = {
+  gatherMs: 0,
   quickDeadlineMs: 2_000,
   quickPausesMs: [1, 1],
   patientDeadlineMs: 20_000,

@@ -35,6 +35,36 @@ Deno.test("Delivery goes on with what is spooled while it waits", async () => {
   });
 });
 
+Deno.test("Delivery gathers what comes after a small batch, and sends the first one, and a large one, at once", async () => {
+  const gatherMs = 400;
+  const atMs: number[] = [];
+  const answering: Answering = (lines) => {
+    atMs.push(performance.now());
+    return allStored(lines);
+  };
+  await delivering(0, answering, async (setup) => {
+    const { outbox, enrich } = setup;
+    const delivered = (n: number) => () => outbox.counters().delivered === n;
+    const beganMs = performance.now();
+    outbox.append(linesOf(1));
+    await until(delivered(1), "the first is delivered", { everyMs: 1 });
+    for (let i = 1; i <= 20; i++) {
+      outbox.append(linesOf(1, i));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await until(delivered(21), "the others are", { everyMs: 1 });
+    const sizes = () => enrich.requests.map(({ length }) => length);
+    assert.ok(sizes().length <= 3, `what comes meanwhile goes together: ${sizes()}`);
+    assert.ok((atMs[0] ?? Infinity) - beganMs < gatherMs, "the first does not wait");
+    assert.ok((atMs[1] ?? 0) - (atMs[0] ?? 0) > gatherMs - 5, "the next one does");
+    const small = atMs.length;
+    outbox.append(linesOf(4 * MAX_BATCH_EVENTS, 100));
+    await until(delivered(21 + 4 * MAX_BATCH_EVENTS), "many are delivered", { everyMs: 1 });
+    const tookMs = (atMs.at(-1) ?? 0) - (atMs[small] ?? 0);
+    assert.ok(tookMs < gatherMs, `behind a large one nothing waits: ${tookMs} ms`);
+  }, { times: { ...TIMES, gatherMs } });
+});
+
 Deno.test("Delivery lets go of what is stored or left out, buries problems, and sends pending again", async () => {
   const answering: Answering = (lines, request) =>
     request > 1 ? allStored(lines) : allStored(lines, {

@@ -21,6 +21,7 @@ import { until } from "../../until.ts";
 export const HOUR_MS = 3_600_000;
 export const FIRST_MS = Date.parse("2024-01-30T00:00:00Z");
 const TIMES = {
+  gatherMs: 0,
   quickDeadlineMs: 2_000,
   quickPausesMs: [1, 1],
   patientDeadlineMs: 20_000,
