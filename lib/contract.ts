@@ -185,9 +185,19 @@ export const failureSchema = z.object({
 });
 export type Failure = z.infer<typeof failureSchema>;
 
-/** A zod error as one line: the field's path, then what it must be. */
-export function describeIssues(error: z.ZodError): string {
-  return error.issues.map(({ path, message }) => `${path.join(".") || "event"}: ${message}`).join(
-    "; ",
-  );
+/** So many issues of one event are named, and so long is a reason: answers, dead letters and pages hold it. */
+const MAX_ISSUES = 5;
+const MAX_REASON_CHARS = 500;
+
+/** A zod error as one line: the field's path, then what it must be. Beyond five they are counted. */
+export function describeIssues({ issues }: z.ZodError): string {
+  const named = issues.slice(0, MAX_ISSUES)
+    .map(({ path, message }) => `${path.join(".") || "event"}: ${message}`);
+  const more = issues.length - named.length;
+  return [...named, ...(more > 0 ? [`and ${more} more`] : [])].join("; ");
+}
+
+/** A reason of at most 500 characters: a text of the event, or of the store, may be in it. */
+export function shortReason(reason: string): string {
+  return reason.length <= MAX_REASON_CHARS ? reason : `${reason.slice(0, MAX_REASON_CHARS - 1)}…`;
 }

@@ -9,6 +9,7 @@ import {
   eventSchema,
   MAX_BODY_BYTES,
   MAX_REQUEST_LINES,
+  shortReason,
 } from "../contract.ts";
 import { memberText } from "../json_text.ts";
 import { deadline, describeError } from "../retry.ts";
@@ -124,7 +125,8 @@ export class Receiver {
     return Response.json(answer);
   }
 
-  #refuse(reason: string): Response {
+  #refuse(text: string): Response {
+    const reason = shortReason(text);
     this.counters.countProblem(reason);
     return failure(422, reason);
   }
@@ -175,11 +177,12 @@ export class Receiver {
         answer.status = "partial";
         if (outcome.kind !== "refused") {
           answer.pending.push(index);
-          if (outcome.kind === "limited") answer.limited.push({ index, reason: outcome.reason });
+          const isLimited = outcome.kind === "limited";
+          if (isLimited) answer.limited.push({ index, reason: shortReason(outcome.reason) });
         } else {
-          const id = idOf(lines[index]);
-          answer.problems.push({ index, event_id: id, reason: outcome.reason });
-          this.counters.countProblem(outcome.reason);
+          const reason = shortReason(outcome.reason);
+          answer.problems.push({ index, event_id: idOf(lines[index]), reason });
+          this.counters.countProblem(reason);
         }
       }
     }

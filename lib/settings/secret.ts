@@ -58,6 +58,12 @@ function checked<T>(secret: () => T): () => T {
 export function oneLine(name: SecretName, raw: string): string {
   const value = raw.trim();
   if (/[\r\n]/.test(value)) throw new Error(`${name} has a line break in it: it must be one line`);
+  if (name === "SERVICE_TOKEN" && !/^[\x21-\x7e]+$/.test(value)) {
+    throw new Error(
+      `${name} has a space, or a character beyond ASCII, in it: no header can carry it; ` +
+        "make one with `openssl rand -hex 32`",
+    );
+  }
   rememberSecret(value);
   return value;
 }

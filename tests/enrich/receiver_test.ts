@@ -317,3 +317,41 @@ Deno.test("Enrich names the events that a limit of the store is in the way of, a
   const page = await (await enrich.get("/")).text();
   assert.match(page, /Not well: a limit of the store keeps some events waiting/);
 });
+
+Deno.test("Enrich says of an event with thousands of faults what the first ones are, and how many there are", async () => {
+  await storing(async (enrich) => {
+    const data = { entity_id: "sensor.kitchen", labels: Array(60_000).fill(1) };
+    const event = { ...EVENT, event_type: "entity_info", data };
+    const response = await post(enrich, JSON.stringify({ event }), NDJSON);
+    const { problems: [problem] } = batchAnswerSchema.parse(await response.json());
+    assert.match(problem?.reason ?? "", /^data\.labels\.0: .+; and 59995 more$/);
+    const single = await post(enrich, JSON.stringify(event));
+    assert.equal(single.status, 422);
+    assert.ok((await single.text()).length < 600);
+    const metrics = await (await enrich.get("/metrics")).text();
+    assert.ok(metrics.length < 20_000, `${metrics.length}`);
+  });
+});
+
+Deno.test("Enrich cuts a reason that holds a text of the event", async () => {
+  await using influx = await FakeInfluxDb.start({ version: 1 });
+  using folder = new TemporaryFolder();
+  await using enrich = await startEnrich({
+    DATA_DIR: folder.path,
+    INFLUXDB_URL: influx.url,
+    INFLUXDB_DATABASE: "home",
+  });
+  const name = "n".repeat(600);
+  // another writer has made a text of a field that is ours
+  const conflict = await fetch(`${influx.url}/write?db=home`, {
+    method: "POST",
+    body: `events,event_type=my_event ${name}="text" 1782421205000000000`,
+  });
+  assert.equal(conflict.status, 204);
+  const { event } = JSON.parse(custom(1));
+  const line = JSON.stringify({ event: { ...event, data: { [name]: 1 } } });
+  const response = await post(enrich, line, NDJSON);
+  const { problems: [problem] } = batchAnswerSchema.parse(await response.json());
+  assert.equal(problem?.reason.length, 500);
+  assert.match(problem?.reason ?? "", /field type conflict.*…$/);
+});

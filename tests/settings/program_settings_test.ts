@@ -127,6 +127,13 @@ Deno.test("A secret comes from the variable, a file or a credential, and is read
       problemsOf(ingestSettings, { HASS_URL: "http://a", HASS_TOKEN: "a\nb" }).join(),
       /HASS_TOKEN has a line break in it/,
     );
+    for (const SERVICE_TOKEN of ["two words", "schlüssel", "🔑"]) {
+      for (const [read, env] of [[ingestSettings, INGEST], [enrichSettings, {}]] as const) {
+        const said = problemsOf(read, { ...env, SERVICE_TOKEN }).join();
+        assert.match(said, /^SERVICE_TOKEN has a space, or a character beyond ASCII/);
+        assert.ok(!said.includes(SERVICE_TOKEN));
+      }
+    }
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }
