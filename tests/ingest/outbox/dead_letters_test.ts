@@ -314,15 +314,16 @@ Deno.test("The routes refuse what is asked wrong, name it, and touch nothing", a
 
 Deno.test("Dead letters are counted by reason without reading them", () => {
   using folder = new TemporaryFolder();
-  using outbox = open(folder);
-  outbox.append(["a", "b", "c"]);
-  const problems = [1, 2, 3].map((seq) => ({ seq, reason: seq === 2 ? "rare" : "frequent" }));
-  outbox.settle({ done: [], delivered: 0, leftOut: {}, problems });
-  assert.deepEqual(outbox.deadLetters.reasons(), [
-    { reason: "frequent", count: 2 },
-    { reason: "rare", count: 1 },
-  ]);
-  outbox[Symbol.dispose]();
+  {
+    using outbox = open(folder);
+    outbox.append(["a", "b", "c"]);
+    const problems = [1, 2, 3].map((seq) => ({ seq, reason: seq === 2 ? "rare" : "frequent" }));
+    outbox.settle({ done: [], delivered: 0, leftOut: {}, problems });
+    assert.deepEqual(outbox.deadLetters.reasons(), [
+      { reason: "frequent", count: 2 },
+      { reason: "rare", count: 1 },
+    ]);
+  }
   using db = new DatabaseSync(folder.file("outbox.sqlite"));
   const plan = db.prepare(
     "EXPLAIN QUERY PLAN SELECT reason, count(*) AS n FROM dead_letter GROUP BY reason",
