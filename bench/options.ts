@@ -18,9 +18,9 @@ Deno program that reads the same events and writes them to the same store with n
   --backlog=N        how many events wait while enrich is away (default: 100000; 0 for none)
   --floods           three floods of 100,000 events in place of one, a minute apart
   --loop             in place of rounds: the longest turns of both event loops, in large houses,
-                     with a million events that wait and with 100,000 dead letters; 15 minutes
+                     with a million events that wait and with 100,000 dead letters; some minutes
   --growth           in place of rounds: what an event costs and how much memory is taken, from 10
-                     entities to 50,000, and from 10 events that wait to a million; 15 minutes
+                     entities to 50,000, and from 10 events that wait to a million; some minutes
   --slow-sync        in place of rounds: a minute of 2,000 events a second while each sync of
                      ingest's takes 200 ms longer. It needs strace, which may trace a program
   --docs             writes the table, and the plots of --growth, into docs/performance.md, too

@@ -1,5 +1,5 @@
 /**
- * Delivery: the outbox's events to enrich, in order, for as long as it takes. While all goes well and
+ * Delivery: the outbox's events to enrich, oldest first, for as long as it takes. While all goes well and
  * many wait there is a second batch in flight; who is to blame for a failure, and how the next ones
  * are tried, is told by the first ones alone. Nothing is dropped because something else failed.
  */

@@ -94,6 +94,7 @@ export class Settling {
     const { waiting, deadLetters, size } = this.#file;
     const maxBytes = size.deadLettersMaxBytes;
     let gone: readonly DeadLetter[] = [];
+    // a power cut may undo what only lets go: these events are sent again, and the counters go back, too
     const settled = this.#tryTo(() => {
       // what leaves goes first: a full file then has room for the dead letters
       const left = waiting.removeAll(done);
@@ -108,7 +109,6 @@ export class Settling {
       if (gone.length > 0) changes["dropped:dead_letters_full"] = gone.length;
       for (const [reason, count] of Object.entries(leftOut)) changes[`skipped:${reason}`] = count;
       return changes;
-      // lost in a power cut, it has these events sent again, and its counters go back with it
     }, { synced: problems.length > 0 });
     if (settled) sayDropped(gone);
     return settled;
