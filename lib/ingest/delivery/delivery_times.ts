@@ -1,6 +1,6 @@
 /** How long and how often delivery tries, in milliseconds; injected so that tests need not wait. */
 export interface DeliveryTimes {
-  /** So long after a small batch was sent events are gathered for the next one: each costs a request. */
+  /** So long after a batch of few events was sent more are gathered for the next one; twice as long after one of several. */
   readonly gatherMs: number;
   readonly quickDeadlineMs: number;
   readonly quickPausesMs: readonly number[];

@@ -35,8 +35,8 @@ Deno.test("Delivery goes on with what is spooled while it waits", async () => {
   });
 });
 
-Deno.test("Delivery gathers what comes after a small batch, and sends the first one, and a large one, at once", async () => {
-  const gatherMs = 400;
+Deno.test("Delivery gathers what comes after a small batch, and longer behind several, and sends the first one, and a large one, at once", async () => {
+  const gatherMs = 700;
   const atMs: number[] = [];
   const answering: Answering = (lines) => {
     atMs.push(performance.now());
@@ -48,18 +48,26 @@ Deno.test("Delivery gathers what comes after a small batch, and sends the first 
     const beganMs = performance.now();
     outbox.append(linesOf(1));
     await until(delivered(1), "the first is delivered", { everyMs: 1 });
-    for (let i = 1; i <= 20; i++) {
+    for (let i = 1; i <= 12; i++) {
       outbox.append(linesOf(1, i));
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    await until(delivered(21), "the others are", { everyMs: 1 });
+    await until(delivered(13), "the others are", { everyMs: 1 });
     const sizes = () => enrich.requests.map(({ length }) => length);
     assert.ok(sizes().length <= 3, `what comes meanwhile goes together: ${sizes()}`);
     assert.ok((atMs[0] ?? Infinity) - beganMs < gatherMs, "the first does not wait");
-    assert.ok((atMs[1] ?? 0) - (atMs[0] ?? 0) > gatherMs - 5, "the next one does");
+    const apartMs = (i: number) => (atMs[i] ?? 0) - (atMs[i - 1] ?? 0);
+    assert.ok(apartMs(1) > gatherMs - 5, "the next one does");
+    const few = atMs.length;
+    outbox.append(linesOf(25, 30));
+    await until(delivered(38), "several are delivered", { everyMs: 1 });
+    assert.ok(apartMs(few) < 2 * gatherMs - 5, `behind few: ${apartMs(few)} ms`);
+    outbox.append(linesOf(1, 60));
+    await until(delivered(39), "one more is", { everyMs: 1 });
+    assert.ok(apartMs(few + 1) > 2 * gatherMs - 5, `behind several: ${apartMs(few + 1)} ms`);
     const small = atMs.length;
     outbox.append(linesOf(4 * MAX_BATCH_EVENTS, 100));
-    await until(delivered(21 + 4 * MAX_BATCH_EVENTS), "many are delivered", { everyMs: 1 });
+    await until(delivered(39 + 4 * MAX_BATCH_EVENTS), "many are delivered", { everyMs: 1 });
     const tookMs = (atMs.at(-1) ?? 0) - (atMs[small] ?? 0);
     assert.ok(tookMs < gatherMs, `behind a large one nothing waits: ${tookMs} ms`);
   }, { times: { ...TIMES, gatherMs } });
