@@ -20,15 +20,15 @@ import { type Store, StoreUnavailable } from "./lib/enrich/store.ts";
 import { getLogger } from "./lib/log.ts";
 import { addPage } from "./lib/pages/page.ts";
 import { runProgram, STOP_MS } from "./lib/program/program.ts";
-import { deadline, sleep } from "./lib/retry.ts";
+import { sleep } from "./lib/retry.ts";
 import { createApp, listen } from "./lib/serve/server.ts";
 import { isSameConnection } from "./lib/settings/influxdb_settings.ts";
 import { ConfigError } from "./lib/settings/settings_reader.ts";
 import { settingsHelp } from "./lib/settings/settings_help.ts";
 
-/** How often the store is asked whether it would take points, while none come. */
+/** How often the store is asked whether it would take points, and how often while it takes none. */
 const PROBE_INTERVAL_MS = 30_000;
-const PROBE_DEADLINE_MS = 10_000;
+const PROBE_AGAIN_MS = 5_000;
 const PRUNE_INTERVAL_MS = 3_600_000;
 
 /**
@@ -69,14 +69,17 @@ export async function enrich(
   const log = getLogger("enrich");
   const receiver = new Receiver({ store: openStore(settings), schema: schemaOf(settings) });
   try {
+    let newStore = new AbortController();
     const configWatch = new ConfigWatch(settings, (next, last) => {
       // first what may fail, so that a change is applied whole or not at all
       const schema = schemaOf(next);
       const { store } = receiver;
       receiver.store = storeAfter(store, next, last);
       receiver.schema = schema;
-      if (receiver.store !== store) store.close();
-      else if (store instanceof ServerStore) store.forgetLimits();
+      if (receiver.store !== store) {
+        store.close();
+        newStore.abort();
+      } else if (store instanceof ServerStore) store.forgetLimits();
     });
     const parts = { receiver, settings, configWatch };
     const app = createApp({
@@ -99,19 +102,23 @@ export async function enrich(
     let problem: string | undefined;
     let prunedMs = -Infinity;
     while (!signal.aborted) {
+      newStore = new AbortController();
       const { store } = receiver;
-      await store.probe(deadline(PROBE_DEADLINE_MS, signal));
+      // its requests have deadlines of their own: one that ended with them would hide who is at fault
+      await store.probe(signal);
+      if (receiver.store !== store) continue;
       if (store instanceof LocalStore && performance.now() - prunedMs > PRUNE_INTERVAL_MS) {
         await prune(store, signal);
         prunedMs = performance.now();
       }
-      const now = receiver.store.status().problem;
+      const now = store.status().problem;
       if (now !== problem && !signal.aborted) {
         if (now) log.warn("Cannot store: {problem}", { problem: now });
         else log.info("Storing again");
         problem = now;
       }
-      await sleep(PROBE_INTERVAL_MS, signal);
+      const pauseMs = now ? PROBE_AGAIN_MS : PROBE_INTERVAL_MS;
+      await sleep(pauseMs, AbortSignal.any([signal, newStore.signal]));
     }
     await watching;
     await Promise.race([server.close(), sleep(STOP_MS, new AbortController().signal)]);

@@ -137,6 +137,32 @@ Deno.test("Nothing is lost while InfluxDB is away, and health says so", async ()
   });
 });
 
+Deno.test("Enrich is ready once the store has answered, not before, and says who does not answer", async () => {
+  await using influx = await FakeInfluxDb.start({ version: 1, database: "home" });
+  let hangs = true;
+  influx.trouble = () => hangs ? "hang" : undefined;
+  await using enrich = await startEnrich({
+    INFLUXDB_URL: influx.url,
+    INFLUXDB_DATABASE: "home",
+  });
+  const health = async () => {
+    const response = await enrich.get("/health");
+    return { isReady: response.ok, text: await response.text() };
+  };
+  const first = await health();
+  assert.ok(!first.isReady, first.text);
+  assert.match(first.text, /The database has not answered yet/);
+  assert.equal((await enrich.metrics()).get("enrich_store_ready"), 0);
+  await until(async () => {
+    const { isReady, text } = await health();
+    assert.ok(!isReady, text);
+    return /Cannot reach InfluxDB at .*: no answer within 10 s; check that it runs/.test(text);
+  }, "health says that InfluxDB does not answer");
+  hangs = false;
+  await until(async () => (await health()).isReady, "it is ready");
+  assert.equal(influx.points.length, 0);
+});
+
 Deno.test("Nothing is lost or stored twice when a reply of InfluxDB or enrich itself is lost", async () => {
   using folder = new TemporaryFolder();
   await using influx = await FakeInfluxDb.start({ version: 2 });

@@ -286,6 +286,30 @@ async function hangingStore(open: Open): Promise<void> {
   await assertAllStored(pipeline, () => influxDb.allPoints());
 }
 
+async function idleStore(open: Open): Promise<void> {
+  await using resources = new AsyncDisposableStack();
+  const { proxy, pipeline: { enrich, ingest } } = await into(open, resources);
+  await enrich.untilReady();
+  // nobody sends anything: enrich has to find out by itself
+  await ingest.stop();
+  const told = async (isReady: boolean, words: RegExp) => {
+    const fromMs = performance.now();
+    const text = await until(
+      async () => {
+        const health = await enrich.health();
+        return health.ready === isReady && words.test(health.text) && health.text;
+      },
+      `an idle enrich says ${words}`,
+      { limitMs: 120_000 },
+    );
+    measured(`idle, said after ${((performance.now() - fromMs) / 1000).toFixed(1)} s: ${text}`);
+  };
+  proxy.hang();
+  await told(false, UNREACHABLE);
+  proxy.release();
+  await told(true, /ready/);
+}
+
 async function slowStore(open: Open): Promise<void> {
   await using resources = new AsyncDisposableStack();
   const { influxDb, proxy, pipeline } = await into(open, resources);
@@ -328,6 +352,7 @@ function faultsOf(name: string, open: Open): Parts {
   const slow: Parts = FULL || open === Object.values(REAL_INFLUXDBS)[0]
     ? {
       "A store that hangs, and is started again": () => hangingStore(open),
+      "A store that hangs while nobody sends anything": () => idleStore(open),
       "A store that answers after 6 s": () => slowStore(open),
     }
     : {};

@@ -40,7 +40,7 @@ export class InfluxDb {
   #limits = new LimitMemory();
   /** What a write has met. A write of nothing does not clear it: that may pass while no other does. */
   #writeProblem: string | undefined;
-  #emptyProblem: string | undefined;
+  #emptyProblem: string | undefined = "The database has not answered yet; wait a moment";
   #restUntilMs = -Infinity;
   /** Whether it said so of itself the last time. */
   #isVersion2 = false;

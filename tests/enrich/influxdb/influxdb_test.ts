@@ -433,16 +433,17 @@ Deno.test("InfluxDb that is gone, hangs or breaks off is unavailable, and says h
 
 Deno.test("InfluxDb is not to blame for a caller whose time is up", async () => {
   await using fake = await FakeInfluxDb.start({ version: 2 });
-  fake.trouble = () => "hang";
   const store = influxDb(fake);
+  await probe(store, never);
+  fake.trouble = () => "hang";
   const caller = new AbortController();
   const writing = unavailable(store.write([pointOf(0)], caller.signal));
-  await fake.requested(1);
+  await fake.requested(2);
   caller.abort();
   assert.equal((await writing).message, "InfluxDB has not answered in time");
   assert.equal(store.status().problem, undefined);
   await unavailable(store.write([pointOf(0)], caller.signal));
-  assert.equal(fake.requests.length, 1);
+  assert.equal(fake.requests.length, 2);
 });
 
 Deno.test("InfluxDb keeps what it knows when bisection is cut short, and calls the rest pending", async () => {

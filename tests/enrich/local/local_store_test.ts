@@ -258,6 +258,7 @@ Deno.test("LocalStore tells its size and counts in enrich's status and metrics",
   assert.equal(metrics.get("enrich_store_bytes"), store.size_bytes);
   await using influx = await FakeInfluxDb.start({ version: 1 });
   await using other = await startEnrich({ INFLUXDB_URL: influx.url, INFLUXDB_DATABASE: "home" });
+  await until(async () => (await other.get("/health")).ok, "InfluxDB has answered");
   const status = await (await other.get("/status")).json();
   assert.deepEqual(Object.keys(status.store), ["description"]);
   assert.equal((await other.metrics()).has("enrich_store_bytes"), false);
