@@ -63,6 +63,12 @@ export const stateSnapshotSchema = z.looseObject({
   new_state: stateSchema,
 });
 
+/** Not `z.array`: that makes an error of each element, gigabytes of them where somebody sends millions. */
+const texts = z.custom<readonly string[]>(
+  (value) => Array.isArray(value) && value.every((text) => typeof text === "string"),
+  "must be a list of texts",
+);
+
 /** The data of `entity_info`, an event of ingest's own making: what the registries say of an entity. */
 export const entityInfoSchema = z.looseObject({
   entity_id: entityId,
@@ -74,7 +80,7 @@ export const entityInfoSchema = z.looseObject({
   model: z.string().nullish(),
   platform: z.string().nullish(),
   entity_category: z.string().nullish(),
-  labels: z.array(z.string()).optional(),
+  labels: texts.optional(),
   unit: z.string().nullish(),
   device_class: z.string().nullish(),
   state_class: z.string().nullish(),

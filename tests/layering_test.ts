@@ -52,6 +52,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["lib/data_dir.ts"],
   [
     "lib/disk.ts",
+    "lib/glob.ts",
     "lib/json_text.ts",
     "lib/time.ts",
     "lib/retry.ts",

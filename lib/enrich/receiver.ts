@@ -11,7 +11,7 @@ import {
   MAX_REQUEST_LINES,
   shortReason,
 } from "../contract.ts";
-import { memberText } from "../json_text.ts";
+import { memberText, parseJson } from "../json_text.ts";
 import { deadline, describeError } from "../retry.ts";
 import { jsonIn, readBody } from "../serve/body.ts";
 import { failure } from "../serve/server.ts";
@@ -192,7 +192,7 @@ export class Receiver {
   #enrichLine(line: string): Enriched {
     let json: unknown;
     try {
-      json = JSON.parse(line);
+      json = parseJson(line);
     } catch (error) {
       return { kind: "problem", reason: `the line is no JSON: ${describeError(error)}` };
     }
@@ -223,7 +223,7 @@ function eventTextIn(line: string): string {
 /** The id of a line's event, or undefined where the line has none. */
 function idOf(line: string): string | undefined {
   try {
-    const envelope = envelopeSchema.safeParse(JSON.parse(line));
+    const envelope = envelopeSchema.safeParse(parseJson(line));
     return envelope.success ? eventId(envelope.data, eventTextIn(line)) : undefined;
   } catch {
     return undefined;

@@ -11,7 +11,8 @@ import {
 import { entityValues } from "./rules/entity_values.ts";
 import { perEntity } from "./rules/per_entity.ts";
 import { entityIdsOf } from "./tidy/event_point.ts";
-import { entityFilter, type EntityRules, isGlob, PASS_ALL } from "./rules/filter.ts";
+import { isGlob } from "../glob.ts";
+import { entityFilter, type EntityRules, PASS_ALL } from "./rules/filter.ts";
 import { homeAssistantPoint } from "./homeassistant/home_assistant.ts";
 import type { StorePoint } from "./store.ts";
 import { tidyPoint } from "./tidy/tidy.ts";

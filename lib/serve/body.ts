@@ -1,5 +1,6 @@
 /** What a request carries. */
 import { HTTPException } from "hono/http-exception";
+import { parseJson } from "../json_text.ts";
 import { describeError } from "../retry.ts";
 
 /**
@@ -52,7 +53,7 @@ export async function readBody(
 /** What the body says. Throws HTTPException 400 where it is no JSON. */
 export function jsonIn(body: string): unknown {
   try {
-    return JSON.parse(body);
+    return parseJson(body);
   } catch (error) {
     throw new HTTPException(400, { message: `The body is no JSON: ${describeError(error)}` });
   }

@@ -318,18 +318,59 @@ Deno.test("Enrich names the events that a limit of the store is in the way of, a
   assert.match(page, /Not well: a limit of the store keeps some events waiting/);
 });
 
-Deno.test("Enrich says of an event with thousands of faults what the first ones are, and how many there are", async () => {
+Deno.test("Enrich says of an event with many faults what the first ones are, and how many there are", async () => {
   await storing(async (enrich) => {
-    const data = { entity_id: "sensor.kitchen", labels: Array(60_000).fill(1) };
+    const names = ["name", "area", "floor", "device", "model", "platform", "unit"];
+    const faulty = Object.fromEntries(names.map((name) => [name, 1]));
+    const data = { entity_id: "sensor.kitchen", ...faulty };
     const event = { ...EVENT, event_type: "entity_info", data };
     const response = await post(enrich, JSON.stringify({ event }), NDJSON);
     const { problems: [problem] } = batchAnswerSchema.parse(await response.json());
-    assert.match(problem?.reason ?? "", /^data\.labels\.0: .+; and 59995 more$/);
+    assert.match(problem?.reason ?? "", /^data\.name: .+; data\.model: [^;]+; and 2 more$/);
     const single = await post(enrich, JSON.stringify(event));
     assert.equal(single.status, 422);
     assert.ok((await single.text()).length < 600);
     const metrics = await (await enrich.get("/metrics")).text();
     assert.ok(metrics.length < 20_000, `${metrics.length}`);
+  });
+});
+
+Deno.test("Enrich answers for 16 MB of whatever may be sent in seconds, and with little memory", async () => {
+  const SIZE = 15_900_000;
+  const line = (type: string, data: string) =>
+    `{"event":${JSON.stringify({ ...EVENT, event_type: type, data: 0 })}}`
+      .replace('"data":0', () => `"data":${data}`);
+  const deep = "[".repeat(7_500_000) + "]".repeat(7_500_000);
+  const bodies: Readonly<Record<string, string>> = {
+    "line breaks": "\n".repeat(SIZE),
+    "a list of numbers where texts belong": line(
+      "entity_info",
+      `{"entity_id":"sensor.a","labels":[${"1,".repeat(7_800_000)}1]}`,
+    ),
+    "many lists of numbers": `${
+      line("entity_info", `{"entity_id":"sensor.a","labels":[${"1,".repeat(1_400)}1]}`)
+    }\n`.repeat(5_000),
+    "deep lists": line("custom", `{"a":${deep}}`),
+    "deep lists that do not end": "[".repeat(SIZE),
+    "lists of 9,000 levels": `${line("custom", `{"a":${"[".repeat(9_000)}${"]".repeat(9_000)}}`)}\n`
+      .repeat(870),
+  };
+  await storing(async (enrich) => {
+    for (const [name, body] of Object.entries(bodies)) {
+      assert.ok(body.length < 16_000_000, name);
+      const begunMs = performance.now();
+      const { rss } = Deno.memoryUsage();
+      const response = await post(enrich, body, NDJSON);
+      await response.body?.cancel();
+      const seconds = (performance.now() - begunMs) / 1_000;
+      const mb = (Deno.memoryUsage().rss - rss) / 1e6;
+      assert.ok([200, 413].includes(response.status), `${name}: ${response.status}`);
+      assert.ok(seconds < 8, `${name} take ${seconds} s`);
+      assert.ok(mb < 500, `${name} take ${mb} MB`);
+    }
+    const sent = await post(enrich, bodies["deep lists"] ?? "");
+    assert.equal(sent.status, 400);
+    assert.match(await sent.text(), /nested deeper than 10000 levels/);
   });
 });
 

@@ -1,5 +1,5 @@
 /** Attributes that CONFIG_FILE names one by one or by glob, for all entities and for some. */
-import { globPattern, isGlob } from "./filter.ts";
+import { globPattern, isGlob } from "../../glob.ts";
 
 /** On which of the lists an attribute is, if on any. */
 export type Listed = (name: string) => "include" | "exclude" | undefined;

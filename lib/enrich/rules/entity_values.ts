@@ -1,5 +1,6 @@
 /** What is configured for an entity (homeassistant/helpers/entity_values.py). */
-import { domainOf, globPattern } from "./filter.ts";
+import { globPattern } from "../../glob.ts";
+import { domainOf } from "./filter.ts";
 import { perEntity } from "./per_entity.ts";
 
 /** Values by entity: its domain's, then each matching glob's in their order, then its own, each over the ones before. */

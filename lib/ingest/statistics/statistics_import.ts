@@ -5,6 +5,7 @@
  * on where this one was, however suddenly it ended.
  */
 import type { RegistryNames } from "../../contract.ts";
+import { globPattern } from "../../glob.ts";
 import { getLogger } from "../../log.ts";
 import { backoffMs, describeError, sleep } from "../../retry.ts";
 import { CommandFailed } from "../hass/outstanding_commands.ts";
@@ -72,7 +73,7 @@ export class StatisticsImport {
 
   /** Imports. Throws where Home Assistant has no statistics, or the signal is aborted. */
   async run({ since, entities }: ImportRequest): Promise<void> {
-    const wanted = globOf(entities ?? "*");
+    const wanted = globPattern(entities ?? "*");
     const all = statisticsListSchema.parse(await this.#ask("recorder/list_statistic_ids"));
     const list = all.filter(({ statistic_id }) => wanted.test(statistic_id));
     this.#tally.statistics = list.length;
@@ -203,11 +204,4 @@ export class StatisticsImport {
     this.#failures = 0;
     this.#tally.goesOn();
   }
-}
-
-/** `*` stands for any characters, `?` for one. */
-function globOf(glob: string): RegExp {
-  const pattern = glob.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*")
-    .replaceAll("?", ".");
-  return new RegExp(`^${pattern}$`, "s");
 }

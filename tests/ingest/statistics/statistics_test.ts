@@ -406,6 +406,18 @@ Deno.test("Statistics are chosen by a glob and, imported again, by a date", asyn
   });
 });
 
+Deno.test("A glob with many * takes no time over a long id", async () => {
+  await importing(async ({ hass, imported }) => {
+    hass.statistics.import(
+      { ...SOLAR, statistic_id: `energy:${"a".repeat(255)}` },
+      hours(1, () => ({ sum: 1 })),
+    );
+    const begunMs = performance.now();
+    assert.deepEqual(await imported({ entities: `${"*a".repeat(9)}*b` }), []);
+    assert.ok(performance.now() - begunMs < 10_000);
+  });
+});
+
 Deno.test("An import that begins at a date does not keep a later one from what was before it", async () => {
   await importing(async ({ hass, imported }) => {
     assert.equal((await imported({ since: "2024-02-01" })).length, 104);
