@@ -63,6 +63,8 @@ export function createApp(served: Served): Hono {
       baseUri: ["'none'"],
     },
     referrerPolicy: "no-referrer",
+    // what stands at this name on other ports, or below it, may speak no TLS
+    strictTransportSecurity: false,
   }));
   app.get("/health/live", (c) => c.json({ status: "live" }));
   app.use(guard(served.name, served.serviceToken));

@@ -2,6 +2,7 @@
 import { dirname, resolve } from "node:path";
 import { MAX_CERTIFICATES_BYTES } from "../certificates.ts";
 import type { ConfigFile } from "./config_file.ts";
+import { lastKnown } from "./last_known.ts";
 import type { RequestHeaders } from "./request_headers.ts";
 import { readTextFile } from "./text_file.ts";
 
@@ -40,7 +41,7 @@ export function caCertOf(
   if (caCert === undefined) return undefined;
   const path = resolve(dirname(file.path), caCert);
   const place = file.placeOf("ssl_ca_cert");
-  const read = () => {
+  const read = lastKnown("ssl_ca_cert", () => {
     try {
       return readTextFile(path, MAX_CERTIFICATES_BYTES);
     } catch (error) {
@@ -49,7 +50,7 @@ export function caCertOf(
         `${place}: ssl_ca_cert must be a file that can be read (${reason})`,
       );
     }
-  };
+  });
   return tried(read, problems);
 }
 

@@ -1,10 +1,11 @@
 /** Secrets: out of a variable, a file, or a credential of systemd. */
 import { rememberSecret } from "../log.ts";
+import { lastKnown } from "./last_known.ts";
 import { exists, readTextFile } from "./text_file.ts";
 
 /**
- * A secret, read again at each use, so that a corrected file counts without a restart.
- * Throws an Error that names the file where it cannot be read.
+ * A secret, read again at each use, so that a corrected file counts without a restart. Where the
+ * file cannot be read any more it is what it was.
  */
 export type Secret = () => string;
 
@@ -37,11 +38,11 @@ export function findSecret<T>(
   }
   if (value !== undefined) return checked(() => read(name, value));
   const ofFile = (setting: string, path: string) =>
-    checked(() => read(name, textOfFile(setting, path)));
+    checked(lastKnown(setting, () => read(name, textOfFile(setting, path))));
   if (file !== undefined) return ofFile(`${name}_FILE`, file);
   const directory = env.CREDENTIALS_DIRECTORY;
   if (directory === undefined || !exists(`${directory}/${name}`)) return undefined;
-  return ofFile("The credential", `${directory}/${name}`);
+  return ofFile(`The credential ${name}`, `${directory}/${name}`);
 }
 
 /** A secret whose text is known. */
@@ -74,8 +75,9 @@ function textOfFile(setting: string, path: string): string {
     text = readTextFile(path);
   } catch (error) {
     const reason = error instanceof Error ? error.message : "";
-    throw new Error(`${setting} is "${path}": it must be a file that can be read (${reason})`);
+    // not the path: it may be the secret itself, put at the wrong place
+    throw new Error(`${setting} must name a file that can be read (${reason})`);
   }
-  if (text.trim() === "") throw new Error(`${setting} is "${path}": the file must not be empty`);
+  if (text.trim() === "") throw new Error(`${setting} must name a file that is not empty`);
   return text;
 }

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { describeError } from "../retry.ts";
 import { clientTrusting, MAX_CERTIFICATES_BYTES } from "../certificates.ts";
 import { type RequestHeaders, requestHeaders } from "./request_headers.ts";
+import { lastKnown } from "./last_known.ts";
 import { findSecret, type HeadersName, oneLine, type Secret, type SecretName } from "./secret.ts";
 import { readTextFile } from "./text_file.ts";
 
@@ -93,11 +94,6 @@ function warningsOf(env: Environment, known: readonly string[]): string[] {
   );
 }
 
-/** The URL, whole or not, with what stands before its host hidden. */
-function withoutCredentials(text: string): string {
-  return text.replace(/\/\/.*@/, "//***@");
-}
-
 /** Collects what one program's settings are made of, and everything that is wrong with them. */
 export class SettingsReader {
   readonly problems: string[] = [];
@@ -116,9 +112,9 @@ export class SettingsReader {
     if (result.success) return result.data;
     for (const { path, message } of result.error.issues) {
       const name = String(path[0]);
-      this.problems.push(
-        `${name} is "${withoutCredentials(this.#env[name] ?? "")}": it ${message}`,
-      );
+      // whatever is amiss with a URL, a password may be anywhere in it
+      const isShown = !/_(?:URL|HOST)$/.test(name);
+      this.problems.push(`${name} ${isShown ? `is "${this.#env[name]}": it ` : ""}${message}`);
     }
   }
 
@@ -134,7 +130,7 @@ export class SettingsReader {
   /** The text of a file with certificates, read again at each use; throws where it is none. */
   certificates(name: string, path: string | undefined): (() => string) | undefined {
     if (path === undefined) return undefined;
-    const read = () => {
+    const read = lastKnown(name, () => {
       try {
         const pem = readTextFile(path, MAX_CERTIFICATES_BYTES);
         clientTrusting(pem).close();
@@ -145,7 +141,7 @@ export class SettingsReader {
             `(${error instanceof Error ? error.message : error})`,
         );
       }
-    };
+    });
     return this.#told(() => (read(), read));
   }
 

@@ -81,7 +81,7 @@ Deno.test("health ends with 1 and what to do where no program answers, another d
     SERVICE_TOKEN_FILE: folder.file("none"),
   });
   assert.equal(wrong.status, 1);
-  assert.match(wrong.complained, /^ENRICH_PORT is "many"[^]*\nSERVICE_TOKEN_FILE is /);
+  assert.match(wrong.complained, /^ENRICH_PORT is "many"[^]*\nSERVICE_TOKEN_FILE must name /);
 });
 
 for (const program of ["ingest", "enrich"] as const) {

@@ -89,8 +89,8 @@ Deno.test("A program that is configured wrong says all of it, ends with 2, and o
   assert.equal(lines.length, 4, wrong.stderr);
   assert.ok(lines.every((line) => line.startsWith("ingest: ")));
   assert.match(wrong.stderr, /warning: HASS_TOKN is no setting.*HASS_TOKEN/);
-  assert.match(wrong.stderr, /HASS_URL is "homeassistant.local": it must begin with http/);
-  assert.match(wrong.stderr, /HASS_TOKEN_FILE is ".*none": it must be a file that can be read/);
+  assert.match(wrong.stderr, /HASS_URL must begin with http/);
+  assert.match(wrong.stderr, /HASS_TOKEN_FILE must name a file that can be read/);
   assert.match(wrong.stderr, /INGEST_PORT is "many": it must be a whole number/);
   assert.doesNotMatch(wrong.stderr, /s3cret-token/);
   assert.equal(option.code, 2);

@@ -113,6 +113,15 @@ Deno.test("Server takes a browser's word that a page is its own, behind a proxy 
   assert.equal((await behindProxy("same-origin", { host: "evil.example" })).status, 403);
 });
 
+Deno.test("Server tells no browser that its whole host speaks TLS", async () => {
+  const get = app();
+  for (const path of ["/health/live", "/health", "/status", "/metrics", "/nowhere", "/broken"]) {
+    assert.equal((await get(path)).headers.get("strict-transport-security"), null, path);
+  }
+  const refused = await get("/status", { headers: { host: "evil.example" } });
+  assert.deepEqual([refused.status, refused.headers.get("strict-transport-security")], [403, null]);
+});
+
 Deno.test("Server answers its own failure with 500, and without a secret", async () => {
   const response = await app()("/broken");
   assert.equal(response.status, 500);

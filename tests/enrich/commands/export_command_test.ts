@@ -256,7 +256,7 @@ Deno.test("The export ends with 2 where it is asked or configured wrong", async 
       INFLUXDB_URL: undefined,
       INFLUXDB_DATABASE: undefined,
     });
-    await wrong(/^warning: INFLUXDB_ULR is no setting.*\nINFLUXDB_URL is "x": it must/, {
+    await wrong(/^warning: INFLUXDB_ULR is no setting.*\nINFLUXDB_URL must begin/, {
       INFLUXDB_ULR: "http://127.0.0.1:8086",
       INFLUXDB_URL: "x",
     });
