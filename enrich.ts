@@ -19,9 +19,11 @@ import { schemaOf } from "./lib/enrich/schema.ts";
 import { type Store, StoreUnavailable } from "./lib/enrich/store.ts";
 import { getLogger } from "./lib/log.ts";
 import { addPage } from "./lib/pages/page.ts";
-import { runProgram, STOP_MS } from "./lib/program/program.ts";
+import { runProgram } from "./lib/program/program.ts";
 import { sleep } from "./lib/retry.ts";
-import { createApp, listen } from "./lib/serve/server.ts";
+import { listen } from "./lib/serve/listening.ts";
+import { Refusals } from "./lib/serve/refusals.ts";
+import { createApp } from "./lib/serve/server.ts";
 import { isSameConnection } from "./lib/settings/influxdb_settings.ts";
 import { ConfigError } from "./lib/settings/settings_reader.ts";
 import { settingsHelp } from "./lib/settings/settings_help.ts";
@@ -81,10 +83,12 @@ export async function enrich(
         newStore.abort();
       } else if (store instanceof ServerStore) store.forgetLimits();
     });
-    const parts = { receiver, settings, configWatch };
+    const refusals = new Refusals();
+    const parts = { receiver, settings, configWatch, refusals };
     const app = createApp({
       name: "enrich",
       serviceToken: settings.serviceToken,
+      refusals,
       health: () => enrichHealth(parts),
       advice: () => enrichAdvice(parts),
       metrics: enrichMetrics(parts),
@@ -121,7 +125,7 @@ export async function enrich(
       await sleep(pauseMs, AbortSignal.any([signal, newStore.signal]));
     }
     await watching;
-    await Promise.race([server.close(), sleep(STOP_MS, new AbortController().signal)]);
+    await server.close();
   } finally {
     receiver.store.close();
   }

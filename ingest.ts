@@ -22,7 +22,9 @@ import { getLogger } from "./lib/log.ts";
 import { addPage } from "./lib/pages/page.ts";
 import { runProgram, STOP_MS } from "./lib/program/program.ts";
 import { deadline } from "./lib/retry.ts";
-import { createApp, listen } from "./lib/serve/server.ts";
+import { listen } from "./lib/serve/listening.ts";
+import { Refusals } from "./lib/serve/refusals.ts";
+import { createApp } from "./lib/serve/server.ts";
 import { settingsHelp } from "./lib/settings/settings_help.ts";
 import { isCorrupt } from "./lib/sqlite.ts";
 
@@ -88,10 +90,12 @@ async function captureAndDeliver(
     undelivered,
     source: settings.source,
   }, stopping);
-  const parts = { outbox, capture, delivery, statistics, settings };
+  const refusals = new Refusals();
+  const parts = { outbox, capture, delivery, statistics, settings, refusals };
   const app = createApp({
     name: "ingest",
     serviceToken: settings.serviceToken,
+    refusals,
     health: () => ingestHealth(parts),
     notes: () => ingestNotes(parts),
     advice: () => ingestAdvice(parts),

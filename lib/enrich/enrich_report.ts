@@ -1,8 +1,10 @@
 /** What enrich says about itself: health with what to do, metrics, status. Every number has a source. */
 import type { EnrichSettings } from "../settings/program_settings.ts";
+import { fileFaults } from "../settings/last_known.ts";
 import { Metrics } from "../serve/metrics.ts";
 import { PerMinute } from "../serve/per_minute.ts";
 import { VERSION } from "../program/program.ts";
+import type { Refusals } from "../serve/refusals.ts";
 import type { HealthReason, PageSource, Verdict } from "../serve/server.ts";
 import { LocalStore } from "./local/local_store.ts";
 import type { ConfigWatch } from "./rules/config_watch.ts";
@@ -12,6 +14,7 @@ export interface EnrichParts {
   readonly receiver: Receiver;
   readonly settings: EnrichSettings;
   readonly configWatch: ConfigWatch;
+  readonly refusals: Refusals;
 }
 
 /**
@@ -32,13 +35,14 @@ export function enrichHealth({ receiver: { store } }: EnrichParts): HealthReason
 
 /** What waits for a person though events are stored: a store's shortage or notes, a faulty CONFIG_FILE. */
 export function enrichAdvice(
-  { receiver: { store }, settings: { file }, configWatch: { problem } }: EnrichParts,
+  { receiver: { store }, settings: { file }, configWatch: { problem }, refusals }: EnrichParts,
 ): HealthReason[] {
   const shortage = store instanceof LocalStore ? store.shortage(Date.now()) : undefined;
   const notes = store.status().notes ?? [];
   const advice = [
     ...(shortage ? [shortage] : []),
     ...notes.map(({ reason, action }) => ({ reason, action })),
+    ...refusals.advice(),
   ];
   if (!file || problem === undefined) return advice;
   return [...advice, {
@@ -48,7 +52,7 @@ export function enrichAdvice(
 }
 
 export function enrichMetrics(
-  { receiver, settings, configWatch }: EnrichParts,
+  { receiver, settings, configWatch, refusals }: EnrichParts,
 ): () => string {
   const { counters, store } = receiver;
   const metrics = new Metrics("enrich");
@@ -57,6 +61,17 @@ export function enrichMetrics(
     "Answers to POST /events, by status.",
     () => counters.requests,
     "status",
+  );
+  metrics.counter(
+    "requests_refused_total",
+    "Requests refused before anything was done for them, by reason.",
+    () => refusals.counts,
+    "reason",
+  );
+  metrics.gauge(
+    "setting_files_unreadable",
+    "Files of secrets and certificates that can no longer be read.",
+    () => fileFaults().length,
   );
   metrics.counter(
     "events_received_total",

@@ -138,13 +138,12 @@ export class Receiver {
     if (lines.length > MAX_REQUEST_LINES) {
       return failure(413, `The body must not have more than ${MAX_REQUEST_LINES} lines`);
     }
+    this.counters.received += lines.length;
     const enriched = lines.map((line) => this.#enrichLine(line));
     const points: StorePoint[] = [];
     for (const one of enriched) if (one.kind === "point") points.push(one.point);
     const outcomes = points.length > 0 ? await this.store.write(points, signal) : [];
-    const answer = this.#judge(lines, enriched, outcomes);
-    this.counters.received += lines.length;
-    return Response.json(answer);
+    return Response.json(this.#judge(lines, enriched, outcomes));
   }
 
   #judge(

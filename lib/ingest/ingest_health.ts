@@ -1,5 +1,6 @@
 /** Whether ingest does its work, and if not, why and what to do about it. */
 import type { HassTokenOrigin, IngestSettings } from "../settings/program_settings.ts";
+import type { Refusals } from "../serve/refusals.ts";
 import type { HealthReason, Verdict } from "../serve/server.ts";
 import type { Capture } from "./capture/capture.ts";
 import type { CaptureState } from "./capture/capture_state.ts";
@@ -40,6 +41,7 @@ export interface IngestParts {
   readonly delivery: Delivery;
   readonly statistics: Statistics;
   readonly settings: IngestSettings;
+  readonly refusals: Refusals;
 }
 
 /** Why events are not captured or not delivered; empty where both are. */
@@ -118,10 +120,13 @@ export function ingestNotes({ outbox, settings }: IngestParts): Readonly<Record<
 }
 
 /** The same, with what to do, and what filling waits for; empty where nothing waits for a person. */
-export function ingestAdvice({ outbox, capture, settings }: IngestParts): HealthReason[] {
+export function ingestAdvice(
+  { outbox, capture, settings, refusals }: IngestParts,
+): HealthReason[] {
   return [
     ...lettersAdvice(outbox, settings.dataDir),
     ...fillingAdvice(capture.filling.status),
+    ...refusals.advice(),
   ];
 }
 
@@ -171,7 +176,7 @@ function minutesText(ms: number): string {
 
 /** What the page says first. */
 export function ingestVerdict(parts: IngestParts): Verdict {
-  const { outbox, capture, delivery } = parts;
+  const { outbox, capture, delivery, settings } = parts;
   const reasons = ingestHealth(parts);
   const advice = ingestAdvice(parts);
   if (reasons.length > 0) {
@@ -186,9 +191,10 @@ export function ingestVerdict(parts: IngestParts): Verdict {
   }
   const { status: filling } = capture.filling;
   if (advice.length > 0) {
-    const isOfFilling = advice.length === fillingAdvice(filling).length;
-    const but = !isOfFilling
+    const but = lettersAdvice(outbox, settings.dataDir).length > 0
       ? "some wait for you"
+      : fillingAdvice(filling).length === 0
+      ? "something needs your attention"
       : filling.isRecording
       ? "what was missed cannot be filled in yet"
       : "Home Assistant's recorder records nothing";

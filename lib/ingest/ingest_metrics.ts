@@ -1,12 +1,13 @@
 /** Ingest's metrics. Every number has a source. */
 import { Metrics } from "../serve/metrics.ts";
+import { fileFaults } from "../settings/last_known.ts";
 import { parseTimeUs } from "../time.ts";
 import { damagedFiles } from "./outbox/damaged_files.ts";
 import type { IngestParts } from "./ingest_health.ts";
 
 /** The metrics' text, read at each call. The equation's counters are the last committed set. */
 export function ingestMetrics(
-  { outbox, capture, delivery, settings }: IngestParts,
+  { outbox, capture, delivery, settings, refusals }: IngestParts,
 ): () => string {
   const metrics = new Metrics("ingest");
   let counters = outbox.counters();
@@ -18,6 +19,17 @@ export function ingestMetrics(
       counters = outbox.counters();
       return counters.received;
     },
+  );
+  metrics.counter(
+    "requests_refused_total",
+    "Requests refused before anything was done for them, by reason.",
+    () => refusals.counts,
+    "reason",
+  );
+  metrics.gauge(
+    "setting_files_unreadable",
+    "Files of secrets and certificates that can no longer be read.",
+    () => fileFaults().length,
   );
   metrics.counter(
     "events_delivered_total",

@@ -6,6 +6,7 @@ import { secureHeaders } from "hono/secure-headers";
 import type { Failure } from "../contract.ts";
 import { getLogger, redact } from "../log.ts";
 import { describeError } from "../retry.ts";
+import { Refusals } from "./refusals.ts";
 import type { Secret } from "../settings/secret.ts";
 import { isLoopback } from "../settings/settings_reader.ts";
 
@@ -19,6 +20,8 @@ export interface Served {
   /** `ingest` or `enrich`. */
   readonly name: string;
   readonly serviceToken: Secret | undefined;
+  /** Counts what is refused. */
+  readonly refusals?: Refusals;
   /** Why the program does not do its work; empty where it does. */
   health(): readonly HealthReason[];
   /** Numbers that a person should see beside its health, and that do not make it worse. */
@@ -67,7 +70,7 @@ export function createApp(served: Served): Hono {
     strictTransportSecurity: false,
   }));
   app.get("/health/live", (c) => c.json({ status: "live" }));
-  app.use(guard(served.name, served.serviceToken));
+  app.use(guard(served));
   const ready = (c: Context) => {
     const reasons = served.health();
     const advice = served.advice?.() ?? [];
@@ -113,22 +116,26 @@ export function failure(
  * A request that a browser makes for another site's page is refused either way. Behind a proxy that
  * sends its own Host the browser's word counts, which no page can put into its mouth.
  */
-function guard(name: string, serviceToken: Secret | undefined): MiddlewareHandler {
+function guard({ name, serviceToken, refusals = new Refusals() }: Served): MiddlewareHandler {
   return async (c, next) => {
     const host = c.req.header("host") ?? "";
     const origin = c.req.header("origin");
     const isOwn = c.req.header("sec-fetch-site") === "same-origin" ||
       (origin !== undefined && URL.parse(origin)?.host === host);
     if (origin !== undefined && !isOwn) {
+      refusals.note("origin", c.req.method);
       return failure(403, "The request comes from another site's page");
     }
     if (serviceToken) {
-      if (!presents(c.req.header("authorization"), serviceToken())) {
+      const authorization = c.req.header("authorization");
+      if (!presents(authorization, serviceToken())) {
+        refusals.note(authorization ? "token_wrong" : "token_missing", c.req.method);
         return failure(401, "SERVICE_TOKEN is missing or wrong", undefined, {
           "www-authenticate": `Basic realm="${name}"`,
         });
       }
     } else if (!isLoopback(URL.parse(`http://${host}`)?.hostname.replace(/^\[|\]$/g, "") ?? "")) {
+      refusals.note("host", c.req.method);
       return failure(403, "Host must be a loopback name unless SERVICE_TOKEN is set");
     }
     await next();
@@ -155,35 +162,5 @@ function passwordOf(credentials: string): string {
     return decoded.slice(decoded.indexOf(":") + 1);
   } catch {
     return "";
-  }
-}
-
-export interface Listening {
-  /** Where it listens: `http://127.0.0.1:8002`. */
-  readonly url: string;
-  /** Takes no new requests and waits for those under way. */
-  close(): Promise<void>;
-}
-
-/** Listens. Throws an Error that names the setting where the address cannot be had. */
-export function listen(
-  app: Hono,
-  { host, port, setting }: { host: string; port: number; setting: string },
-): Listening {
-  const hostname = host === "localhost" ? "127.0.0.1" : host;
-  try {
-    const server = Deno.serve(
-      { hostname, port, onListen: () => {} },
-      (request, info) => app.fetch(request, info),
-    );
-    const shown = hostname.includes(":") ? `[${hostname}]` : hostname;
-    return {
-      url: `http://${shown}:${server.addr.port}`,
-      close: () => server.shutdown(),
-    };
-  } catch (error) {
-    throw new Error(`Cannot listen on ${host}:${port}, see ${setting}: ${describeError(error)}`, {
-      cause: error,
-    });
   }
 }

@@ -16,7 +16,7 @@ import {
   ConfigError,
   type Configured,
   type Environment,
-  host,
+  listeningHost,
   numberOf,
   port,
   SettingsReader,
@@ -49,9 +49,7 @@ export const ingestSchema = z.object({
   SOURCE: z.string().optional().describe(
     "Names the house: tag source of every point",
   ),
-  INGEST_HOST: host.default("127.0.0.1").describe(
-    "Address that ingest listens on",
-  ),
+  INGEST_HOST: listeningHost("ingest"),
   INGEST_PORT: port.default(8001).describe("Port that ingest listens on"),
   BACKFILL_DAYS: numberOf({ min: 0, max: 3_650 }).default(10)
     .describe("How much of Home Assistant's history the first start imports, in days; 0 for none"),
@@ -69,7 +67,7 @@ const VERSIONS = { "1": 1, "2": 2, "3": 3 } as const;
 /** What enrich reads of the environment, secrets apart. */
 export const enrichSchema = z.object({
   ...shared,
-  ENRICH_HOST: host.default("127.0.0.1").describe("Address that enrich listens on"),
+  ENRICH_HOST: listeningHost("enrich"),
   ENRICH_PORT: port.default(8002).describe("Port that enrich listens on"),
   SCHEMA: z.enum(["tidy", "homeassistant"], "must be tidy or homeassistant").default("tidy")
     .describe("How events become points; homeassistant: as its influxdb integration writes them"),

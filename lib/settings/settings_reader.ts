@@ -61,10 +61,21 @@ export function numberOf(
 }
 
 export const port = numberOf({ min: 0, max: 65_535 });
-export const host = z.string().regex(
+const host = z.string().regex(
   /^[\w.:-]+$/,
   "must be a host name or an address",
 );
+
+/**
+ * Where a program listens. Deno.serve 2.9.6 has no timeouts, and shows a program no connection before
+ * its request: what is held that way only the network around it can limit.
+ */
+export function listeningHost(program: string) {
+  return host.default("127.0.0.1").describe(
+    `Address that ${program} listens on. A connection that sends no request is held without end: ` +
+      "let only machines that you trust reach it, or a proxy with timeouts",
+  );
+}
 
 /** Whether the host is this machine only. */
 export function isLoopback(host: string): boolean {

@@ -335,6 +335,49 @@ Deno.test("Enrich says of an event with many faults what the first ones are, and
   });
 });
 
+Deno.test("Enrich counts what came in though the store took nothing, and requests with another token", async () => {
+  await using influx = await FakeInfluxDb.start({ version: 1, database: "home" });
+  using folder = new TemporaryFolder();
+  const file = folder.file("token");
+  Deno.writeTextFileSync(file, "one-token");
+  await using enrich = await startEnrich({
+    DATA_DIR: folder.path,
+    INFLUXDB_URL: influx.url,
+    INFLUXDB_DATABASE: "home",
+    SERVICE_TOKEN_FILE: file,
+  });
+  const authorized = { authorization: "Bearer one-token" };
+  influx.trouble = () => ({ status: 503 });
+  const lines = `${JSON.stringify({ event: EVENT })}\n`.repeat(3);
+  const answer = await post(enrich, lines, { ...NDJSON, ...authorized });
+  await answer.body?.cancel();
+  assert.equal(answer.status, 500);
+  const refused = await post(enrich, lines, { ...NDJSON, authorization: "Bearer another-token" });
+  await refused.body?.cancel();
+  assert.equal(refused.status, 401);
+  // a file that is gone leaves who may come in as it was
+  Deno.removeSync(file);
+  influx.trouble = () => undefined;
+  const metrics = await (await enrich.get("/metrics", { headers: authorized })).text();
+  assert.match(metrics, /^enrich_events_received_total 3$/m);
+  assert.match(metrics, /^enrich_requests_total\{status="500"\} 1$/m);
+  assert.match(metrics, /^enrich_requests_refused_total\{reason="token_wrong"\} 1$/m);
+  const health = await until(async () => {
+    const response = await enrich.get("/health", { headers: authorized });
+    const text = await response.text();
+    return response.ok && text;
+  }, "the store takes points again");
+  assert.match(health, /wrong or missing SERVICE_TOKEN: 1 so far/);
+  assert.match(health, /SERVICE_TOKEN_FILE must name a file that can be read \(there is none\)/);
+  assert.ok(!health.includes(folder.path));
+  const stranger = await enrich.get("/health");
+  assert.equal(stranger.status, 401);
+  assert.ok(!(await stranger.text()).includes(folder.path));
+  // what the file of another test says is no business of theirs
+  Deno.writeTextFileSync(file, "one-token");
+  await (await enrich.get("/health", { headers: authorized })).body?.cancel();
+});
+
 Deno.test("Enrich answers for 16 MB of whatever may be sent in seconds, and with little memory", async () => {
   const SIZE = 15_900_000;
   const line = (type: string, data: string) =>

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { createApp, type HealthReason, listen } from "../../lib/serve/server.ts";
+import { Refusals } from "../../lib/serve/refusals.ts";
+import { createApp, type HealthReason } from "../../lib/serve/server.ts";
 
 function app(
-  { token, reasons = [], notes }: {
+  { token, reasons = [], notes, refusals }: {
     token?: string;
+    refusals?: Refusals;
     reasons?: HealthReason[];
     notes?: Readonly<Record<string, number>>;
   } = {},
@@ -11,6 +13,7 @@ function app(
   const served = createApp({
     name: "enrich",
     serviceToken: token === undefined ? undefined : () => token,
+    refusals,
     health: () => reasons,
     notes: () => notes ?? {},
     metrics: () => "a_total 1\n",
@@ -99,6 +102,25 @@ Deno.test("Server refuses what a browser sends for another site's page", async (
   }
 });
 
+Deno.test("Server counts what it refuses, and says that somebody has another token", async () => {
+  const refusals = new Refusals();
+  const get = app({ token: "long-token", refusals });
+  const counts = () => Object.fromEntries(refusals.counts);
+  assert.deepEqual(counts(), { token_missing: 0, token_wrong: 0, origin: 0, host: 0 });
+  await get("/status", { headers: { authorization: "Bearer long-token" } });
+  await get("/");
+  await get("/status", { headers: { origin: "http://evil.example" } });
+  assert.deepEqual(refusals.advice(), [], "a browser asks without a token first");
+  await get("/events", { method: "POST", headers: { authorization: "Bearer other-token" } });
+  await get("/events", { method: "POST" });
+  assert.deepEqual(counts(), { token_missing: 2, token_wrong: 1, origin: 1, host: 0 });
+  const [advice] = refusals.advice();
+  assert.match(advice?.reason ?? "", /refused for a wrong or missing SERVICE_TOKEN: 2 so far/);
+  const open = new Refusals();
+  await app({ refusals: open })("/status", { headers: { host: "evil.example" } });
+  assert.equal(open.counts.get("host"), 1);
+});
+
 Deno.test("Server takes a browser's word that a page is its own, behind a proxy with a Host of its own", async () => {
   const get = app();
   const behindProxy = (site: string, more: Readonly<Record<string, string>> = {}) =>
@@ -129,25 +151,4 @@ Deno.test("Server answers its own failure with 500, and without a secret", async
     detail: "Event processing failed",
     cause: "something http://***@host broke",
   });
-});
-
-Deno.test("listen says which setting to fix where the address is taken", async () => {
-  const hello = createApp({
-    name: "enrich",
-    serviceToken: undefined,
-    health: () => [],
-    metrics: () => "",
-    status: () => ({}),
-  });
-  const first = listen(hello, { host: "localhost", port: 0, setting: "ENRICH_PORT" });
-  try {
-    assert.equal(await (await fetch(`${first.url}/health/live`)).text(), '{"status":"live"}');
-    const port = Number(new URL(first.url).port);
-    assert.throws(
-      () => listen(hello, { host: "127.0.0.1", port, setting: "ENRICH_PORT" }),
-      /Cannot listen on 127.0.0.1:\d+, see ENRICH_PORT: .*in use/,
-    );
-  } finally {
-    await first.close();
-  }
 });

@@ -11,7 +11,8 @@ import type {
   StatisticsOptions,
 } from "../../../lib/ingest/statistics/statistics_import.ts";
 import type { ImportRequest } from "../../../lib/ingest/statistics/statistics_request.ts";
-import { createApp, listen } from "../../../lib/serve/server.ts";
+import { listen } from "../../../lib/serve/listening.ts";
+import { createApp } from "../../../lib/serve/server.ts";
 import { FakeEnrich } from "../../stand_ins/fake_enrich.ts";
 import { SimulatedHomeAssistant } from "../../simulator/home_assistant.ts";
 import type { StatisticsMetadata, StatisticsValues } from "../../simulator/statistics.ts";
