@@ -15,9 +15,10 @@ of. \`ingest check\` and \`enrich check\` try what they name.`;
 const SECRETS =
   `Each secret is given in one of three ways: by itself, as a file (\`HASS_TOKEN_FILE=/path\`), or as a
 credential of systemd (a file of its name in \`$CREDENTIALS_DIRECTORY\`). A file is read again at each
-use, so that a corrected one needs no restart. Headers go one a line; in \`.env\` in double quotes,
-with \`\\n\` between two. \`SERVICE_TOKEN\` is required where ingest or enrich listens beyond this
-machine. In a Home Assistant app (add-on) ingest needs neither \`HASS_URL\` nor \`HASS_TOKEN\`.`;
+use, so that a corrected one needs no restart; while it cannot be read, what it held last is used,
+and health says so. Headers go one a line; in \`.env\` in double quotes, with \`\\n\` between two.
+\`SERVICE_TOKEN\` is required where ingest or enrich listens beyond this machine. In a Home Assistant
+app (add-on) ingest needs neither \`HASS_URL\` nor \`HASS_TOKEN\`.`;
 
 const FILE =
   `[The configuration file](config-file.md), \`CONFIG_FILE\`, says which entities and attributes are
