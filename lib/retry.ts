@@ -69,9 +69,43 @@ export function deadline(ms: number, signal?: AbortSignal): AbortSignal {
   return signal ? AbortSignal.any([signal, timeout]) : timeout;
 }
 
-/** An error as one line for people, with the cause that fetch hides behind "fetch failed". */
+/** What the words of hyper, rustls and the system below fetch and WebSocket mean, the first that fits. */
+const CONNECTION_WORDS: readonly (readonly [RegExp, string])[] = [
+  [/connection refused/i, "connection refused"],
+  [/no route to host/i, "no route to that address"],
+  [/network is unreachable/i, "its network cannot be reached"],
+  [/timed out/i, "no answer in time"],
+  [/tcp connect error$/, "no connection can be made"],
+  [/temporary failure in name resolution/i, "no name server answers"],
+  [/dns error/i, "its name is not found"],
+  [/corrupt message of type InvalidContentType/, "it answers by http, not by https"],
+  [/invalid HTTP version parsed/, "it does not answer by http, perhaps by https"],
+  [/reset by peer|broken pipe/i, "the connection was reset"],
+  [/closed|canceled|tls handshake eof|end of file/i, "the connection was closed before an answer"],
+];
+
+/** What fetch and WebSocket say before them, some of it twice. */
+const BEFORE_WORDS =
+  /^(?:.*error sending request.*?(?:client error \(\w+\): |$)|.*failed to connect to WebSocket: |fetch failed: |.*(?=error (?:reading|decoding)\b.*\bbody))/s;
+
+/** An error as one line for people: of a connection what went wrong, else the message. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : "";
-  return `${error.message}${cause}`;
+  if (error.name === "TimeoutError") return "no answer in time";
+  const { message, cause } = error;
+  const text = message === "fetch failed" && cause instanceof Error
+    ? `fetch failed: ${cause.message}`
+    : message;
+  const words = text.replace(BEFORE_WORDS, "");
+  if (words === text && !BEFORE_WORDS.test(text)) return text;
+  // what rustls says of a certificate is read by certificateFault
+  if (/invalid peer certificate/.test(words)) return words;
+  const known = CONNECTION_WORDS.find(([pattern]) => pattern.test(words));
+  return known?.[1] ?? (words.replace(/ \(os error \d+\)/g, "") || "no connection can be made");
+}
+
+/** `http` or `https` where an error, as described, says that it is by this that the server answers. */
+export function answeringScheme(reason: string): "http" | "https" | undefined {
+  if (/answers by http, not by https$/.test(reason)) return "http";
+  return /perhaps by https$/.test(reason) ? "https" : undefined;
 }

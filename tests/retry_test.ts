@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import {
+  answeringScheme,
   backoffMs,
   deadline,
   describeError,
@@ -9,6 +10,7 @@ import {
   sleep,
   type StatusMeaning,
 } from "../lib/retry.ts";
+import { CA_FILE } from "./stand_ins/tls_proxy.ts";
 
 Deno.test("meaningOf knows one success only, and never drops for a setting that is wrong", () => {
   const table: Readonly<Record<number, StatusMeaning>> = {
@@ -103,8 +105,77 @@ Deno.test("deadline is aborted when time is up, with a TimeoutError", async () =
 Deno.test("describeError shows the cause that fetch hides", () => {
   assert.equal(
     describeError(new TypeError("fetch failed", { cause: new Error("Connection refused") })),
-    "fetch failed: Connection refused",
+    "connection refused",
   );
-  assert.equal(describeError(new Error("Disk full")), "Disk full");
+  // what another error says ends with what to do: the words of SQLite behind it help nobody
+  const cause = new Error("database is locked");
+  assert.equal(describeError(new Error("Disk full", { cause })), "Disk full");
   assert.equal(describeError("text"), "text");
+});
+
+/** What became of the request, in one sentence's words. */
+async function described(ask: () => Promise<unknown>): Promise<string> {
+  try {
+    await ask();
+    return "nothing";
+  } catch (error) {
+    return describeError(error);
+  }
+}
+
+function deadlinePassed(): AbortSignal {
+  return AbortSignal.abort(new DOMException("Signal timed out.", "TimeoutError"));
+}
+
+const openingOf = (url: string) =>
+  new Promise((_, reject) => {
+    new WebSocket(url).onerror = (event) =>
+      reject(new Error(event instanceof ErrorEvent ? event.message : "?"));
+  });
+
+Deno.test("describeError says in plain words, and once, what became of a connection", async () => {
+  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  closed.close();
+  const nobody = `127.0.0.1:${closed.addr.port}`;
+  assert.equal(await described(() => fetch(`http://${nobody}`)), "connection refused");
+  assert.equal(await described(() => openingOf(`ws://${nobody}`)), "no connection can be made");
+  await using plain = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => new Response("x"),
+  );
+  await using secure = Deno.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    onListen: () => {},
+    cert: Deno.readTextFileSync(CA_FILE.replace("ca.pem", "server.pem")),
+    key: Deno.readTextFileSync(CA_FILE.replace("ca.pem", "server.key")),
+  }, () => new Response("x"));
+  using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const closing = (async () => {
+    for await (const conn of silent) conn.close();
+  })();
+  for (
+    const [way, server, words, scheme] of [
+      ["s", plain.addr, "it answers by http, not by https", "http"],
+      ["", secure.addr, "it does not answer by http, perhaps by https", "https"],
+      ["", silent.addr, "the connection was closed before an answer", undefined],
+    ] as const
+  ) {
+    const address = `127.0.0.1:${server.port}`;
+    assert.equal(await described(() => fetch(`http${way}://${address}`)), words);
+    assert.equal(await described(() => openingOf(`ws${way}://${address}`)), words);
+    assert.equal(answeringScheme(words), scheme);
+  }
+  silent.close();
+  await closing;
+  const late = () => fetch(`http://127.0.0.1:${plain.addr.port}`, { signal: deadlinePassed() });
+  assert.equal(await described(late), "no answer in time");
+  // as the resolver says it; where a machine has one that lies, no test can tell
+  const unknown = new TypeError("fetch failed", {
+    cause: new Error(
+      "error sending request for url (http://a.example/): client error (Connect): dns error: " +
+        "failed to lookup address information: Name or service not known",
+    ),
+  });
+  assert.equal(describeError(unknown), "its name is not found");
 });

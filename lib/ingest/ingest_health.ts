@@ -5,6 +5,7 @@ import type { HealthReason, Verdict } from "../serve/server.ts";
 import type { Capture } from "./capture/capture.ts";
 import type { CaptureState } from "./capture/capture_state.ts";
 import type { Delivery } from "./delivery/delivery.ts";
+import { NOT_REACHED } from "./delivery/post_events.ts";
 import type { FillingStatus } from "./history/filling_progress.ts";
 import { HISTORY_IS_OFF } from "./history/history_request.ts";
 import { NOTHING_HEARD } from "./history/recorder_barrier.ts";
@@ -53,7 +54,7 @@ export function ingestHealth({ outbox, capture, delivery, settings }: IngestPart
   if (delivery.problem) {
     reasons.push({
       reason: `Events wait in the outbox: enrich ${delivery.problem.reason}`,
-      action: `see ${settings.enrichmentServiceUrl}/health, nothing is lost meanwhile`,
+      action: `${enrichWish(delivery.problem.reason, settings)}; nothing is lost meanwhile`,
     });
   }
   const { limited } = delivery;
@@ -79,6 +80,15 @@ export function ingestHealth({ outbox, capture, delivery, settings }: IngestPart
     });
   }
   return reasons;
+}
+
+/** What to do about an enrich that takes nothing: of one that is not there no page can be seen. */
+function enrichWish(reason: string, { enrichmentServiceUrl: url }: IngestSettings): string {
+  if (reason.startsWith(NOT_REACHED)) {
+    return `start enrich, or set ENRICHMENT_SERVICE_URL (${url}) to where it runs`;
+  }
+  if (/SERVICE_TOKEN/.test(reason)) return "set SERVICE_TOKEN, the same for both programs";
+  return `see ${url}/health`;
 }
 
 /** Why events are not captured; undefined where they are. */

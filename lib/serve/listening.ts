@@ -2,6 +2,7 @@
 import type { Hono } from "hono";
 import { getLogger } from "../log.ts";
 import { describeError, sleep } from "../retry.ts";
+import { listeningFault } from "./listening_fault.ts";
 
 export interface Listening {
   /** Where it listens: `http://127.0.0.1:8002`. */
@@ -34,9 +35,7 @@ export function listen(
   try {
     server = serve(port);
   } catch (error) {
-    throw new Error(`Cannot listen on ${host}:${port}, see ${setting}: ${describeError(error)}`, {
-      cause: error,
-    });
+    throw new Error(listeningFault(error, { host, port, setting }));
   }
   const { port: taken } = server.addr;
   const keepOn = async () => {

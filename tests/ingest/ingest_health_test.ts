@@ -6,7 +6,7 @@ import { FakeEnrich } from "../stand_ins/fake_enrich.ts";
 import { CA_FILE, ELSEWHERE_FILE, TlsProxy } from "../stand_ins/tls_proxy.ts";
 import { TemporaryFolder } from "../temporary.ts";
 import { until } from "../until.ts";
-import { startIngest } from "../whole_programs.ts";
+import { startEnrich, startIngest } from "../whole_programs.ts";
 
 const MINUTE_MS = 60_000;
 const WAITING = { entities: 7, waitingMs: 11 * MINUTE_MS, isRecording: true };
@@ -223,4 +223,62 @@ Deno.test("Where a name is not in the certificate, log, health, page and check s
   const page = await (await ingest.get("/")).text();
   assert.ok(page.includes(state), page);
   assert.ok(page.includes(wish));
+});
+
+Deno.test("Where HASS_URL begins with https for http, log, health, page and check say the same", async () => {
+  using folder = new TemporaryFolder();
+  await using log = await CollectedLog.begin();
+  await using enrich = new FakeEnrich();
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => new Response(),
+  );
+  const host = `127.0.0.1:${server.addr.port}`;
+  await using ingest = await startIngest({
+    HASS_URL: `https://${host}`,
+    HASS_TOKEN: "a",
+    DATA_DIR: folder.path,
+    ENRICHMENT_SERVICE_URL: enrich.url,
+  });
+  const state = `HASS_URL begins with https, but ${host} answers by http`;
+  const wish = `set HASS_URL to http://${host}`;
+  await until(() => log.with(`Not capturing: ${state}; ${wish}`).length === 1, "the log says it");
+  const { reasons } = await (await ingest.get("/health")).json();
+  assert.deepEqual(reasons[0], {
+    reason: `Home Assistant is not connected: ${state}`,
+    action: wish,
+  });
+  const page = await (await ingest.get("/")).text();
+  assert.ok(page.includes(state), page);
+  assert.ok(page.includes(wish));
+});
+
+Deno.test("Health asks to start an enrich that is not there, and to correct a SERVICE_TOKEN", async () => {
+  using folder = new TemporaryFolder();
+  await using hass = new SimulatedHomeAssistant({ recorder: false }).start();
+  const wishBeside = async (ENRICHMENT_SERVICE_URL: string, name: string) => {
+    await using ingest = await startIngest({
+      HASS_URL: hass.url,
+      HASS_TOKEN: hass.token,
+      DATA_DIR: folder.file(name),
+      ENRICHMENT_SERVICE_URL,
+    });
+    return await until(async () => {
+      hass.fire("mark", {});
+      const { reasons = [] }: { reasons?: { reason: string; action: string }[] } =
+        await (await ingest.get("/health")).json();
+      return reasons.find(({ reason }) => reason.startsWith("Events wait"));
+    }, "events wait");
+  };
+  const nobody = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  nobody.close();
+  const url = `http://127.0.0.1:${nobody.addr.port}`;
+  assert.deepEqual(await wishBeside(url, "a"), {
+    reason: "Events wait in the outbox: enrich could not be reached: connection refused",
+    action: `start enrich, or set ENRICHMENT_SERVICE_URL (${url}) to where it runs; ` +
+      "nothing is lost meanwhile",
+  });
+  await using closed = await startEnrich({ DATA_DIR: folder.file("b"), SERVICE_TOKEN: "s3cret" });
+  const { action } = await wishBeside(closed.url, "c");
+  assert.equal(action, "set SERVICE_TOKEN, the same for both programs; nothing is lost meanwhile");
 });

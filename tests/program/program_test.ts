@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { TemporaryFolder } from "../temporary.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
@@ -134,5 +135,37 @@ Deno.test("A program says in its log who may read its files, and ends with 1 and
     const lines = (wrong.stdout + wrong.stderr).trim().split("\n");
     assert.equal(lines.length, 1, lines.join("\n"));
     assert.match(lines[0] ?? "", /error .*Cannot go on: Cannot write to DATA_DIR \(\S+: it is no/);
+  }
+});
+
+Deno.test("A program says in one sentence that its port is taken, or that another process holds its files", async () => {
+  using folder = new TemporaryFolder();
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const env = {
+    HASS_URL: "http://127.0.0.1:1",
+    HASS_TOKEN: "none",
+    INGEST_PORT: String(taken.addr.port),
+    ENRICH_PORT: String(taken.addr.port),
+  };
+  for (const [name, file] of [["ingest", "outbox.sqlite"], ["enrich", "store.sqlite"]] as const) {
+    const sentenceWith = async (folderName: string) => {
+      const DATA_DIR = folder.file(folderName);
+      const { code, stdout, stderr } = await ended(spawn(name, [], { ...env, DATA_DIR }, folder));
+      assert.equal(code, 1);
+      return (stdout + stderr).trimEnd().replace(/^.* Cannot go on: /, "");
+    };
+    assert.equal(
+      await sentenceWith("free"),
+      `Cannot listen on 127.0.0.1:${taken.addr.port}: the port is taken; end what listens there, ` +
+        `or set ${name.toUpperCase()}_PORT to another`,
+    );
+    Deno.mkdirSync(folder.file(`held-${name}`));
+    using holder = new DatabaseSync(folder.file(`held-${name}/${file}`));
+    holder.exec("PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; BEGIN EXCLUSIVE; COMMIT");
+    assert.equal(
+      await sentenceWith(`held-${name}`),
+      `Cannot open ${folder.file(`held-${name}/${file}`)}: another process holds it; ` +
+        "two programs at once need two DATA_DIRs",
+    );
   }
 });

@@ -10,13 +10,17 @@ Deno.test("listen says which setting to fix where the address is taken", async (
     metrics: () => "",
     status: () => ({}),
   });
-  const first = listen(hello, { host: "localhost", port: 0, setting: "ENRICH_PORT" });
+  const first = listen(hello, {
+    host: "localhost",
+    port: 0,
+    setting: "ENRICH_HOST and ENRICH_PORT",
+  });
   try {
     assert.equal(await (await fetch(`${first.url}/health/live`)).text(), '{"status":"live"}');
     const port = Number(new URL(first.url).port);
     assert.throws(
-      () => listen(hello, { host: "127.0.0.1", port, setting: "ENRICH_PORT" }),
-      /Cannot listen on 127.0.0.1:\d+, see ENRICH_PORT: .*in use/,
+      () => listen(hello, { host: "127.0.0.1", port, setting: "ENRICH_HOST and ENRICH_PORT" }),
+      /Cannot listen on 127.0.0.1:\d+: the port is taken; end .*, or set ENRICH_PORT to another$/,
     );
   } finally {
     await first.close();
@@ -38,7 +42,11 @@ Deno.test("listen closes within 3 s though a request never ends", async () => {
     await new Promise((resolve) => ending.signal.addEventListener("abort", resolve));
     return new Response();
   });
-  const listening = listen(app, { host: "127.0.0.1", port: 0, setting: "ENRICH_PORT" });
+  const listening = listen(app, {
+    host: "127.0.0.1",
+    port: 0,
+    setting: "ENRICH_HOST and ENRICH_PORT",
+  });
   const asking = fetch(`${listening.url}/endless`);
   await begun.promise;
   const beganMs = performance.now();

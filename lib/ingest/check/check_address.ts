@@ -11,8 +11,10 @@ import {
   certificateFaultOf,
   type HassAccess,
   type HassFault,
+  otherSchemeFault,
   plainUrl,
   portWish,
+  schemeFault,
 } from "../hass/hass_access.ts";
 
 const EXAMPLE = "for example http://192.168.1.10:8123";
@@ -49,13 +51,13 @@ export async function checkAddress(
     };
   } catch (error) {
     const reason = describeError(error);
-    const certificate = certificateFaultOf(reason, url);
-    if (certificate) {
-      return void report.fail("address", `${certificate.message}; ${certificate.action}`);
-    }
     const isRefused = /refused/.test(reason);
-    const other = isRefused ? undefined : await otherScheme(url, deadlineMs);
-    report.fail("address", other ?? faultOf(error, reason, url, inContainer));
+    const fault = certificateFaultOf(reason, url) ?? schemeFault(reason, url) ??
+      (isRefused ? undefined : await otherSchemeFault(url, deadlineMs));
+    report.fail(
+      "address",
+      fault ? `${fault.message}; ${fault.action}` : faultOf(error, reason, url, inContainer),
+    );
   }
 }
 
@@ -99,21 +101,4 @@ function faultOf(error: unknown, reason: string, url: URL, inContainer: boolean)
     ? `${state}: inside a container ${url.hostname} is the container itself; ` +
       `set HASS_URL to the address of Home Assistant's machine, ${EXAMPLE}`
     : `${state}; see that Home Assistant runs there, and HASS_URL${portWish(url)}`;
-}
-
-/**
- * What is wrong where it answers by the other of http and https, if only with a bad certificate.
- * Headers are not sent there: they are secrets, and it may be http.
- */
-async function otherScheme(url: URL, deadlineMs: number): Promise<string | undefined> {
-  const other = new URL(url);
-  other.protocol = url.protocol === "http:" ? "https:" : "http:";
-  try {
-    await askPlainly({ url: other.href }, deadline(deadlineMs));
-  } catch (error) {
-    if (certificateFaultOf(describeError(error), other) === undefined) return undefined;
-  }
-  const [given, right] = [url, other].map(({ protocol }) => protocol.slice(0, -1));
-  return `HASS_URL begins with ${given}, but ${url.host} answers by ${right}; ` +
-    `set HASS_URL to ${right}://${url.host}`;
 }

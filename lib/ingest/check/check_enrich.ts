@@ -9,9 +9,11 @@ const healthSchema = z.object({
   reasons: z.array(z.object({ reason: z.string(), action: z.string() })).nonempty(),
 });
 
+/** `isFirst`: ingest does not run either, so that nobody need have started enrich. */
 export async function checkEnrich(
   { enrichmentServiceUrl: url, serviceToken }: IngestSettings,
   report: CheckReport,
+  { isFirst }: { readonly isFirst: boolean },
 ): Promise<void> {
   const fail = (message: string) => report.fail("enrich", message);
   const settings = "ENRICHMENT_SERVICE_URL";
@@ -20,7 +22,12 @@ export async function checkEnrich(
   try {
     answer = await enrich.get("/health/ready");
   } catch (error) {
-    return fail(describeError(error));
+    const message = describeError(error);
+    if (!isFirst || !/\(connection refused\)/.test(message)) return fail(message);
+    return report.warn(
+      "enrich",
+      `Enrich is not running yet at ${url}; start it, or set ENRICHMENT_SERVICE_URL to where it runs`,
+    );
   }
   const { status, body } = answer;
   if (status === 401) {

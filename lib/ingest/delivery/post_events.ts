@@ -19,6 +19,9 @@ export type PostEvents = (
   signal: AbortSignal,
 ) => Promise<PostOutcome>;
 
+/** How the reason begins where nothing answers. */
+export const NOT_REACHED = "could not be reached";
+
 /**
  * Posts to `POST /events` below the address, with the service token where there is one. Enrich is
  * told how long its answer is waited for (`Prefer: wait`, RFC 7240 4.3).
@@ -44,7 +47,7 @@ export function postEventsTo(serviceUrl: string, serviceToken: Secret | undefine
       const late = error instanceof DOMException && error.name === "TimeoutError";
       const reason = late
         ? `gave no answer within ${deadlineMs / 1000} s`
-        : `could not be reached: ${describeError(error)}`;
+        : `${NOT_REACHED}: ${describeError(error)}`;
       return { kind: "failed", meaning: "again", reason };
     }
   };

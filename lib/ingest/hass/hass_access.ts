@@ -1,6 +1,6 @@
 /** The way to Home Assistant: where it is, whom to trust, and what a proxy before it asks for. */
 import { certificateFault, clientTrusting } from "../../certificates.ts";
-import { deadline, describeError } from "../../retry.ts";
+import { answeringScheme, deadline, describeError } from "../../retry.ts";
 import { webSocketUrl } from "./protocol.ts";
 
 /** What is read again for each connection may throw an Error that names the setting. */
@@ -69,8 +69,11 @@ export async function askPlainly(access: HassAccess, signal: AbortSignal): Promi
       signal,
       ...(client && { client }),
     });
+    const body = await beginningOf(response);
+    // read behind the body, so that the response outlives it: once Deno 2.9.6 has collected a response,
+    // no signal ends the reading of its body
     const { status, headers: answered } = response;
-    return { status, headers: answered, body: await beginningOf(response) };
+    return { status, headers: answered, body };
   } finally {
     client?.close();
   }
@@ -92,26 +95,66 @@ async function beginningOf({ body }: Response): Promise<string> {
 const ASK_DEADLINE_MS = 10_000;
 
 /**
- * Why a WebSocket was not opened. Over TLS Deno tries HTTP/2 after whatever HTTP/1 failed at, and
- * tells of that alone: so the answer, or the certificate, is looked at once more.
+ * Why a WebSocket was not opened. Deno tells little of that, and over TLS only of HTTP/2, which it
+ * tries after whatever HTTP/1 failed at: so the answer, or what is in its way, is looked at once more.
  */
 export async function openingFault(
   access: HassAccess,
   error: unknown,
   signal: AbortSignal,
 ): Promise<unknown> {
-  if (!access.url.startsWith("wss:") && !/status code/.test(describeError(error))) return error;
   const url = plainUrl(access);
+  const wasAnswered = access.url.startsWith("wss:") || /status code/.test(describeError(error));
   try {
     const answer = await askPlainly(access, deadline(ASK_DEADLINE_MS, signal));
-    return answerFault(answer, url) ??
-      new HassFault(
+    return answerFault(answer, url) ?? (wasAnswered
+      ? new HassFault(
         `${url.origin} is Home Assistant, but opens no WebSocket (${describeError(error)})`,
         "let the proxy before it pass WebSockets on",
-      );
+      )
+      : error);
   } catch (asked) {
-    return certificateFaultOf(describeError(asked), url) ?? error;
+    const reason = describeError(asked);
+    const fault = certificateFaultOf(reason, url) ?? schemeFault(reason, url) ??
+      (/was closed|was reset/.test(reason)
+        ? await otherSchemeFault(url, ASK_DEADLINE_MS, signal)
+        : undefined);
+    return fault ?? new Error(reason, { cause: asked });
   }
+}
+
+/** What is wrong where the URL begins with the wrong one of http and https, as `reason` says. */
+export function schemeFault(reason: string, url: URL): HassFault | undefined {
+  const scheme = answeringScheme(reason);
+  return scheme && url.protocol !== `${scheme}:` ? mixedUp(url, scheme) : undefined;
+}
+
+function mixedUp({ protocol, host }: URL, right: "http" | "https"): HassFault {
+  return new HassFault(
+    `HASS_URL begins with ${protocol.slice(0, -1)}, but ${host} answers by ${right}`,
+    `set HASS_URL to ${right}://${host}`,
+  );
+}
+
+/**
+ * The same of a server that says nothing, as one of OpenSSL's closes a connection that greets it by
+ * http: it is asked by the other one, which may fail at the certificate alone. Headers are not sent
+ * there: they are secrets, and it may be http.
+ */
+export async function otherSchemeFault(
+  url: URL,
+  deadlineMs: number,
+  signal?: AbortSignal,
+): Promise<HassFault | undefined> {
+  const right = url.protocol === "http:" ? "https" : "http";
+  const other = new URL(url);
+  other.protocol = `${right}:`;
+  try {
+    await askPlainly({ url: other.href }, deadline(deadlineMs, signal));
+  } catch (error) {
+    if (certificateFaultOf(describeError(error), other) === undefined) return undefined;
+  }
+  return mixedUp(url, right);
 }
 
 /** What is wrong with the certificate of the URL's host; undefined where `reason` speaks of none. */
@@ -121,14 +164,19 @@ export function certificateFaultOf(reason: string, { host }: URL): HassFault | u
 }
 
 const MAX_REDIRECT_CHARS = 200;
+const MAX_PATH_CHARS = 200;
 
 /** What the answer has against being Home Assistant's, and what to do; undefined where nothing. */
 export function answerFault(
   { status, headers, body }: HassAnswer,
   url: URL,
 ): HassFault | undefined {
-  const { origin } = url;
+  const { origin, pathname } = url;
   if (status === 400 && /websocket/i.test(body)) return undefined;
+  // of a proxy, or a server in Go
+  if (status === 400 && /http request.*https (?:port|server)/i.test(body)) {
+    return mixedUp(url, "https");
+  }
   const location = URL.parse(headers.get("location") ?? "", url);
   if (location && location.origin !== origin) {
     return new HassFault(
@@ -162,9 +210,14 @@ export function answerFault(
       "see that Home Assistant runs behind this proxy",
     );
   }
+  const prefix = pathname.replace(/\/api\/websocket$/, "");
   return new HassFault(
-    `${origin} answers ${status}, as Home Assistant does not`,
-    `check HASS_URL and its path${portWish(url)}`,
+    `${origin} answers ${status} at ${
+      pathname.slice(0, MAX_PATH_CHARS)
+    }, as Home Assistant does not`,
+    prefix === ""
+      ? `check HASS_URL${portWish(url)}`
+      : `set HASS_URL to ${origin}, unless Home Assistant itself is below that path`,
   );
 }
 

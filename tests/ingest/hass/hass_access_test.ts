@@ -42,6 +42,42 @@ async function faultOf(way: Way): Promise<string> {
   return "nothing";
 }
 
+/** Closes what begins as http without a word, as Python's ssl does, and passes the rest on to a server. */
+class ClosesHttp {
+  readonly host: string;
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #serving: Promise<unknown>;
+
+  constructor(url: string) {
+    this.host = `127.0.0.1:${this.#listener.addr.port}`;
+    this.#serving = this.#serve(Number(new URL(url).port));
+  }
+
+  async #serve(port: number): Promise<void> {
+    const carried: Promise<unknown>[] = [];
+    for await (const conn of this.#listener) {
+      const bytes = new Uint8Array(65_536);
+      const length = await conn.read(bytes) ?? 0;
+      if (length === 0 || bytes[0] !== 22) {
+        conn.close();
+        continue;
+      }
+      const server = await Deno.connect({ hostname: "127.0.0.1", port });
+      await server.write(bytes.subarray(0, length));
+      carried.push(
+        conn.readable.pipeTo(server.writable).catch(() => {}),
+        server.readable.pipeTo(conn.writable).catch(() => {}),
+      );
+    }
+    await Promise.all(carried);
+  }
+
+  async end(): Promise<void> {
+    this.#listener.close();
+    await this.#serving;
+  }
+}
+
 /** What servers with TLS say that they speak: aiohttp nothing, some proxies HTTP/1 alone. */
 const ALPN = [undefined, ["http/1.1"]];
 
@@ -117,7 +153,10 @@ Deno.test("A connection over TLS says what answered in place of Home Assistant, 
       /redirects to https:\/\/house\.cloudflareaccess\.com; set HASS_URL to that, or .* HASS_HEADERS/,
     ],
     ["502 Bad Gateway", /answers 502; see that Home Assistant runs behind this proxy$/],
-    ["404 Not Found", /answers 404, as Home Assistant does not; check HASS_URL/],
+    [
+      "404 Not Found",
+      /answers 404 at \/api\/websocket, as Home Assistant does not; check HASS_URL/,
+    ],
   ];
   for (const alpnProtocols of ALPN) {
     await using proxy = new TlsProxy({ port: 1, alpnProtocols, wants: { never: "sent" } });
@@ -160,13 +199,43 @@ Deno.test("A connection over HTTP says what answered in place of Home Assistant,
   assert.match(await faultOf({ hassUrl }), /answers 502; see that Home Assistant runs/);
 });
 
-Deno.test("A port where nothing listens is told in the words of the system", async () => {
+Deno.test("A port where nothing listens is told in plain words", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   listener.close();
   for (const scheme of ["http", "https"]) {
     const hassUrl = `${scheme}://127.0.0.1:${listener.addr.port}`;
-    assert.match(await faultOf({ hassUrl }), /^: .*failed to connect to WebSocket: .*connect/i);
+    assert.equal(await faultOf({ hassUrl }), ": connection refused");
   }
+});
+
+Deno.test("A connection says that http and https are mixed up, either way", async () => {
+  await using plain = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => new Response(),
+  );
+  const host = `127.0.0.1:${plain.addr.port}`;
+  assert.equal(
+    await faultOf({ hassUrl: `https://${host}` }),
+    `HASS_URL begins with https, but ${host} answers by http; set HASS_URL to http://${host}`,
+  );
+  await using secure = new TlsProxy({ port: 1 });
+  const closing = new ClosesHttp(secure.url);
+  for (const { host } of [new URL(secure.url), closing]) {
+    assert.equal(
+      await faultOf({ hassUrl: `http://${host}` }),
+      `HASS_URL begins with http, but ${host} answers by https; set HASS_URL to https://${host}`,
+    );
+  }
+  await closing.end();
+  // a server that only closes may be anything
+  using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const silence = (async () => {
+    for await (const conn of silent) conn.close();
+  })();
+  const hassUrl = `http://127.0.0.1:${silent.addr.port}`;
+  assert.equal(await faultOf({ hassUrl }), ": the connection was closed before an answer");
+  silent.close();
+  await silence;
 });
 
 Deno.test("An answer without end is told by its status, and not read on", async () => {
@@ -185,6 +254,9 @@ Deno.test("An answer without end is told by its status, and not read on", async 
       ),
   );
   const hassUrl = `http://127.0.0.1:${server.addr.port}`;
-  assert.match(await faultOf({ hassUrl }), /answers 200, as Home Assistant does not/);
+  assert.match(
+    await faultOf({ hassUrl }),
+    /answers 200 at \/api\/websocket, as Home Assistant does not/,
+  );
   assert.ok(sent < 50_000_000, `${sent} bytes`);
 });
