@@ -138,10 +138,10 @@ Deno.test("No module imports itself round about", () => {
   for (const file of graph.keys()) assert.equal(cycle(file, []), undefined);
 });
 
-Deno.test("Only program_settings.ts reads the environment", () => {
+Deno.test("Only environment.ts reads the environment", () => {
   for (const file of imports().keys()) {
     const text = Deno.readTextFileSync(join(ROOT, file));
-    if (file !== "lib/settings/program_settings.ts") {
+    if (file !== "lib/settings/environment.ts") {
       assert.doesNotMatch(text, /Deno\.env|process\.env/, file);
     }
   }

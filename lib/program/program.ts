@@ -3,7 +3,7 @@ import manifest from "../../deno.json" with { type: "json" };
 import { argumentsOf, type Command, complainOf, processOutput } from "./command.ts";
 import { health } from "./health_command.ts";
 import type { ProgramName } from "./running_program.ts";
-import { readEnvironment } from "../settings/program_settings.ts";
+import { readEnvironment } from "../settings/environment.ts";
 import { getLogger, LOG_FORMATS, LOG_LEVELS, startLog, stopLog } from "../log.ts";
 import { describeError } from "../retry.ts";
 import type { Configured, Environment } from "../settings/settings_reader.ts";

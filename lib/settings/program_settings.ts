@@ -1,15 +1,12 @@
 /**
- * The environment, and an `.env` where there is one, as typed settings. Every problem is named
- * at once and by name, before anything is opened. No other module reads the environment.
+ * The environment as typed settings. Every problem is named at once and by name, before anything is
+ * opened.
  */
-// not parseEnv by name, which keeps a runtime before Deno 2.9 from starting at all
-import util from "node:util";
 import { z } from "zod";
 import { fileNotes, readConfigFile } from "./config_file.ts";
 import { influxdbSettings } from "./influxdb_settings.ts";
 import { exists } from "./text_file.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
-import { describeError } from "../retry.ts";
 import { retentionPeriod } from "./retention_period.ts";
 import { givenSecret, SECRETS } from "./secret.ts";
 import {
@@ -35,13 +32,20 @@ const shared = {
     .describe("text for people, json for machines"),
 };
 
+/** A path that is copied with the address of one of Home Assistant's pages, or of another API. */
+const OF_A_PAGE =
+  /\/(?:api(?:\/(?!websocket$).*)?|(?:lovelace|developer-tools|profile|auth)(?:\/.*)?|dashboard-[\w-]+(?:\/.*)?)$/;
+
 /** What ingest reads of the environment, secrets apart. */
 export const ingestSchema = z.object({
   ...shared,
   HASS_URL: urlOf(
     ["http:", "https:", "ws:", "wss:"],
     "http://192.168.1.10:8123",
-  ).optional()
+  ).refine((url) => !OF_A_PAGE.test(url), {
+    error: "must be the address alone, without the path of a page or of the API, " +
+      "for example http://192.168.1.10:8123",
+  }).optional()
     .describe("Home Assistant's address; a path prefix is kept"),
   HASS_CA_FILE: z.string().optional().describe(
     "PEM file of the certificate authority to trust for Home Assistant, besides the usual ones",
@@ -115,6 +119,9 @@ export interface EnrichSettings extends NonNullable<ReturnType<typeof readEnrich
   readonly reread: () => Configured<EnrichSettings>;
 }
 
+/** Where Home Assistant is for an app (add-on) of its own, which need not name it. */
+export const SUPERVISED_URL = "http://supervisor/core";
+
 function readIngest(reader: SettingsReader, env: Environment) {
   // in an app (add-on) the Supervisor names itself and hands out a token
   const supervised = !env.HASS_URL && env.SUPERVISOR_TOKEN ? env.SUPERVISOR_TOKEN : undefined;
@@ -133,7 +140,7 @@ function readIngest(reader: SettingsReader, env: Environment) {
   const hassCaCert = reader.certificates("HASS_CA_FILE", parsed?.HASS_CA_FILE);
   const serviceToken = reader.secret("SERVICE_TOKEN");
   const hassUrl = parsed?.HASS_URL ??
-    (supervised ? "http://supervisor/core" : undefined);
+    (supervised ? SUPERVISED_URL : undefined);
   if (parsed && !hassUrl) {
     reader.problems.push(
       "HASS_URL is not set: it must name Home Assistant, for example http://192.168.1.10:8123",
@@ -230,19 +237,4 @@ export function enrichSettings(env: Environment): Configured<EnrichSettings> {
   const reader = new SettingsReader(env);
   const { settings, warnings } = reader.finish(readEnrich(reader, env), KNOWN_NAMES);
   return { settings: { ...settings, reread: () => enrichSettings(env) }, warnings };
-}
-
-/** The variables of this process, over those of an `.env` in the working directory, where there is one. */
-export function readEnvironment(): Environment {
-  let fromFile: Environment = {};
-  try {
-    fromFile = util.parseEnv(Deno.readTextFileSync(".env"));
-  } catch (error) {
-    const absent = error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.NotCapable;
-    if (!absent) {
-      throw new ConfigError([`.env cannot be read: ${describeError(error)}`]);
-    }
-  }
-  return { ...fromFile, ...Deno.env.toObject() };
 }

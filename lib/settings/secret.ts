@@ -66,7 +66,24 @@ export function oneLine(name: SecretName, raw: string): string {
     );
   }
   rememberSecret(value);
+  if (name === "HASS_TOKEN" && IN_QUOTES.test(value)) {
+    throw new Error(`${name} has quotes around it: leave them out`);
+  }
+  const fault = name === "HASS_TOKEN" || name === "INFLUXDB_TOKEN" ? tokenFault(value) : undefined;
+  if (fault) throw new Error(`${name} ${fault}`);
   return value;
+}
+
+/** They come along with `docker run --env-file`, or out of a text processor. No JSON Web Token has any. */
+const IN_QUOTES = /^(?:["'`\\\u2018-\u201f]).*["'`\u2018-\u201f]$/;
+
+/** Why no header can carry the text as a token, for what is behind its name. */
+function tokenFault(value: string): string | undefined {
+  const [, scheme] = /^(Bearer|Token)\s/i.exec(value) ?? [];
+  if (scheme) return `begins with "${scheme}": set it to what is behind that`;
+  return /^[\x21-\x7e]*$/.test(value)
+    ? undefined
+    : "has a space, or a character beyond ASCII, in it: copy the token, and nothing else";
 }
 
 function textOfFile(setting: string, path: string): string {

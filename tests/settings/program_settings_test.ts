@@ -340,3 +340,46 @@ Deno.test("settingsHelp names every setting with its default", () => {
   assert.match(help, /INFLUXDB_TOKEN +.*INFLUXDB_TOKEN_FILE/);
   assert.match(settingsHelp("ingest"), /HASS_URL/);
 });
+
+Deno.test("A token that was copied with more than itself is refused by name, and never shown", () => {
+  for (
+    const [HASS_TOKEN, said] of [
+      ['"abc.s3cret.ghi"', "has quotes around it: leave them out"],
+      ["\u201cabc.s3cret.ghi\u201d", "has quotes around it: leave them out"],
+      ["Bearer abc.s3cret.ghi", 'begins with "Bearer": set it to what is behind that'],
+      ["abc.s3cret. ghi", "has a space, or a character beyond ASCII, in it: copy the token, .*"],
+      [
+        "abc.s3cret.gh\u00ed",
+        "has a space, or a character beyond ASCII, in it: copy the token, .*",
+      ],
+    ]
+  ) {
+    const problems = problemsOf(ingestSettings, { ...INGEST, HASS_TOKEN });
+    assert.match(problems.join("\n"), new RegExp(`^HASS_TOKEN ${said}$`));
+    assert.doesNotMatch(problems.join(), /s3cret/);
+  }
+  const INFLUXDB = { INFLUXDB_URL: "http://a", INFLUXDB_ORG: "o", INFLUXDB_BUCKET: "b" };
+  assert.match(
+    problemsOf(enrichSettings, { ...INFLUXDB, INFLUXDB_TOKEN: "Token abc==" }).join(),
+    /^INFLUXDB_TOKEN begins with "Token": set it to what is behind that(,|$)/,
+  );
+  // whoever sets up an InfluxDB chooses its token
+  assert.deepEqual(problemsOf(enrichSettings, { ...INFLUXDB, INFLUXDB_TOKEN: '"abc=="' }), []);
+});
+
+Deno.test("HASS_URL is the address alone: a page's or the API's path is refused, a prefix kept", () => {
+  const HASS = "http://192.168.1.10:8123";
+  const pages = ["/api", "/api/", "/api/states", "/lovelace", "/lovelace/0", "/dashboard-home/0"];
+  for (
+    const path of [...pages, "/house/lovelace/0", "/profile/security", "/developer-tools/state"]
+  ) {
+    assert.match(
+      problemsOf(ingestSettings, { ...INGEST, HASS_URL: HASS + path }).join("\n"),
+      /^HASS_URL is ".*": it must be the address alone, without the path of a page or of the API, for example/,
+      path,
+    );
+  }
+  for (const path of ["", "/", "/house", "/home/assistant", "/api/websocket", "/my-lovelace"]) {
+    assert.deepEqual(problemsOf(ingestSettings, { ...INGEST, HASS_URL: HASS + path }), [], path);
+  }
+});
