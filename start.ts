@@ -15,7 +15,8 @@ import {
   type ProgramName,
   type RunningProgram,
 } from "./lib/program/running_program.ts";
-import { readEnvironment } from "./lib/settings/program_settings.ts";
+import { readEnvironment } from "./lib/settings/environment.ts";
+import { SUPERVISED_URL } from "./lib/settings/program_settings.ts";
 import { ConfigError, type Environment } from "./lib/settings/settings_reader.ts";
 
 const SIMULATED_URL = "http://127.0.0.1:18123";
@@ -125,7 +126,7 @@ async function main(): Promise<number> {
   const names: ProgramName[] = alone ? [alone] : ["enrich", "ingest"];
   // a variable that is set to nothing, as in an .env that was copied and not filled in, is not set
   const set = Object.entries(readEnvironment()).filter(([, value]) => value?.trim());
-  let env: Environment = { LOG_LEVEL: "warning", ...Object.fromEntries(set) };
+  let env: Environment = Object.fromEntries(set);
   const simulated = simulate && !env.HASS_URL;
   if (simulated) {
     env = {
@@ -147,6 +148,14 @@ async function main(): Promise<number> {
   }
   const dataDir = env.DATA_DIR ?? "data";
   const programs = found(names, env);
+  for (const program of programs) {
+    if (await program.nameItself() !== program.name) continue;
+    output.complain(
+      `${program.name} is already running at ${program.url}; end it before you start it here, or ` +
+        `set ${program.name.toUpperCase()}_PORT and DATA_DIR to others`,
+    );
+    return 1;
+  }
   const stopping = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => stopping.abort());
@@ -159,7 +168,7 @@ async function main(): Promise<number> {
   for (const name of names) running.push(runProgram(name, dataDir, env));
   if (names.includes("ingest")) {
     say(
-      `Home Assistant  ${env.HASS_URL}${
+      `Home Assistant  ${env.HASS_URL ?? SUPERVISED_URL}${
         simulated ? "  (a simulated house: HASS_URL is not set)" : ""
       }`,
     );

@@ -10,6 +10,7 @@ const ingestStatusSchema = z.object({
   home_assistant: z.object({ kind: z.string(), reason: z.string().optional() }),
   delivery: z.object({ problem: z.string().optional() }),
   events: z.object({ received: z.number(), delivered: z.number() }),
+  outbox: z.object({ full: z.boolean(), full_reason: z.string().optional() }),
 });
 const enrichStatusSchema = z.object({
   store: z.object({ description: z.string(), problem: z.string().optional() }),
@@ -22,10 +23,11 @@ export function flowOf(
 ): string {
   if (!enrich) return "enrich is starting";
   if (!ingest) return "ingest is starting";
-  const { home_assistant: hass, delivery, events } = ingest;
+  const { home_assistant: hass, delivery, events, outbox } = ingest;
   if (hass.kind !== "capturing") {
     return `not capturing: Home Assistant ${hass.reason ?? "has not answered yet"}`;
   }
+  if (outbox.full) return `events are refused: ${outbox.full_reason ?? "the outbox is full"}`;
   if (delivery.problem !== undefined) {
     return `capturing, but events wait in the outbox: enrich ${delivery.problem}`;
   }

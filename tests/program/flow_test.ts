@@ -11,6 +11,7 @@ Deno.test("flowOf names the first part of the way that events do not get past", 
     home_assistant: { kind: "capturing" },
     delivery: {},
     events: { received: 2, delivered: 0 },
+    outbox: { full: false },
   };
   const enrich = { store: { description: "the local store" } };
   assert.equal(flowOf(undefined, undefined), "enrich is starting");
@@ -28,6 +29,14 @@ Deno.test("flowOf names the first part of the way that events do not get past", 
   assert.equal(
     flowOf({ ...ingest, delivery: { problem: "answered 401" } }, enrich),
     "capturing, but events wait in the outbox: enrich answered 401",
+  );
+  const refusing = {
+    ...ingest,
+    outbox: { full: true, full_reason: "the outbox has reached 8 MB" },
+  };
+  assert.equal(
+    flowOf({ ...refusing, events: { received: 2, delivered: 1 } }, enrich),
+    "events are refused: the outbox has reached 8 MB",
   );
   const full = { store: { ...enrich.store, problem: "the disk is full" } };
   assert.equal(
