@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { makeDataDir, saysReadable } from "../data_dir.ts";
 import { getLogger } from "../log.ts";
+import { CONNECTION } from "../settings/file_options.ts";
 import type { EnrichSettings } from "../settings/program_settings.ts";
 import { toLine } from "./influxdb/line.ts";
 import { LocalStore } from "./local/local_store.ts";
@@ -28,7 +29,9 @@ export function influxDbOptions(
   return {
     ...influxdb,
     username: () => influxdb.username,
-    configFile: file?.name,
+    configFile: file && CONNECTION.some((option) => file.options[option] !== undefined)
+      ? file.name
+      : undefined,
     victoriaMetricsRetention,
     line: schema === "homeassistant" ? pythonLine : toLine,
   };

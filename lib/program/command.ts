@@ -87,10 +87,11 @@ export function commandTo<Order>(
   };
 }
 
-/** One line of progress that is written over on a terminal; elsewhere a line now and then. */
+/** One line of progress that is written over on a terminal; elsewhere a line now and then, where it says anything new. */
 export class ProgressLine {
   readonly #output: CommandOutput;
   #shownMs = -Infinity;
+  #shown = "";
 
   constructor(output: CommandOutput) {
     this.#output = output;
@@ -103,8 +104,9 @@ export class ProgressLine {
       // a line that wraps cannot be written over
       return write(`\r${`${barOf(part)} ${text}`.slice(0, columns - 1)}\x1b[K`);
     }
-    if (performance.now() - this.#shownMs < lineIntervalMs) return;
+    if (text === this.#shown || performance.now() - this.#shownMs < lineIntervalMs) return;
     this.#shownMs = performance.now();
+    this.#shown = text;
     write(`${text}\n`);
   }
 

@@ -80,13 +80,13 @@ function problemsOf({ at }: YamlValue, issue: z.core.$ZodIssue): string[] {
     const message = isEmpty
       ? "is empty: give it a value, in quotes where it begins with # or &, or leave it out"
       : issue.message;
-    const option = path.map(shownName).join(": ") || "this";
+    const option = optionAt(path) || "this";
     return [`${at(path).place}: ${option} ${message}`];
   }
   return issue.keys.map((key) => {
     const shown = shownName(key);
     const nearest = NAMES.reduce((a, b) => distance(shown, b) < distance(shown, a) ? b : a);
-    const option = [...path.map(shownName), shown].join(": ");
+    const option = optionAt([...path, key]);
     const wish = nearest !== shown
       ? `is no option; did you mean ${nearest}?`
       : `is no option here: indent it under ${
@@ -96,6 +96,12 @@ function problemsOf({ at }: YamlValue, issue: z.core.$ZodIssue): string[] {
       }`;
     return `${at([...path, key]).namePlace}: ${option} ${wish}`;
   });
+}
+
+/** The option's names, from the outermost; of a list which entry, as people count. */
+function optionAt(path: readonly PropertyKey[]): string {
+  return path.map((part) => typeof part === "number" ? `entry ${part + 1}` : shownName(part))
+    .join(": ");
 }
 
 /** What stands before a colon, unless it is more than a name: a value, where the space behind the colon is missing. */

@@ -57,11 +57,14 @@ function mapOf<T>(key: z.ZodString, value: z.ZodType<T>) {
 }
 
 /** Of SCHEMA=tidy: an event type, or a glob of some. */
-const eventType = text.pipe(z.string().min(1, "must have a name")).refine(
-  (type) => !ENTITY_EVENT_TYPES.includes(type),
-  `must not be a state, a name or a statistic (${ENTITY_EVENT_TYPES.join(", ")}): ` +
-    "domains, entities and entity_globs filter these",
-);
+const eventType = z.string("must be an event type, or a glob of some, in quotes").trim()
+  .min(1, "must have a name")
+  .regex(/^[^,\p{Cc}]*$/u, "must be one event type: make a list of several")
+  .max(64, "must be an event type, which has at most 64 characters").refine(
+    (type) => !ENTITY_EVENT_TYPES.includes(type),
+    `must not be a state, a name or a statistic (${ENTITY_EVENT_TYPES.join(", ")}): ` +
+      "domains, entities and entity_globs filter these",
+  );
 
 const entityRules = block(z.strictObject({
   domains: listOf(text),

@@ -10,7 +10,6 @@ import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
 import { retentionPeriod } from "./retention_period.ts";
 import { givenSecret, SECRETS } from "./secret.ts";
 import {
-  ConfigError,
   type Configured,
   type Environment,
   listeningHost,

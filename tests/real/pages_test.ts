@@ -108,13 +108,13 @@ Deno.test("The pages show a stopped InfluxDB, what to do, and that it is over", 
     const icon = open.page.locator("#icon");
     assert.equal(await icon.getAttribute("href"), "icon-bad.svg");
     await inEachView(chromium, `${ingest.url}/`, "ingest-influxdb-stopped", async (page) => {
-      await page.shows("#verdict.bad li", /Cannot reach InfluxDB.*nothing is lost meanwhile/);
+      await page.shows("#verdict.bad li", /Cannot reach the database.*nothing is lost meanwhile/);
       await page.shows("#outbox .big", /[1-9]\d* waiting/);
       await page.shows("#outbox .detail", /the oldest for \d+ s/);
       await page.shows("#delivery .big", "Not stored");
     });
     await inEachView(chromium, `${enrich.url}/`, "enrich-influxdb-stopped", async (page) => {
-      await page.shows("#verdict.bad li", /Cannot reach InfluxDB.*ingest keeps what waits/);
+      await page.shows("#verdict.bad li", /Cannot reach the database.*ingest keeps what waits/);
       await page.shows("#store .big", "Takes nothing");
     });
     await influx.restart();

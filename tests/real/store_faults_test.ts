@@ -241,7 +241,7 @@ async function refusedToken(): Promise<void> {
 }
 
 /** What an InfluxDB that cannot be reached makes health say. */
-const UNREACHABLE = /Cannot reach InfluxDB at .*check that it runs, and INFLUXDB_URL/;
+const UNREACHABLE = /Cannot reach the database at .*check that it runs, and INFLUXDB_URL/;
 
 async function lostConnections(open: Open): Promise<void> {
   await using resources = new AsyncDisposableStack();

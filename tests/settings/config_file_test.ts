@@ -159,7 +159,7 @@ Deno.test("readConfigFile says by name what an option must be, and shows no valu
     "max_retries must not be negative",
     "measurement_attr must be one of unit_of_measurement, domain__device_class, entity_id",
     "password must be a text",
-    "include: entities: 0 must be an entity id, for example sensor.kitchen",
+    "include: entities: entry 1 must be an entity id, for example sensor.kitchen",
     "component_config: kitchen must be an entity id, for example sensor.kitchen",
     "tags: … must have a name before the colon",
     "this must be a block of options",
@@ -170,7 +170,7 @@ Deno.test("readConfigFile says by what states, names and statistics are filtered
   for (const type of ["state_changed", "state_snapshot", "entity_info", "statistics"]) {
     for (const list of ["include", "exclude"]) {
       assert.deepEqual(problemsOf(`${list}: {event_types: [tag_scanned, ${type}]}`), [
-        `influxdb.yaml, line 1: ${list}: event_types: 1 must not be a state, a name or a statistic ` +
+        `influxdb.yaml, line 1: ${list}: event_types: entry 2 must not be a state, a name or a statistic ` +
         "(state_changed, state_snapshot, entity_info, statistics): domains, entities and " +
         "entity_globs filter these",
       ]);
@@ -181,6 +181,17 @@ Deno.test("readConfigFile says by what states, names and statistics are filtered
     [],
   );
   assert.match(problemsOf("include: {event_types: ['']}")[0] ?? "", /must have a name/);
+  for (
+    const [value, wish] of [
+      ["5", /event_types: entry 1 must be an event type, or a glob of some, in quotes$/],
+      ["[a, true]", /event_types: entry 2 must be an event type, or a glob of some, in quotes$/],
+      ["[a, 'b,c']", /event_types: entry 2 must be one event type: make a list of several$/],
+      [`["a\\nb"]`, /event_types: entry 1 must be one event type/],
+      ["a".repeat(65), /event_types: entry 1 .* at most 64 characters$/],
+    ] as const
+  ) {
+    assert.match(problemsOf(`include: {event_types: ${value}}`)[0] ?? "", wish, value);
+  }
 });
 
 Deno.test("readConfigFile names the option that is empty, and the line", () => {
@@ -191,7 +202,10 @@ Deno.test("readConfigFile names the option that is empty, and the line", () => {
     ]);
   }
   assert.match(problemsOf("tags: {a: }")[0] ?? "", /line 1: tags: a is empty/);
-  assert.match(problemsOf("include:\n  domains:\n  - a\n  -\n")[0] ?? "", /line 4: .*1 is empty/);
+  assert.match(
+    problemsOf("include:\n  domains:\n  - a\n  -\n")[0] ?? "",
+    /line 4: .*entry 2 is empty/,
+  );
 });
 
 Deno.test("readConfigFile takes no port and no host but those that there can be", () => {

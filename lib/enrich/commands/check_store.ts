@@ -9,7 +9,9 @@ import { type EnrichSettings, enrichSettings } from "../../settings/program_sett
 import { deadline, describeError } from "../../retry.ts";
 import type { Environment } from "../../settings/settings_reader.ts";
 import type { InfluxDbOptions } from "../influxdb/influxdb.ts";
+import { lookUpRetention } from "../influxdb/influxdb_admin.ts";
 import {
+  HTTP_AUTH,
   InfluxDbFault,
   saysInactive,
   saysMissing,
@@ -24,6 +26,7 @@ import {
   openLocalStore,
   type StoreSettings,
 } from "../open_store.ts";
+import { StoreUnavailable } from "../store.ts";
 import { ServerStore, type ServerStoreOptions } from "../victoriametrics/server_store.ts";
 
 const HELP =
@@ -73,7 +76,8 @@ async function checkServer(
   try {
     let fault = await faultOf(store);
     const isQuestDb = store.status().notes?.some(({ name }) => name === QUESTDB_NOTE.name);
-    const stages = store.isVictoriaMetrics
+    const isVictoriaMetrics = store.isVictoriaMetrics || fault?.answer?.reason === HTTP_AUTH;
+    const stages = isVictoriaMetrics
       ? victoriaMetricsStages(options)
       : isQuestDb
       ? questDbStages(options)
@@ -95,7 +99,10 @@ async function checkServer(
     for (const { reason, action } of store.status().notes ?? []) {
       report.warn("write", `${reason}; ${action}`);
     }
-    const name = store.isVictoriaMetrics ? "VictoriaMetrics" : isQuestDb ? "QuestDB" : "InfluxDB";
+    if (!fault && !isVictoriaMetrics && !isQuestDb && !/1\.x API/.test(store.server)) {
+      await checkRetention(options, report);
+    }
+    const name = isVictoriaMetrics ? "VictoriaMetrics" : isQuestDb ? "QuestDB" : "InfluxDB";
     if (!fault || fault.answer) await checkServerClock(name, options, report);
   } catch (error) {
     if (!(error instanceof InfluxDbFault)) throw error;
@@ -103,6 +110,27 @@ async function checkServer(
   } finally {
     store.close();
   }
+}
+
+/** Whether it may be asked how long it keeps points. Nothing is said of InfluxDB 3, which tells nobody. */
+async function checkRetention(options: InfluxDbOptions, report: CheckReport): Promise<void> {
+  if (options.version === 3) return;
+  const http = new InfluxDbHttp(options);
+  try {
+    if (await lookUpRetention(http, options, deadline(DEADLINE_MS)) !== undefined) return;
+  } catch (error) {
+    if (!(error instanceof StoreUnavailable)) throw error;
+  } finally {
+    http.close();
+  }
+  const who = options.version === 2 ? "INFLUXDB_TOKEN" : "INFLUXDB_USERNAME";
+  report.warn(
+    "retention",
+    `How long ${
+      placeOf(options)
+    } keeps points cannot be read: events older than that are sent, and ` +
+      `left out once they are refused; let ${who} read it too, or leave it so`,
+  );
 }
 
 async function checkServerClock(

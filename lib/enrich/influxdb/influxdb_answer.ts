@@ -50,6 +50,9 @@ export class InfluxDbFault extends StoreUnavailable {
   }
 }
 
+/** The reason where VictoriaMetrics, which then says nothing else, asks for a user. */
+export const HTTP_AUTH = "VictoriaMetrics' -httpAuth";
+
 const MAX_ANSWER_CHARS = 4_096;
 const MAX_JSON_CHARS = 1_000_000;
 const MAX_REASON_CHARS = 500;
@@ -64,7 +67,8 @@ export async function readAnswer(response: Response): Promise<Answer> {
     response,
     (start) => beginsLineErrors(start) ? MAX_JSON_CHARS : MAX_ANSWER_CHARS,
   );
-  const reason = reasonIn(body);
+  const isHttpAuth = /realm="VictoriaMetrics"/.test(headers.get("www-authenticate") ?? "");
+  const reason = reasonIn(body) || (isHttpAuth ? HTTP_AUTH : "");
   return {
     status,
     // 2.0 tells a partial write by a 500
@@ -168,7 +172,9 @@ export function wishFor(answer: Answer, version: 1 | 2 | 3): string {
     return /no dbrp mapping found/.test(reason) ? NO_MAPPING : TOKEN_AS_PASSWORD;
   }
   if (status === 401) {
-    return version === 1
+    return version !== 1 && reason === HTTP_AUTH
+      ? "; set INFLUXDB_DATABASE, INFLUXDB_USERNAME and INFLUXDB_PASSWORD, as for InfluxDB 1"
+      : version === 1
       ? "; check INFLUXDB_USERNAME and INFLUXDB_PASSWORD"
       : "; check INFLUXDB_TOKEN";
   }
@@ -188,6 +194,7 @@ export function wishFor(answer: Answer, version: 1 | 2 | 3): string {
   }
   if (/^organization .* not found/.test(reason)) return "; correct INFLUXDB_ORG";
   if (status < 400) return " where 204 was expected: is INFLUXDB_URL a proxy or login page?";
+  if (/to an HTTPS server/.test(reason)) return "; begin INFLUXDB_URL with https://";
   if (status < 429) return "; check INFLUXDB_URL and INFLUXDB_VERSION";
   // seen of 2.7.12: a shard that it could not open, for want of space, it does not open again
   if (/shard|no space left/.test(reason)) {

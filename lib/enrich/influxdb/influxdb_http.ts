@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { certificateFault, clientTrusting } from "../../certificates.ts";
-import { deadline, describeError } from "../../retry.ts";
+import { answeringScheme, deadline, describeError } from "../../retry.ts";
 import { isLoopback } from "../../settings/settings_reader.ts";
 import { type Answer, InfluxDbFault } from "./influxdb_answer.ts";
 import { StoreUnavailable } from "../store.ts";
@@ -103,7 +103,9 @@ export class InfluxDbHttp {
       const state = error instanceof Error && error.name === "TimeoutError"
         ? `no answer within ${requestDeadlineMs / 1000} s; check that it runs, and INFLUXDB_URL`
         : stateOf(describeError(error));
-      throw this.fault(`Cannot reach InfluxDB at ${this.address}: ${state}`);
+      // which it is, is not known before it has answered
+      const who = this.#connection.serverName?.() ?? "the database";
+      throw this.fault(`Cannot reach ${who} at ${this.address}: ${state}`);
     }
   }
 
@@ -191,9 +193,11 @@ function stateOf(reason: string): string {
     authority: "ssl_ca_cert in CONFIG_FILE",
   });
   if (certificate) return `its certificate ${certificate.state}; ${certificate.wish}`;
-  if (/Encountered redirect/.test(reason)) {
+  if (/redirect/i.test(reason)) {
     return "it redirects; set INFLUXDB_URL to where that leads, or where that is a proxy's login page " +
       "set INFLUXDB_HEADERS to what the proxy asks for";
   }
+  const scheme = answeringScheme(reason);
+  if (scheme) return `${reason}; begin INFLUXDB_URL with ${scheme}://`;
   return `${reason}; check that it runs, and INFLUXDB_URL`;
 }

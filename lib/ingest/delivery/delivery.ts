@@ -4,7 +4,6 @@
  * are tried, is told by the first ones alone. Nothing is dropped because something else failed.
  */
 import { type BatchAnswer, MAX_BATCH_BYTES, MAX_BATCH_EVENTS } from "../../contract.ts";
-import { getLogger } from "../../log.ts";
 import { sleep } from "../../retry.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import type { Settlement } from "../outbox/settlement.ts";
@@ -12,13 +11,12 @@ import type { BatchSize, OutboxRow } from "../outbox/next_events.ts";
 import { answeredRows } from "./answered_rows.ts";
 import { Attempts } from "./attempts.ts";
 import { BatchBeside } from "./batch_beside.ts";
+import { BuriedLog } from "./buried_log.ts";
 import { DELIVERY_TIMES, type DeliveryTimes } from "./delivery_times.ts";
 import { LimitedEvents } from "./limited_events.ts";
 import { Outage } from "./outage.ts";
 import type { PostEvents, PostOutcome } from "./post_events.ts";
 import { TriedAlone } from "./tried_alone.ts";
-
-const log = getLogger("ingest", "delivery");
 
 export interface DeliveryOptions {
   readonly outbox: Outbox;
@@ -52,6 +50,7 @@ export class Delivery {
   readonly #outage: Outage;
   readonly #alone: TriedAlone;
   readonly #beside: BatchBeside;
+  readonly #buried = new BuriedLog();
   /** What a limit of the store holds. */
   readonly limited: LimitedEvents;
   /** How many events the next batch may have. */
@@ -93,6 +92,7 @@ export class Delivery {
   async run(signal: AbortSignal): Promise<void> {
     await this.#outbox.waiting.next.findFirst(signal);
     await Promise.all([this.#deliver(signal), this.limited.run(signal)]);
+    this.#buried.end();
   }
 
   async #deliver(signal: AbortSignal): Promise<void> {
@@ -232,7 +232,7 @@ export class Delivery {
   #letGo(settlement: Settlement): boolean {
     const buried = this.#outbox.settle(settlement);
     for (const { seq, reason } of buried ?? []) {
-      log.warn("Event {seq} went to the dead letters: {reason}", { seq, reason });
+      this.#buried.note(seq, reason);
     }
     if (!buried) return false;
     const gone = [...settlement.done, ...buried.map(({ seq }) => seq)];

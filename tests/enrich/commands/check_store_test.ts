@@ -105,7 +105,7 @@ for (const version of [1, 2] as const) {
       /200 \(Sign in\) where 204 was expected: is INFLUXDB_URL a proxy or login page/,
     );
     await fake.stop();
-    await failing(0, /Connection refused.*check that it runs, and INFLUXDB_URL$/);
+    await failing(0, /connection refused; check that it runs, and INFLUXDB_URL$/);
     assert.equal(fake.points.length, 0);
   });
 
@@ -154,7 +154,7 @@ for (const version of [1, 2] as const) {
     );
     fake.questionTrouble = () => "reset";
     const { lines: reset } = await check(env, "--create");
-    assert.match(reset[2] ?? "", /^FAIL {2}Cannot create .*: Cannot reach InfluxDB/);
+    assert.match(reset[2] ?? "", /^FAIL {2}Cannot create .*: Cannot reach the database/);
     assert.equal(fake.places.size, 0);
   });
 }
@@ -209,7 +209,7 @@ Deno.test("The check of InfluxDB 2 takes a bucket that somebody else makes meanw
   fake.places.clear();
   fake.questionTrouble = () => void fake.places.add("home");
   const { status, lines } = await check(envOf(fake, 2), "--create");
-  assert.equal(fake.questions.at(-2)?.method, "POST");
+  assert.equal(fake.questions.at(-3)?.method, "POST");
   assert.equal(status, 0, lines.join("\n"));
   assert.deepEqual(lines.slice(1), [
     "ok    INFLUXDB_TOKEN is accepted",
@@ -439,4 +439,91 @@ Deno.test("check tells VictoriaMetrics as what it is, with nothing to create, an
     assert.equal(all.at(-1), "ok    VictoriaMetrics' clock and this machine's agree");
   }
   assert.ok(fake.writes.every(({ body }) => body === ""));
+});
+
+Deno.test("enrich check says what -httpAuth of VictoriaMetrics asks for, by every version's settings", async () => {
+  // what 1.151.0 answers, with whatever path
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () =>
+      new Response("\n", {
+        status: 401,
+        headers: {
+          "www-authenticate": 'Basic realm="VictoriaMetrics"',
+          "x-server-hostname": "vm",
+        },
+      }),
+  );
+  const INFLUXDB_URL = `http://127.0.0.1:${server.addr.port}`;
+  const said = "FAIL  Cannot write to InfluxDB: it answered 401 (VictoriaMetrics' -httpAuth); ";
+  const as1 = { INFLUXDB_DATABASE: "home", INFLUXDB_USERNAME: "joe", INFLUXDB_PASSWORD: "wr0ng" };
+  const as2 = { INFLUXDB_BUCKET: "home", INFLUXDB_ORG: "home", INFLUXDB_TOKEN: "wr0ng" };
+  const as3 = { INFLUXDB_VERSION: "3", INFLUXDB_DATABASE: "home", INFLUXDB_TOKEN: "wr0ng" };
+  const wish2 = "set INFLUXDB_DATABASE, INFLUXDB_USERNAME and INFLUXDB_PASSWORD, as for InfluxDB 1";
+  for (
+    const [env, wish] of [
+      [as1, "check INFLUXDB_USERNAME and INFLUXDB_PASSWORD"],
+      [as2, wish2],
+      [as3, wish2],
+    ] as const
+  ) {
+    const { lines, status } = await check({ INFLUXDB_URL, ...env });
+    assert.equal(status, 1);
+    assert.deepEqual(lines, [`ok    VictoriaMetrics answers at ${INFLUXDB_URL}`, said + wish]);
+  }
+});
+
+Deno.test("enrich check warns where it may write, and not read how long points are kept", async () => {
+  for (const version of [1, 2] as const) {
+    await using fake = await FakeInfluxDb.start(optionsOf(version));
+    assert.equal((await check(envOf(fake, version))).lines.length, 4);
+    fake.hides = true;
+    const { lines, status } = await check(envOf(fake, version));
+    assert.equal(status, 0);
+    const [place, who] = version === 1
+      ? ["Database home", "INFLUXDB_USERNAME"]
+      : ["Bucket home", "INFLUXDB_TOKEN"];
+    assert.deepEqual(lines.slice(4), [
+      `warn  How long ${place} keeps points cannot be read: events older than that are sent, and ` +
+      `left out once they are refused; let ${who} read it too, or leave it so`,
+    ]);
+  }
+});
+
+Deno.test("enrich check says that http and https are mixed up, either way", async () => {
+  await using plain = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    // what a server in Go says where it listens for https
+    () => new Response("Client sent an HTTP request to an HTTPS server.\n", { status: 400 }),
+  );
+  const host = `127.0.0.1:${plain.addr.port}`;
+  const faultOf = async (url: string) =>
+    (await check({ INFLUXDB_URL: url, INFLUXDB_DATABASE: "home" })).lines.find((line) =>
+      line.startsWith("FAIL")
+    );
+  assert.equal(
+    await faultOf(`https://${host}`),
+    `FAIL  Cannot reach the database at https://${host}: it answers by http, not by https; ` +
+      "begin INFLUXDB_URL with http://",
+  );
+  assert.match(
+    await faultOf(`http://${host}`) ?? "",
+    /answered 400 \(Client sent an HTTP request to an HTTPS server\.\); begin INFLUXDB_URL with https:\/\/$/,
+  );
+});
+
+Deno.test("A file of filters alone is not named beside INFLUXDB_URL", async () => {
+  using folder = new TemporaryFolder();
+  const CONFIG_FILE = folder.file("influxdb.yaml");
+  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  closed.close();
+  const env = {
+    INFLUXDB_URL: `http://127.0.0.1:${closed.addr.port}`,
+    INFLUXDB_DATABASE: "home",
+    CONFIG_FILE,
+  };
+  Deno.writeTextFileSync(CONFIG_FILE, "influxdb:\n  include:\n    domains: light\n");
+  assert.match((await check(env)).lines.join(), /check that it runs, and INFLUXDB_URL$/);
+  Deno.writeTextFileSync(CONFIG_FILE, "influxdb:\n  host: a\n");
+  assert.match((await check(env)).lines.join(), /and INFLUXDB_URL \(host in influxdb\.yaml\)$/);
 });

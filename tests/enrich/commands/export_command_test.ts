@@ -195,7 +195,7 @@ Deno.test("The export waits for an InfluxDB that is away, says why, and goes on"
     await fake.stop();
     let restarting: Promise<void> | undefined;
     const onWrite = (written: string) => {
-      if (written.includes("Connection refused")) restarting ??= fake.restart();
+      if (written.includes("connection refused")) restarting ??= fake.restart();
     };
     const { status } = await run({}, { onWrite });
     await restarting;

@@ -55,7 +55,7 @@ Deno.test("InfluxDbHttp trusts the user's own certificate authority, and nobody 
       );
     }
     const plain = await problemOf(storeOf({ url: `http://127.0.0.1:${port}`, caCert: () => CA }));
-    assert.match(plain, /check that it runs, and INFLUXDB_URL$/);
+    assert.match(plain, /perhaps by https; begin INFLUXDB_URL with https:\/\/$/);
   });
 });
 
@@ -86,7 +86,7 @@ Deno.test("InfluxDbHttp says what a certificate is made for, and which setting t
   const store = new InfluxDb({ url: proxy.url, version: 1, database: "home", caCert });
   assert.equal(
     await problemOf(store),
-    `Cannot reach InfluxDB at ${proxy.url}: its certificate is made for homeassistant.local or ` +
+    `Cannot reach the database at ${proxy.url}: its certificate is made for homeassistant.local or ` +
       "192.0.2.7, not for 127.0.0.1; set INFLUXDB_URL to a name that it is made for",
   );
   store.close();

@@ -556,7 +556,7 @@ Deno.test("ingest check says what is wrong with enrich, and what enrich says of 
     return /InfluxDB/.test(told[0] ?? "") && told;
   }, "enrich knows of its store");
   assert.equal(lines.length, 1);
-  assert.match(lines[0] ?? "", /^FAIL {2}Enrich is not ready: .*Cannot reach InfluxDB.*; .+/);
+  assert.match(lines[0] ?? "", /^FAIL {2}Enrich is not ready: .*Cannot reach the database.*; .+/);
   await using ingest = await startIngest({
     HASS_URL: hass.url,
     HASS_TOKEN: hass.token,
