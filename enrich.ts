@@ -1,6 +1,6 @@
 /** enrich: gives events their meaning and stores them in InfluxDB, or in the local store where none is set. */
 import { checkStore } from "./lib/enrich/commands/check_store.ts";
-import { type EnrichSettings, enrichSettings } from "./lib/settings/program_settings.ts";
+import { type EnrichSettings, enrichSettings } from "./lib/settings/enrich_settings.ts";
 import { ConfigWatch } from "./lib/enrich/rules/config_watch.ts";
 import { exportStore } from "./lib/enrich/commands/export_command.ts";
 import { fromHomeAssistant } from "./lib/enrich/takeover/from_home_assistant.ts";

@@ -1,7 +1,7 @@
 /** ingest: Home Assistant's WebSocket API → a durable outbox → `POST /events` of enrich. */
 import { basename, join } from "node:path";
 import { makeDataDir, saysReadable } from "./lib/data_dir.ts";
-import { type IngestSettings, ingestSettings } from "./lib/settings/program_settings.ts";
+import { type IngestSettings, ingestSettings } from "./lib/settings/ingest_settings.ts";
 import { Capture } from "./lib/ingest/capture/capture.ts";
 import { checkIngest } from "./lib/ingest/check/check_ingest.ts";
 import { deadLetters } from "./lib/ingest/dead_letters/dead_letters_command.ts";

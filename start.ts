@@ -16,7 +16,7 @@ import {
   type RunningProgram,
 } from "./lib/program/running_program.ts";
 import { readEnvironment } from "./lib/settings/environment.ts";
-import { SUPERVISED_URL } from "./lib/settings/program_settings.ts";
+import { SUPERVISED_URL } from "./lib/settings/ingest_settings.ts";
 import { ConfigError, type Environment } from "./lib/settings/settings_reader.ts";
 
 const SIMULATED_URL = "http://127.0.0.1:18123";

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { enrich } from "../enrich.ts";
 import { ingest } from "../ingest.ts";
-import { enrichSettings, ingestSettings } from "../lib/settings/program_settings.ts";
+import { enrichSettings } from "../lib/settings/enrich_settings.ts";
+import { ingestSettings } from "../lib/settings/ingest_settings.ts";
 import type { Environment } from "../lib/settings/settings_reader.ts";
 
 export class Program implements AsyncDisposable {

@@ -1,5 +1,5 @@
 /** What enrich says about itself: health with what to do, metrics, status. Every number has a source. */
-import type { EnrichSettings } from "../settings/program_settings.ts";
+import type { EnrichSettings } from "../settings/enrich_settings.ts";
 import { fileFaults } from "../settings/last_known.ts";
 import { Metrics } from "../serve/metrics.ts";
 import { PerMinute } from "../serve/per_minute.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { makeDataDir, saysReadable } from "../data_dir.ts";
 import { getLogger } from "../log.ts";
 import { CONNECTION } from "../settings/file_options.ts";
-import type { EnrichSettings } from "../settings/program_settings.ts";
+import type { EnrichSettings } from "../settings/enrich_settings.ts";
 import { toLine } from "./influxdb/line.ts";
 import { LocalStore } from "./local/local_store.ts";
 import { pythonLine } from "./homeassistant/python_line.ts";

@@ -1,5 +1,5 @@
 /** What becomes of an event: a point by SCHEMA, or nothing where a filter or the schema leaves it out. */
-import type { EnrichSettings } from "../settings/program_settings.ts";
+import type { EnrichSettings } from "../settings/enrich_settings.ts";
 import { type FileOptions, NO_FILE } from "../settings/file_options.ts";
 import { ENTITY_EVENT_TYPES, type Envelope } from "../contract.ts";
 import {

@@ -1,5 +1,5 @@
 /** Whether ingest does its work, and if not, why and what to do about it. */
-import type { HassTokenOrigin, IngestSettings } from "../settings/program_settings.ts";
+import type { HassTokenOrigin, IngestSettings } from "../settings/ingest_settings.ts";
 import type { Refusals } from "../serve/refusals.ts";
 import type { HealthReason, Verdict } from "../serve/server.ts";
 import type { Capture } from "./capture/capture.ts";

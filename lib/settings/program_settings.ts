@@ -1,23 +1,9 @@
-/**
- * The environment as typed settings. Every problem is named at once and by name, before anything is
- * opened.
- */
+/** What both programs read of the environment: its schemas, secrets apart. */
 import { z } from "zod";
-import { fileNotes, readConfigFile } from "./config_file.ts";
-import { influxdbSettings } from "./influxdb_settings.ts";
-import { exists } from "./text_file.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
 import { retentionPeriod } from "./retention_period.ts";
-import { givenSecret, SECRETS } from "./secret.ts";
-import {
-  type Configured,
-  type Environment,
-  listeningHost,
-  numberOf,
-  port,
-  SettingsReader,
-  urlOf,
-} from "./settings_reader.ts";
+import { SECRETS } from "./secret.ts";
+import { listeningHost, numberOf, port, urlOf } from "./settings_reader.ts";
 
 const shared = {
   DATA_DIR: z.string().default("./data").describe(
@@ -103,137 +89,9 @@ export const enrichSchema = z.object({
     .describe("VictoriaMetrics' -retentionPeriod, where enrich cannot read its /metrics"),
 });
 
-const KNOWN_NAMES = [
+/** What may be set; a name like one of them is a slip. */
+export const KNOWN_NAMES = [
   ...Object.keys(ingestSchema.shape),
   ...Object.keys(enrichSchema.shape),
   ...SECRETS.flatMap((name) => [name, `${name}_FILE`]),
 ];
-
-/** Where the token is given, and so what it takes for a new one to count. */
-export type HassTokenOrigin = "variable" | "file" | "credential" | "supervisor";
-
-export type IngestSettings = NonNullable<ReturnType<typeof readIngest>>;
-export interface EnrichSettings extends NonNullable<ReturnType<typeof readEnrich>> {
-  /** Reads the same environment again, with the files that it names. Throws ConfigError. */
-  readonly reread: () => Configured<EnrichSettings>;
-}
-
-/** Where Home Assistant is for an app (add-on) of its own, which need not name it. */
-export const SUPERVISED_URL = "http://supervisor/core";
-
-function readIngest(reader: SettingsReader, env: Environment) {
-  // in an app (add-on) the Supervisor names itself and hands out a token
-  const supervised = !env.HASS_URL && env.SUPERVISOR_TOKEN ? env.SUPERVISOR_TOKEN : undefined;
-  const parsed = reader.parse(ingestSchema);
-  const hassToken = supervised
-    ? givenSecret("HASS_TOKEN", supervised)
-    : reader.secret("HASS_TOKEN");
-  const hassTokenOrigin: HassTokenOrigin = supervised
-    ? "supervisor"
-    : env.HASS_TOKEN?.trim()
-    ? "variable"
-    : env.HASS_TOKEN_FILE?.trim()
-    ? "file"
-    : "credential";
-  const hassHeaders = reader.headers("HASS_HEADERS");
-  const hassCaCert = reader.certificates("HASS_CA_FILE", parsed?.HASS_CA_FILE);
-  const serviceToken = reader.secret("SERVICE_TOKEN");
-  const hassUrl = parsed?.HASS_URL ??
-    (supervised ? SUPERVISED_URL : undefined);
-  if (parsed && !hassUrl) {
-    reader.problems.push(
-      "HASS_URL is not set: it must name Home Assistant, for example http://192.168.1.10:8123",
-    );
-  }
-  if (
-    !hassToken && !reader.problems.some((problem) => /HASS_TOKEN/.test(problem))
-  ) {
-    reader.problems.push(
-      "HASS_TOKEN is not set: make a long-lived access token in Home Assistant, " +
-        "under your profile (bottom left), Security, and set it, or HASS_TOKEN_FILE",
-    );
-  }
-  if (parsed) reader.checkListening("INGEST_HOST", parsed.INGEST_HOST, serviceToken);
-  if (!parsed || !hassUrl || !hassToken) return undefined;
-  return {
-    dataDir: parsed.DATA_DIR,
-    logLevel: parsed.LOG_LEVEL,
-    logFormat: parsed.LOG_FORMAT,
-    hassUrl,
-    hassToken,
-    hassTokenOrigin,
-    hassCaCert,
-    hassHeaders,
-    serviceToken,
-    source: parsed.SOURCE,
-    host: parsed.INGEST_HOST,
-    port: parsed.INGEST_PORT,
-    importDays: parsed.BACKFILL_DAYS,
-    snapshotMinutes: parsed.SNAPSHOT_MINUTES,
-    outboxMaxBytes: parsed.OUTBOX_MAX_MB * 1_000_000,
-    enrichmentServiceUrl: parsed.ENRICHMENT_SERVICE_URL,
-  };
-}
-
-/** In CREDENTIALS_DIRECTORY: the connection of a database that came with enrich, as in compose.yaml. */
-const SPARE_CONNECTION = "influxdb.yaml";
-
-function readSpare({ CREDENTIALS_DIRECTORY: folder }: Environment, problems: string[]) {
-  const path = `${folder}/${SPARE_CONNECTION}`;
-  return folder && exists(path) ? readConfigFile(path, problems) : undefined;
-}
-
-function readEnrich(reader: SettingsReader, env: Environment) {
-  const parsed = reader.parse(enrichSchema);
-  const serviceToken = reader.secret("SERVICE_TOKEN");
-  const token = reader.secret("INFLUXDB_TOKEN");
-  const password = reader.secret("INFLUXDB_PASSWORD");
-  const headers = reader.headers("INFLUXDB_HEADERS");
-  if (!parsed) return undefined;
-  const { SCHEMA: schema, CONFIG_FILE: path } = parsed;
-  reader.checkListening("ENRICH_HOST", parsed.ENRICH_HOST, serviceToken);
-  const file = path === undefined ? undefined : readConfigFile(path, reader.problems);
-  const given = {
-    url: parsed.INFLUXDB_URL,
-    version: parsed.INFLUXDB_VERSION,
-    org: parsed.INFLUXDB_ORG,
-    bucket: parsed.INFLUXDB_BUCKET,
-    database: parsed.INFLUXDB_DATABASE,
-    username: parsed.INFLUXDB_USERNAME,
-    token,
-    password,
-    headers,
-  };
-  const spare = readSpare(env, reader.problems);
-  const needed = schema === "homeassistant";
-  const influxdb = influxdbSettings({ env: given, file, spare }, needed, reader.problems);
-  if (file) reader.warnings.push(...fileNotes(file, schema, influxdb !== undefined));
-  return {
-    dataDir: parsed.DATA_DIR,
-    logLevel: parsed.LOG_LEVEL,
-    logFormat: parsed.LOG_FORMAT,
-    serviceToken,
-    host: parsed.ENRICH_HOST,
-    port: parsed.ENRICH_PORT,
-    schema,
-    attributes: parsed.ATTRIBUTES,
-    localStoreDays: parsed.LOCAL_STORE_DAYS,
-    localStoreMaxBytes: parsed.LOCAL_STORE_MAX_MB * 1_000_000,
-    influxdb,
-    victoriaMetricsRetention: parsed.VICTORIAMETRICS_RETENTION,
-    file,
-  };
-}
-
-/** Ingest's settings. Throws ConfigError with every problem. */
-export function ingestSettings(env: Environment): Configured<IngestSettings> {
-  const reader = new SettingsReader(env);
-  return reader.finish(readIngest(reader, env), KNOWN_NAMES);
-}
-
-/** Enrich's settings. Throws ConfigError with every problem. */
-export function enrichSettings(env: Environment): Configured<EnrichSettings> {
-  const reader = new SettingsReader(env);
-  const { settings, warnings } = reader.finish(readEnrich(reader, env), KNOWN_NAMES);
-  return { settings: { ...settings, reread: () => enrichSettings(env) }, warnings };
-}

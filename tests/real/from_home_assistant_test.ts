@@ -7,7 +7,7 @@ import { dirname } from "node:path";
 import util from "node:util";
 import { z } from "zod";
 import { readHouseBlock } from "../../lib/enrich/takeover/house_block.ts";
-import { enrichSettings } from "../../lib/settings/program_settings.ts";
+import { enrichSettings } from "../../lib/settings/enrich_settings.ts";
 import { TemporaryFolder } from "../temporary.ts";
 import { until } from "../until.ts";
 import { HomeAssistant, newestVersion } from "./parts/home_assistant.ts";

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { schemaOf } from "../../lib/enrich/schema.ts";
 import { fileNotes, readConfigFile } from "../../lib/settings/config_file.ts";
 import { NO_FILE } from "../../lib/settings/file_options.ts";
-import { enrichSettings } from "../../lib/settings/program_settings.ts";
+import { enrichSettings } from "../../lib/settings/enrich_settings.ts";
 import { ConfigError } from "../../lib/settings/settings_reader.ts";
 import { TemporaryFolder } from "../temporary.ts";
 

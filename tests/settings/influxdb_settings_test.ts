@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { enrichSettings } from "../../lib/settings/program_settings.ts";
+import { enrichSettings } from "../../lib/settings/enrich_settings.ts";
 import { ConfigError, type Environment } from "../../lib/settings/settings_reader.ts";
 import { TemporaryFolder } from "../temporary.ts";
 

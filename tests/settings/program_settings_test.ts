@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { enrichSettings, ingestSettings } from "../../lib/settings/program_settings.ts";
+import { enrichSettings } from "../../lib/settings/enrich_settings.ts";
+import { ingestSettings } from "../../lib/settings/ingest_settings.ts";
 import { ConfigError, type Environment, isLoopback } from "../../lib/settings/settings_reader.ts";
 import { CA_FILE } from "../stand_ins/tls_proxy.ts";
 import { fileFaults } from "../../lib/settings/last_known.ts";

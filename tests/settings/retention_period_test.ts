@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { enrichSettings } from "../../lib/settings/program_settings.ts";
+import { enrichSettings } from "../../lib/settings/enrich_settings.ts";
 import { parsePeriodMs } from "../../lib/settings/retention_period.ts";
 
 const DAY_MS = 86_400_000;

@@ -5,7 +5,7 @@ import { checkClock } from "../../program/check_clock.ts";
 import { checkListening } from "../../program/check_listening.ts";
 import { type Asked, CHECK_HELP, type CheckReport, runCheck } from "../../program/check_report.ts";
 import { type CommandOutput, numberText } from "../../program/command.ts";
-import { type EnrichSettings, enrichSettings } from "../../settings/program_settings.ts";
+import { type EnrichSettings, enrichSettings } from "../../settings/enrich_settings.ts";
 import { deadline, describeError } from "../../retry.ts";
 import type { Environment } from "../../settings/settings_reader.ts";
 import type { InfluxDbOptions } from "../influxdb/influxdb.ts";

@@ -8,7 +8,7 @@ import {
   ProgressLine,
   WrongUse,
 } from "../../program/command.ts";
-import { enrichSettings } from "../../settings/program_settings.ts";
+import { enrichSettings } from "../../settings/enrich_settings.ts";
 import { backoffMs, sleep } from "../../retry.ts";
 import type { Environment } from "../../settings/settings_reader.ts";
 import { InfluxDbFault } from "../influxdb/influxdb_answer.ts";

@@ -1,6 +1,6 @@
 /** Applies CONFIG_FILE again when it changes; a faulty change is reported, and what held before holds on. */
 import { isDeepStrictEqual } from "node:util";
-import type { EnrichSettings } from "../../settings/program_settings.ts";
+import type { EnrichSettings } from "../../settings/enrich_settings.ts";
 import { getLogger, redact } from "../../log.ts";
 import { describeError, sleep } from "../../retry.ts";
 import { ConfigError, type Configured } from "../../settings/settings_reader.ts";

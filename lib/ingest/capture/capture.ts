@@ -5,7 +5,7 @@
 import type { RegistryNames } from "../../contract.ts";
 import { getLogger } from "../../log.ts";
 import { sleep } from "../../retry.ts";
-import type { HassTokenOrigin } from "../../settings/program_settings.ts";
+import type { HassTokenOrigin } from "../../settings/ingest_settings.ts";
 import type { Secret } from "../../settings/secret.ts";
 import { isBroken } from "../../sqlite.ts";
 import { parseTimeUs } from "../../time.ts";

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { CheckReport } from "../../program/check_report.ts";
 import { type ProgramAnswer, RunningProgram } from "../../program/running_program.ts";
-import type { IngestSettings } from "../../settings/program_settings.ts";
+import type { IngestSettings } from "../../settings/ingest_settings.ts";
 import { describeError } from "../../retry.ts";
 
 const healthSchema = z.object({

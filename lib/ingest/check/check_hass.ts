@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { CheckReport } from "../../program/check_report.ts";
 import { numberText } from "../../program/command.ts";
-import type { IngestSettings } from "../../settings/program_settings.ts";
+import type { IngestSettings } from "../../settings/ingest_settings.ts";
 import { describeError } from "../../retry.ts";
 import { Connection, TokenRefused } from "../hass/connection.ts";
 import { CommandFailed } from "../hass/outstanding_commands.ts";

@@ -6,7 +6,7 @@ import { checkClock } from "../../program/check_clock.ts";
 import { checkListening } from "../../program/check_listening.ts";
 import { type Asked, CHECK_HELP, type CheckReport, runCheck } from "../../program/check_report.ts";
 import { type CommandOutput, numberText } from "../../program/command.ts";
-import { type IngestSettings, ingestSettings } from "../../settings/program_settings.ts";
+import { type IngestSettings, ingestSettings } from "../../settings/ingest_settings.ts";
 import { describeError } from "../../retry.ts";
 import type { Environment } from "../../settings/settings_reader.ts";
 import { accessOf } from "../hass/hass_access.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ConfigWatch } from "../../../lib/enrich/rules/config_watch.ts";
-import { enrichSettings } from "../../../lib/settings/program_settings.ts";
+import { enrichSettings } from "../../../lib/settings/enrich_settings.ts";
 import { FakeInfluxDb } from "../../stand_ins/fake_influxdb.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { stateOf } from "../tidy/tidied.ts";

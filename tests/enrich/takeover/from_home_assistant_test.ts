@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import util from "node:util";
-import { enrichSettings } from "../../../lib/settings/program_settings.ts";
+import { enrichSettings } from "../../../lib/settings/enrich_settings.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { entries, TakeoverFolder } from "./takeover_folder.ts";
 
