@@ -82,7 +82,8 @@ realTest("ingest check says of a real Home Assistant what holds and what does no
   ]);
   const prefix = await check("ingest check", { ...env, HASS_URL: `${hass.url}/hass` });
   assert.deepEqual(faultsOf(prefix), [
-    `FAIL  ${hass.url} answers 404, as Home Assistant does not; check HASS_URL and its path`,
+    `FAIL  ${hass.url} answers 404 at /hass/api/websocket, as Home Assistant does not; ` +
+    `set HASS_URL to ${hass.url}, unless Home Assistant itself is below that path`,
   ]);
 
   const offset = await Deno.makeTempFile();
@@ -171,7 +172,7 @@ realTest("ingest check says that a real Home Assistant's history is off", async 
     ENRICHMENT_SERVICE_URL: `http://127.0.0.1:${freePort()}`,
   };
   const checked = await check("ingest check", env);
-  assert.equal(checked.status, 1);
+  assert.equal(checked.status, 0);
   const [history, enrich = "", ...others] = faultsOf(checked);
   assert.equal(others.length, 0, checked.lines.join("\n"));
   assert.equal(
@@ -179,7 +180,7 @@ realTest("ingest check says that a real Home Assistant's history is off", async 
     "warn  Its history is off: what is missed while ingest is away cannot be filled in; " +
       'add "history:" or "default_config:" to its configuration.yaml',
   );
-  assert.match(enrich, /^FAIL {2}Cannot reach enrich at /);
+  assert.match(enrich, /^warn {2}Enrich is not running yet at /);
 });
 
 realTest("enrich check says that a real InfluxDB misses the database, and makes it", async () => {

@@ -65,10 +65,15 @@ const statusSchema = z.object({
   }),
 });
 
-/** What ingest's log says of dead letters: the number of the event, and the reason. */
-function buried(ingest: Program): [seq: number, reason: string][] {
-  return [...ingest.output.matchAll(/Event (\d+) went to the dead letters: (.*)/g)]
-    .map(([, seq, reason = ""]) => [Number(seq), reason]);
+const lettersSchema = z.object({
+  letters: z.array(z.object({ seq: z.number(), reason: z.string() })),
+});
+
+/** The dead letters: the number of the event, and the reason. */
+async function buried(ingest: Program): Promise<[seq: number, reason: string][]> {
+  const answer = await fetch(`${ingest.url}/dead-letters?limit=1000`);
+  return lettersSchema.parse(await answer.json()).letters
+    .map(({ seq, reason }): [number, string] => [seq, reason]).sort(([a], [b]) => a - b);
 }
 
 /** What sending a batch took. */
@@ -93,7 +98,7 @@ async function refuse(
 ): Promise<Took> {
   const { hass, ingest, enrich, enrichProxy } = pipeline;
   const first = hass.fired.length;
-  const buriedBefore = buried(ingest).length;
+  const buriedBefore = (await buried(ingest)).length;
   const deliveries = async () => total(await enrich.metrics(), "enrich_requests_total");
   const fieldAt = (place: number) => `text_${first}_${place}`;
   const nowNs = `${Date.now()}000000`;
@@ -146,14 +151,14 @@ async function refuse(
 
   // the outbox counts from 1, and the event ahead is the first
   const seqAt = (place: number) => first + 2 + place;
-  const dead = buried(ingest).slice(buriedBefore);
+  const dead = (await buried(ingest)).slice(buriedBefore);
   assert.deepEqual(dead.map(([seq]) => seq), places.map(seqAt));
   for (const [index, [, reason]] of dead.entries()) {
     assert.match(reason, /^InfluxDB answered 4(00|22): /);
     assert.ok(reason.includes(conflict(fieldAt(places[index] ?? -1))), reason);
   }
   const { outbox } = statusSchema.parse(await ingest.status());
-  const told = new Set(buried(ingest).map(([, reason]) => reason));
+  const told = new Set((await buried(ingest)).map(([, reason]) => reason));
   assert.equal(outbox.dead_letter_reasons.length, Math.min(10, told.size));
   assert.ok(outbox.dead_letter_reasons.every(({ reason }) => told.has(reason)));
   return took;
