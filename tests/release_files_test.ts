@@ -240,7 +240,11 @@ Deno.test(`An import of statistics goes on where ${RELEASE} was`, async () => {
       hass.statistics.import({ statistic_id, source, ...unit }, hours);
     }
     await capturing(setup);
-    const answer = await ingest.get("/import-statistics", { method: "POST" });
+    const answer = await ingest.get("/import-statistics", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+    });
     assert.equal(answer.status, 202);
     const progress = await until(async () => {
       const now = await (await ingest.get("/import-statistics")).json();

@@ -3,7 +3,7 @@ import type { Hono } from "hono";
 import { describeIssues } from "../../contract.ts";
 import { getLogger } from "../../log.ts";
 import { describeError } from "../../retry.ts";
-import { jsonIn, readBody } from "../../serve/body.ts";
+import { readJson } from "../../serve/body.ts";
 import { failure } from "../../serve/server.ts";
 import { StatisticsImport, type StatisticsOptions } from "./statistics_import.ts";
 import {
@@ -50,8 +50,8 @@ export class Statistics {
     // the command of release 0.1.0 wants two more numbers: the next release can do without
     app.get(IMPORT_PATH, (c) => c.json({ ...this.progress, skipped: 0, refused: 0 }));
     app.post(IMPORT_PATH, async (c) => {
-      const body = await readBody(c.req.raw, { maxBytes: 10_000, deadlineMs: 10_000 });
-      const request = importRequestSchema.safeParse(body.trim() === "" ? {} : jsonIn(body));
+      const body = await readJson(c.req.raw, { maxBytes: 10_000, deadlineMs: 10_000 });
+      const request = importRequestSchema.safeParse(body);
       if (!request.success) return failure(422, describeIssues(request.error));
       if (this.start(request.data)) return c.json(this.progress, 202);
       return failure(409, `An import is under way already, see GET ${IMPORT_PATH}`);
