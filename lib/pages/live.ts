@@ -10,6 +10,12 @@ const NOW_MS = 1_000;
 const PAST_EVERY = 10;
 /** What a viewer has not taken yet; above it, it misses some. */
 const MAX_WAITING_BYTES = 1_000_000;
+const STREAM_HEADERS = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-store",
+  // a proxy that collects an answer before it passes it on would show nothing
+  "x-accel-buffering": "no",
+};
 
 export class Live {
   readonly #source: PageSource;
@@ -26,7 +32,9 @@ export class Live {
   }
 
   /** A stream of the events `now`, each second, and `past`, every ten; 503 where too many watch. */
-  open(): Response {
+  open(method: string): Response {
+    // of a stream whose body nobody takes Deno never says that it has ended
+    if (method === "HEAD") return new Response(null, { headers: STREAM_HEADERS });
     if (this.#viewers.size >= MAX_VIEWERS || this.#stopping.aborted) {
       return failure(503, "Too many pages are open: close one", undefined, { "retry-after": "10" });
     }
@@ -41,13 +49,7 @@ export class Live {
       },
       cancel: () => this.#leave(viewer),
     }, new ByteLengthQueuingStrategy({ highWaterMark: MAX_WAITING_BYTES }));
-    const headers = {
-      "content-type": "text/event-stream",
-      "cache-control": "no-store",
-      // a proxy that collects an answer before it passes it on would show nothing
-      "x-accel-buffering": "no",
-    };
-    return new Response(body, { headers });
+    return new Response(body, { headers: STREAM_HEADERS });
   }
 
   #tick(): void {

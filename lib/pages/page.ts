@@ -30,7 +30,7 @@ export function addPage(app: Hono, source: PageSource, stopping: AbortSignal): v
   const { name } = source;
   const live = new Live(source, stopping);
   app.get("/", (c) => c.html(pageOf(source)));
-  app.get("/live", () => live.open());
+  app.get("/live", (c) => live.open(c.req.method));
   const files: [path: string, type: string, text: string][] = [
     ["page.css", "text/css", pageStyle],
     ["parts.css", "text/css", partsStyle],
