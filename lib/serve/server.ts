@@ -1,6 +1,6 @@
 /** What both programs serve: liveness, readiness, metrics and status, behind one guard. */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { type Context, Hono, type HonoRequest, type MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { secureHeaders } from "hono/secure-headers";
 import type { Failure } from "../contract.ts";
@@ -113,16 +113,15 @@ export function failure(
 /**
  * With a service token everything asks for it (bearer; Basic for browsers). Without one Host must
  * be this machine, or a web page anywhere could reach in through a name that it points here.
- * A request that a browser makes for another site's page is refused either way. Behind a proxy that
- * sends its own Host the browser's word counts, which no page can put into its mouth.
+ * A request that a browser makes for another origin's page is refused either way, with an Origin or
+ * without (an image, a script, a frame); a link that a person follows is none. Behind a proxy that
+ * sends its own Host the browser's word counts, which no page can put into its mouth
+ * (W3C Fetch Metadata, Sec-Fetch-Site).
  */
 function guard({ name, serviceToken, refusals = new Refusals() }: Served): MiddlewareHandler {
   return async (c, next) => {
     const host = c.req.header("host") ?? "";
-    const origin = c.req.header("origin");
-    const isOwn = c.req.header("sec-fetch-site") === "same-origin" ||
-      (origin !== undefined && URL.parse(origin)?.host === host);
-    if (origin !== undefined && !isOwn) {
+    if (isOfOtherPage(c.req, host)) {
       refusals.note("origin", c.req.method);
       return failure(403, "The request comes from another site's page");
     }
@@ -140,6 +139,15 @@ function guard({ name, serviceToken, refusals = new Refusals() }: Served): Middl
     }
     await next();
   };
+}
+
+function isOfOtherPage(request: HonoRequest, host: string): boolean {
+  const origin = request.header("origin");
+  const site = request.header("sec-fetch-site");
+  if (origin !== undefined) return site !== "same-origin" && URL.parse(origin)?.host !== host;
+  const isLink = request.method === "GET" && request.header("sec-fetch-mode") === "navigate" &&
+    request.header("sec-fetch-dest") === "document";
+  return (site === "cross-site" || site === "same-site") && !isLink;
 }
 
 function presents(authorization: string | undefined, token: string): boolean {
