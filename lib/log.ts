@@ -1,4 +1,5 @@
 /** Logging: text for people, JSON for machines, and never a secret. */
+import { Buffer } from "node:buffer";
 import {
   configure,
   dispose,
@@ -7,6 +8,7 @@ import {
   getTextFormatter,
   type Logger,
   type LogLevel,
+  type LogRecord,
 } from "@logtape/logtape";
 import { JWT_PATTERN, redactByPattern } from "@logtape/redaction";
 
@@ -22,9 +24,22 @@ export const LOG_FORMATS = ["text", "json"] as const;
 
 const secrets = new Set<string>();
 
-/** From now on this value is hidden wherever `redact` looks. Texts below four characters would hide half the log. */
+/**
+ * From now on this value is hidden wherever `redact` looks, also as JSON, URLs and base64 write it:
+ * a server may tell what it was sent. Texts below four characters would hide half the log.
+ */
 export function rememberSecret(value: string): void {
-  if (value.length >= 4) secrets.add(value);
+  if (value.length < 4 || secrets.has(value)) return;
+  const inJson = JSON.stringify(value).slice(1, -1);
+  const forms = [
+    value,
+    inJson,
+    JSON.stringify(inJson).slice(1, -1),
+    encodeURIComponent(value),
+    new URLSearchParams({ "": value }).toString().slice(1),
+    Buffer.from(value).toString("base64").replace(/=+$/, ""),
+  ];
+  for (const form of forms) secrets.add(form);
 }
 
 /** The text with every known secret, bearer token and `token=` of a URL hidden. */
@@ -35,6 +50,23 @@ export function redact(text: string): string {
     .replace(/\b(Bearer|Token|Basic) +[\w.~+/=-]{8,}/gi, "$1 ***")
     .replace(/([?&][\w-]*token=)[^&\s"']+/gi, "$1***")
     .replace(/(\/\/)[^/\s:@]+:[^/\s@]+@/g, "$1***@");
+}
+
+/** The value as JSON, with every secret hidden in its texts, before they are written in JSON's way. */
+export function redactedJson(value: unknown): string {
+  return JSON.stringify(value, (_, member) => typeof member === "string" ? redact(member) : member);
+}
+
+/** The record with no secret in its message: a format may write what is in it in another way. */
+function redacted(record: LogRecord): LogRecord {
+  const hide = (value: unknown) => typeof value === "string" ? redact(value) : value;
+  return {
+    ...record,
+    message: record.message.map(hide),
+    properties: Object.fromEntries(
+      Object.entries(record.properties).map(([name, value]) => [name, hide(value)]),
+    ),
+  };
 }
 
 /**
@@ -60,7 +92,8 @@ export async function startLog(
   await configure({
     reset: true,
     sinks: {
-      stderr: (record) => void Deno.stderr.writeSync(encoder.encode(redact(formatter(record)))),
+      stderr: (record) =>
+        void Deno.stderr.writeSync(encoder.encode(redact(formatter(redacted(record))))),
     },
     loggers: [
       { category: [], sinks: ["stderr"], lowestLevel: level },

@@ -1,5 +1,5 @@
 /** What a page shows, as server-sent events, to everybody who watches; without a viewer nothing is done. */
-import { getLogger, redact } from "../log.ts";
+import { getLogger, redactedJson } from "../log.ts";
 import { describeError } from "../retry.ts";
 import { failure, type PageSource } from "../serve/server.ts";
 
@@ -63,10 +63,7 @@ export class Live {
     read: () => unknown,
   ): Promise<void> {
     try {
-      const data = JSON.stringify(
-        await read(),
-        (_, value: unknown) => typeof value === "string" ? redact(value) : value,
-      );
+      const data = redactedJson(await read());
       const bytes = new TextEncoder().encode(`event: ${event}\ndata: ${data}\n\n`);
       for (const viewer of viewers) {
         if (this.#viewers.has(viewer) && (viewer.desiredSize ?? 0) > 0) viewer.enqueue(bytes);

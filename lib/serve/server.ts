@@ -4,7 +4,7 @@ import { type Context, Hono, type HonoRequest, type MiddlewareHandler } from "ho
 import { HTTPException } from "hono/http-exception";
 import { secureHeaders } from "hono/secure-headers";
 import type { Failure } from "../contract.ts";
-import { getLogger, redact } from "../log.ts";
+import { getLogger, redact, redactedJson } from "../log.ts";
 import { describeError } from "../retry.ts";
 import { Refusals } from "./refusals.ts";
 import type { Secret } from "../settings/secret.ts";
@@ -76,16 +76,16 @@ export function createApp(served: Served): Hono {
     const advice = served.advice?.() ?? [];
     const notes = { ...served.notes?.(), ...(advice.length > 0 && { advice }) };
     return reasons.length === 0
-      ? c.json({ status: "ready", ...notes })
-      : c.json({ status: "not ready", reasons, ...notes }, 503);
+      ? jsonAnswer(c, { status: "ready", ...notes })
+      : jsonAnswer(c, { status: "not ready", reasons, ...notes }, 503);
   };
   app.get("/health/ready", ready);
   app.get("/health", ready);
   app.get("/metrics", (c) => {
-    const text = served.metrics();
+    const text = redact(served.metrics());
     return c.body(text, 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
   });
-  app.get("/status", (c) => c.json(served.status()));
+  app.get("/status", (c) => jsonAnswer(c, served.status()));
   app.notFound((c) => c.json({ detail: `There is no ${c.req.method} ${c.req.path}` }, 404));
   app.onError((error, c) => {
     if (error instanceof HTTPException) return failure(error.status, error.message);
@@ -106,8 +106,16 @@ export function failure(
   cause?: string,
   headers: Readonly<Record<string, string>> = {},
 ): Response {
-  const body: Failure = cause === undefined ? { detail } : { detail, cause: redact(cause) };
+  const body: Failure = {
+    detail: redact(detail),
+    ...(cause !== undefined && { cause: redact(cause) }),
+  };
   return Response.json(body, { status, headers });
+}
+
+/** An answer without a secret: what a server has said of a request may be in it. */
+function jsonAnswer(c: Context, value: unknown, status: 200 | 503 = 200): Response {
+  return c.body(redactedJson(value), status, { "content-type": "application/json" });
 }
 
 /**

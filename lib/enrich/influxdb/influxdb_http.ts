@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { certificateFault, clientTrusting } from "../../certificates.ts";
+import { rememberSecret } from "../../log.ts";
 import { answeringScheme, deadline, describeError } from "../../retry.ts";
 import { isLoopback } from "../../settings/settings_reader.ts";
 import { type Answer, InfluxDbFault } from "./influxdb_answer.ts";
@@ -134,8 +135,9 @@ export class InfluxDbHttp {
     const { token, username, password, besides } = this.#secrets();
     const headers = new Headers([...besides]);
     if (version === 1 && username) {
-      const credentials = Buffer.from(`${username}:${password ?? ""}`);
-      headers.set("authorization", `Basic ${credentials.toString("base64")}`);
+      const credentials = Buffer.from(`${username}:${password ?? ""}`).toString("base64");
+      rememberSecret(credentials);
+      headers.set("authorization", `Basic ${credentials}`);
     } else if (version !== 1 && token) {
       // the error that Headers throws would show the token
       if (!/^[\x21-\x7e]+$/.test(token)) {
