@@ -12,6 +12,9 @@ const OTHERS = [
   "COMPOSE_PROFILES",
   "HA_INGESTOR_VERSION",
   "GF_DATE_FORMATS_DEFAULT_TIMEZONE",
+  "AF_INET",
+  "AF_INET6",
+  "AF_UNIX",
 ];
 
 Deno.test("Every link of the documentation within this repository leads somewhere", () => {
