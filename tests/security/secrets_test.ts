@@ -115,7 +115,9 @@ class Watched implements AsyncDisposable {
     await this.#process.stop();
     this.evidence.add(`log of ${this.place}`, this.#process.output);
     // with InfluxDB enrich has no files
-    if (this.name === "ingest") this.evidence.addFolder(this.place, this.folder.file("data"));
+    if (this.name === "ingest" || this.env.INFLUXDB_URL === undefined) {
+      this.evidence.addFolder(this.place, this.folder.file("data"));
+    }
   }
 }
 
@@ -435,6 +437,76 @@ Deno.test("A secret that is refused, or stands in the wrong place, is named by i
     yaml("alias", (word) => `influxdb:\n  host: h\n  password: *${word}\n`),
     yaml("token of two lines", (word) => `influxdb:\n  host: h\n  token: |\n    a\n    ${word}\n`),
   ]);
+});
+
+Deno.test("What an event names as secret is in the outbox alone, and in no file, page or log of enrich", async () => {
+  const secrets = new Secrets();
+  const evidence = new Evidence();
+  const kept = new Evidence();
+  using ofEnrich = new TemporaryFolder();
+  using ofIngest = new TemporaryFolder();
+  await using hass = new SimulatedHomeAssistant({ house: HOUSE, recorder: false }).start();
+  const serviceToken = secrets.plant("SERVICE_TOKEN");
+  const word = secrets.plant("the camera's token", { before: "", after: "" });
+  Deno.writeTextFileSync(
+    ofEnrich.file("influxdb.yaml"),
+    `influxdb:\n  password: "${secrets.plant("password in CONFIG_FILE", { before: "" })}"\n`,
+  );
+  {
+    await using enrich = await Watched.start(
+      "enrich",
+      "enrich",
+      {
+        SERVICE_TOKEN: serviceToken,
+        CONFIG_FILE: ofEnrich.file("influxdb.yaml"),
+        ATTRIBUTES: "all",
+      },
+      evidence,
+      ofEnrich,
+    );
+    await using ingest = await Watched.start(
+      "ingest",
+      "ingest",
+      {
+        SERVICE_TOKEN: serviceToken,
+        HASS_URL: hass.url,
+        HASS_TOKEN: hass.token,
+        ENRICHMENT_SERVICE_URL: enrich.url,
+      },
+      kept,
+      ofIngest,
+    );
+    await until(async () => (await ingest.get("/metrics")).includes("ingest_capturing 1"), "it is");
+    hass.setState("camera.door", "idle", {
+      access_token: word,
+      entity_picture: `/api/camera_proxy/camera.door?token=${word}`,
+    });
+    hass.setState("text.door_code", word, { mode: "password" });
+    hass.fire("call_service", {
+      domain: "input_text",
+      service: "set_value",
+      service_data: { entity_id: "input_text.wifi", value: word },
+    });
+    hass.fire("door_opened", { password: word, user: { token: word, pin_code: word } });
+    hass.fire("all_are_fired");
+    await until(() => {
+      const files = new Evidence();
+      files.addFolder("data", ofEnrich.file("data"));
+      return files.places.some((place) => files.textOf(place).includes("all_are_fired"));
+    }, "all is stored");
+    await enrich.look();
+    await enrich.ask();
+  }
+  assert.deepEqual(evidence.leaks(secrets), []);
+  assert.ok(evidence.places.some((place) => place.startsWith("enrich/store.sqlite")));
+  const stored = evidence.places.filter((place) => place.startsWith("enrich/store.sqlite"))
+    .map((place) => evidence.textOf(place)).join("");
+  for (const text of ["camera.door", "text.door_code", "door_opened", "input_text.wifi"]) {
+    assert.ok(stored.includes(text), text);
+  }
+  // the search would have found it
+  const outbox = kept.leaks(secrets).filter((leak) => leak.includes(" in ingest/outbox.sqlite"));
+  assert.ok(outbox.some((leak) => leak.startsWith("the camera's token")), outbox.join("\n"));
 });
 
 Deno.test("The Supervisor's token is in no log, page or file", async () => {
