@@ -246,5 +246,6 @@ function reasonIn(body: string): string {
     // no JSON, or cut: its text is all there is, of which the lines are nobody's business
     if (beginsLineErrors(body)) reason = /"error":"([^"]*)/.exec(body)?.[1] ?? "";
   }
-  return reason.replace(/\s+/g, " ").trim().slice(0, MAX_REASON_CHARS);
+  // before it is cut: of a part of a secret nobody knows what it is
+  return redact(reason.replace(/\s+/g, " ").trim()).slice(0, MAX_REASON_CHARS);
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { rememberSecret } from "../../../lib/log.ts";
 import { createPlace, lookUpRetention } from "../../../lib/enrich/influxdb/influxdb_admin.ts";
 import {
   blamesPoints,
@@ -265,3 +266,13 @@ for (const release of ["1.6.7", "1.13.2", "2.7.12", "2.9.1"] as const) {
     assert.deepEqual(questions, QUESTIONS[release]);
   });
 }
+
+Deno.test("readAnswer hides a secret that the server tells before it cuts what the server says", async () => {
+  const secret = "a-token-that-is-known-in-whole-alone";
+  rememberSecret(secret);
+  for (const cut of [1, 10, secret.length - 1]) {
+    const body = `${"x".repeat(500 - cut)}${secret} y`;
+    const { reason } = await readAnswer(new Response(body, { status: 401 }));
+    assert.equal(reason, `${"x".repeat(500 - cut)}***`.slice(0, 500));
+  }
+});
