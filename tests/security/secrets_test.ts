@@ -340,7 +340,9 @@ async function refuse(
   cases: readonly [name: ProgramName, env: Environment, said: RegExp][],
 ): Promise<void> {
   const runs = cases.flatMap(([name, env, said]) =>
-    [[], ["check"], ["health"]].map((args) => ({ name, env, said, args }))
+    // health reads only where the program is, and its token
+    [[], ["check"], ...(env.SERVICE_TOKEN ? [["health"]] : [])]
+      .map((args) => ({ name, env, said, args }))
   );
   const evidence = new Evidence();
   const wrong: string[] = [];
