@@ -478,7 +478,10 @@ Deno.test("What an event names as secret is in the outbox alone, and in no file,
       kept,
       ofIngest,
     );
-    await until(async () => (await ingest.get("/metrics")).includes("ingest_capturing 1"), "it is");
+    await until(
+      async () => /^ingest_capturing 1$/m.test(await ingest.get("/metrics")),
+      "it captures",
+    );
     hass.setState("camera.door", "idle", {
       access_token: word,
       entity_picture: `/api/camera_proxy/camera.door?token=${word}`,
