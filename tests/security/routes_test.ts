@@ -195,7 +195,7 @@ Deno.test("With a token a foreign Host is no way round it", async () => {
   });
 });
 
-Deno.test("What a browser sends for another site's page is refused, whatever it asks for and whoever sits before it", async () => {
+Deno.test("What a browser sends for another site's page is refused, whatever it asks for, with and without the right token", async () => {
   await walk(["loopback", "loopback, token"], async (name, walked, expect) => {
     for (const route of routesOf(ROUTES, name)) {
       const of = `${route.method} ${route.path}`;

@@ -73,7 +73,7 @@ class Watched implements AsyncDisposable {
     this.evidence.add("answer of POST /events", await response.text());
   }
 
-  /** Everything that it tells whoever may ask. */
+  /** Everything that it tells those who may ask. */
   async look(): Promise<void> {
     for (const { method, path, example = path } of routesOf(ROUTES, this.name)) {
       if (method !== "GET") continue;
@@ -362,7 +362,7 @@ async function refuse(
   assert.deepEqual(wrong, []);
 }
 
-Deno.test("A URL that is refused is named, and nothing of what it holds is told", async () => {
+Deno.test("A URL that is refused is named, and nothing of what it holds is shown", async () => {
   const secrets = new Secrets();
   const plant = (name: string) => secrets.plant(name, { before: "x", after: "y" });
   const url = (variable: string, program: ProgramName, rest: Environment) =>
