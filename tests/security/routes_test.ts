@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Hono } from "hono";
-import { enrichSettings, ingestSettings } from "../../lib/settings/program_settings.ts";
+import { enrichSettings } from "../../lib/settings/enrich_settings.ts";
+import { ingestSettings } from "../../lib/settings/ingest_settings.ts";
 import { ConfigError, type Environment } from "../../lib/settings/settings_reader.ts";
 import { until } from "../until.ts";
 import { type RawAnswer, type RawRequest, rawRequest } from "./raw_request.ts";
