@@ -117,6 +117,16 @@ export class Influxd implements AsyncDisposable {
     await this.#process.kill();
   }
 
+  /** SIGSTOP. */
+  pause(): void {
+    this.#process.pause();
+  }
+
+  /** SIGCONT. */
+  resume(): void {
+    this.#process.resume();
+  }
+
   /** Starts it on the same data and port; returns when it answers. */
   async startAgain(): Promise<void> {
     this.#process = this.start();

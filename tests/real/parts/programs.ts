@@ -160,6 +160,16 @@ export class Program implements AsyncDisposable {
     await this.#process.kill();
   }
 
+  /** SIGSTOP: it does nothing any more, and its sockets stay open. */
+  pause(): void {
+    this.#process.pause();
+  }
+
+  /** SIGCONT. */
+  resume(): void {
+    this.#process.resume();
+  }
+
   /**
    * Starts it with the same environment and port, out of another release's `checkout` where one is
    * given; returns when it is live.

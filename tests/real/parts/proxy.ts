@@ -18,6 +18,8 @@ export class Proxy implements AsyncDisposable {
   connections = 0;
   /** Told every piece that a client sends, before it passes, and which connection that is. */
   onRequest: (piece: Uint8Array, connection: number) => void = () => {};
+  /** Told every piece that the server answers, before it passes. */
+  onAnswer: (piece: Uint8Array) => void = () => {};
   readonly url: string;
   readonly #listener: Deno.TcpListener;
   readonly #target: Deno.ConnectOptions;
@@ -90,7 +92,8 @@ export class Proxy implements AsyncDisposable {
         }
         await this.#open;
       }),
-      this.#pass(server, client, async () => {
+      this.#pass(server, client, async (piece) => {
+        this.onAnswer(piece);
         if (this.losesAnswers) {
           this.lostAnswers++;
           throw new Error("The answer is lost");
