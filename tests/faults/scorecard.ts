@@ -1,7 +1,10 @@
 /** Every row of the scorecard, in its order. */
 import type { LinkedRow, Row } from "./row.ts";
 import { NO_FAULT } from "./rows/no_fault.ts";
+import { DISK_FULL, OUTBOX_DAMAGED, OUTBOX_FULL } from "./rows/disk_faults.ts";
 import { ENDED } from "./rows/endings.ts";
+import { CLOCK_JUMPS, HOUSE_FAULTS, RECORDER_LATE, TWO_INGESTS } from "./rows/house_faults.ts";
+import { FLOODED, PEER_SILENT } from "./rows/silent_peers.ts";
 import { POISON } from "./rows/poison.ts";
 import { ENRICH_KILLED, INGEST_KILLED } from "./rows/program_kills.ts";
 import { REPEATS } from "./rows/repeats.ts";
@@ -15,8 +18,17 @@ export const ROWS: readonly Row[] = [
   POISON,
   STORE_REFUSES,
   STORE_BUSY,
+  DISK_FULL,
+  OUTBOX_DAMAGED,
+  PEER_SILENT,
+  FLOODED,
+  HOUSE_FAULTS,
+  CLOCK_JUMPS,
   REPEATS,
   ENDED,
+  OUTBOX_FULL,
+  TWO_INGESTS,
+  RECORDER_LATE,
 ];
 
 export const LINKED_ROWS: readonly LinkedRow[] = [
