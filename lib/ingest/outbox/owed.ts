@@ -41,6 +41,15 @@ export class Owed {
     this.#refused += n;
     this.#gap = true;
     this.#write(() => this.#transact(() => ({})));
+    this.#timer ??= setTimeout(() => this.#onceThereIsRoom(), RETRY_MS);
+  }
+
+  /** A house that falls silent has no next event to note the gap with. */
+  #onceThereIsRoom(): void {
+    this.#timer = undefined;
+    const { size } = this.#file;
+    if (!size.stillFull() && !size.full) this.#tryAgain();
+    else this.#timer = setTimeout(() => this.#onceThereIsRoom(), RETRY_MS);
   }
 
   /** Capture has stopped hearing. */
@@ -69,6 +78,8 @@ export class Owed {
   /** Events were committed. */
   tookEvents(): void {
     this.#gap = false;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   /** The changes of any transaction, with those that are owed; `counted` is to be called once it is committed. */

@@ -13,14 +13,18 @@ const DISK_MB = 48;
 /** Fills ingest's disk, has states change that find no room, and frees it. */
 async function filled(run: RowRun, house: FaultHouse, disk: SmallDisk): Promise<void> {
   await house.untilDelivering();
+  // what is delivered would make room in the file for what comes
+  house.enrichProxy.cut();
   await disk.fill();
   house.injected("full disks");
   // whatever room SQLite's log has is used up, too
   await until(async () => {
     house.flow.fire(200);
-    return total(await house.ingest.metrics(), "ingest_events_dropped_total") > 0;
+    // how many are refused is written down once there is room
+    return total(await house.ingest.metrics(), "ingest_outbox_full") === 1;
   }, "events are refused");
   await house.said("ingest", /the disk of DATA_DIR is full: \d+ bytes free/);
+  house.enrichProxy.allow();
   const { ready } = await house.enrich.health();
   house.promise(ready, "enrich has nothing to do with it");
   await house.flow.more(50);
@@ -74,7 +78,10 @@ export const DISK_FULL: Row = {
 
 const PAGE_BYTES = 4_096;
 
-/** Kills ingest while much waits, and damages its file. Returns what waited in it. */
+/** What a new outbox cannot know of the time before it comes from the recorder. */
+const WITH_HISTORY = { ingestEnv: { BACKFILL_DAYS: "1" } } as const;
+
+/** Ends ingest while much waits, and damages its file. Returns what waited in it. */
 async function damaged(house: FaultHouse): Promise<readonly string[]> {
   await house.untilDelivering();
   house.enrichProxy.hang();
@@ -108,7 +115,7 @@ export const OUTBOX_DAMAGED: Row = {
   fault: "a damaged outbox file",
   promise: "set aside and loud; capture goes on; what can be read of it is recovered",
   run: async (run) => {
-    await using house = await FaultHouse.start(run);
+    await using house = await FaultHouse.start(run, WITH_HISTORY);
     const waited = await damaged(house);
     house.promise(damagedFile(house) !== "", "the damaged file lies beside the new one");
     await house.flow.more(50);
@@ -130,7 +137,7 @@ export const OUTBOX_DAMAGED: Row = {
     sabotage: "the damaged file is deleted in place of being recovered",
     red: "lost",
     run: async (run) => {
-      await using house = await FaultHouse.start(run);
+      await using house = await FaultHouse.start(run, WITH_HISTORY);
       await damaged(house);
       await runTool(["rm", `${house.dataDir}/${damagedFile(house)}`]);
       return await house.finish();
