@@ -7,6 +7,7 @@ import type { Spooled, StateStamp } from "../../../lib/ingest/outbox/state_chain
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { CollectedLog } from "../../collected_log.ts";
 import { FullDisk } from "../../outbox_model/full_disk.ts";
+import { LaterClock } from "../../later_clock.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { until } from "../../until.ts";
 import { allMissing, boundsOf, heardState, spooled } from "./stretches.ts";
@@ -468,6 +469,18 @@ Deno.test("Outbox writes down by itself what a full disk made it refuse, once th
   await until(() => outbox.counters().dropped.get("outbox_full") === 2, "they are counted");
   await until(() => openedUs(outbox) === 1_000, "the gap is noted");
   assert.equal(outbox.owed.refused, 0);
+  assert.equal(outbox.size.full, false);
+  assertEquation(outbox.counters());
+});
+
+Deno.test("Outbox that was full notes once it has drained that states are missing, though no event comes any more", async () => {
+  using folder = new TemporaryFolder();
+  using outbox = fullOutbox(folder.file("outbox.sqlite"));
+  assert.equal(openedUs(outbox), undefined);
+  outbox.settle(done(outbox.waiting.next.peek(ALL)));
+  assert.ok(outbox.size.full, "what was refused a moment ago may be refused again");
+  using _later = new LaterClock(() => 11_000);
+  await until(() => openedUs(outbox) === 1_000, "the gap is noted");
   assert.equal(outbox.size.full, false);
   assertEquation(outbox.counters());
 });
