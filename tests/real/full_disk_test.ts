@@ -8,8 +8,6 @@ import { type Environment, type Program, startIngest } from "./parts/programs.ts
 import { measured, realTest } from "./parts/real_test_case.ts";
 import { SmallDisk } from "./parts/small_disk.ts";
 
-const EVENTS = 6_000;
-
 /** What enrich has stored of states: entity and time. */
 function storedStates({ stored }: FakeEnrich): ReadonlySet<string> {
   return new Set(stored.flatMap((line) => {
@@ -53,71 +51,6 @@ async function untilCapturing(ingest: Program): Promise<void> {
     "it captures",
   );
 }
-
-realTest(
-  "A disk that another program fills to the last byte costs no state, and every event is counted",
-  async () => {
-    await using resources = new AsyncDisposableStack();
-    const { hass, enrich, disk, ingest } = await onSmallDisk(
-      resources,
-      (lines) => allStored(lines),
-    );
-    await ingest.untilReady();
-    let n = 0;
-    const change = () => hass.setState(`sensor.s${n % 7}`, String(n++), { text: "x".repeat(500) });
-    const changeMany = async (count: number) => {
-      const metrics = await ingest.metrics();
-      const before = total(metrics, "ingest_events_received_total");
-      for (let i = 0; i < count; i++) {
-        change();
-        if (i % 500 === 499) await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-      return before + count;
-    };
-    const received = async () => total(await ingest.metrics(), "ingest_events_received_total");
-
-    let wanted = await changeMany(100);
-    await until(async () => await received() === wanted, "all is captured");
-
-    await disk.fill();
-    wanted = await changeMany(EVENTS);
-    const said = await until(async () => {
-      const { ready, text } = await ingest.health();
-      return !ready && /the disk of DATA_DIR is full: \d+ bytes free/.test(text) && text;
-    }, "health says that the disk is full");
-    assert.match(ingest.output, /error .*the disk of DATA_DIR is full: 0 bytes free/);
-    const { outbox } = statusSchema.parse(await ingest.status());
-    assert.deepEqual(outbox, { full: true, fullness: 1 });
-    measured(`on the full disk health says: ${said}`);
-
-    await disk.free();
-    await ingest.untilReady();
-    await until(async () => await received() >= wanted, "every event is counted, or captured");
-    const afterFree = await ingest.metrics();
-    measured(
-      `a full disk: ${equationOf(afterFree).text}, ${
-        JSON.stringify(byReason(afterFree, "ingest_events_dropped_total"))
-      }`,
-    );
-    assert.ok(
-      (byReason(afterFree, "ingest_events_dropped_total").outbox_full ?? 0) > 0,
-      "some were refused",
-    );
-    change();
-    await until(
-      () => {
-        const states = storedStates(enrich);
-        return hass.fired.filter(({ eventType }) => eventType === "state_changed")
-          .every(({ text }) => {
-            const { data, time_fired } = JSON.parse(text);
-            return states.has(`${data.entity_id} ${time_fired}`);
-          });
-      },
-      "every state is stored: live, or filled in from the recorder",
-      { limitMs: 180_000, everyMs: 500 },
-    );
-  },
-);
 
 realTest(
   "Ingest starts on a disk without a free byte, says so, and goes on when there is room",

@@ -266,26 +266,6 @@ async function lostConnections(open: Open): Promise<void> {
   await assertAllStored(pipeline, () => influxDb.allPoints());
 }
 
-async function hangingStore(open: Open): Promise<void> {
-  await using resources = new AsyncDisposableStack();
-  const { influxDb, proxy, pipeline } = await into(open, resources);
-  {
-    using source = new Source(pipeline.hass);
-    await endure(pipeline, source, {
-      name: "a store that hangs, and is started again",
-      breakIt: () => proxy.hang(),
-      says: UNREACHABLE,
-      fix: async () => {
-        // what waits in the proxy reaches no store any more
-        await influxDb.kill();
-        proxy.release();
-        await influxDb.startAgain();
-      },
-    });
-  }
-  await assertAllStored(pipeline, () => influxDb.allPoints());
-}
-
 async function idleStore(open: Open): Promise<void> {
   await using resources = new AsyncDisposableStack();
   const { proxy, pipeline: { enrich, ingest } } = await into(open, resources);
@@ -348,10 +328,9 @@ function faultsOf(name: string, open: Open): Parts {
     : {
       "A user without the right to write, then with another password": () => refusedUser(influxd1),
     };
-  // they take half a minute, and are all one to a database: once is enough, but for FULL=1
+  // it takes half a minute, and is all one to a database: once is enough, but for FULL=1
   const slow: Parts = FULL || open === Object.values(REAL_INFLUXDBS)[0]
     ? {
-      "A store that hangs, and is started again": () => hangingStore(open),
       "A store that hangs while nobody sends anything": () => idleStore(open),
       "A store that answers after 6 s": () => slowStore(open),
     }

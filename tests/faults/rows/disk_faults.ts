@@ -24,6 +24,12 @@ async function filled(run: RowRun, house: FaultHouse, disk: SmallDisk): Promise<
     return total(await house.ingest.metrics(), "ingest_outbox_full") === 1;
   }, "events are refused");
   await house.said("ingest", /the disk of DATA_DIR is full: \d+ bytes free/);
+  const fullness = total(await house.ingest.metrics(), "ingest_outbox_fullness_ratio");
+  house.promise(fullness === 1, `the metrics call an outbox that is full ${fullness} full`);
+  house.promise(
+    /error .*the disk of DATA_DIR is full: 0 bytes free/.test(house.ingest.output),
+    "the log says that the disk is full",
+  );
   house.enrichProxy.allow();
   const { ready } = await house.enrich.health();
   house.promise(ready, "enrich has nothing to do with it");

@@ -11,19 +11,23 @@ import type { Row, RowRun } from "../row.ts";
 import { anHourLater } from "./repeats.ts";
 
 /** Home Assistant is asked after 15 s of silence and has 10 s to answer; a busy machine takes longer. */
-const NOTICED_WITHIN_MS = 35_000;
+const NOTICED_WITHIN_MS = 40_000;
+/** It connects again the later the longer it was away, but no later than after 30 s. */
+const BACK_WITHIN_MS = 90_000;
 
 /** Waits until ingest has another connection than now, once `breakIt` is done. */
 async function interrupted(house: FaultHouse, breakIt: () => unknown): Promise<void> {
-  const connections = async () => total(await house.ingest.metrics(), "ingest_connections_total");
-  const before = await connections();
+  const metric = async (name: string) => total(await house.ingest.metrics(), `ingest_${name}`);
+  const before = await metric("connections_total");
+  const isBack = async () => await metric("connections_total") > before;
   house.lostOrder();
   await breakIt();
   await house.promised(
-    "ingest has noticed, and captures again",
-    async () => await connections() > before,
+    "ingest has noticed",
+    async () => await metric("capturing") === 0 || await isBack(),
     NOTICED_WITHIN_MS,
   );
+  await house.promised("ingest captures again", isBack, BACK_WITHIN_MS);
   house.fixed();
   await house.flow.more(30);
 }
