@@ -1,7 +1,5 @@
 /** Both programs as processes between a simulated house and a store, what is done to them, and all that is known then. */
-import { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
-import { Influxd } from "../real/parts/influxd.ts";
 import type { StoredPoint } from "../real/parts/influxql.ts";
 import { total } from "../real/parts/metrics_text.ts";
 import {
@@ -14,6 +12,7 @@ import {
 import { Proxy } from "../real/parts/proxy.ts";
 import { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
 import { until } from "../until.ts";
+import { type FaultStore, localPoints } from "./fault_stores.ts";
 import { HttpBetween } from "./http_between.ts";
 import { type FlowOptions, NumberedFlow } from "./numbered_flow.ts";
 import { eventKey, type Evidence, lineKey, mustBeStored, notStored } from "./oracle.ts";
@@ -21,18 +20,9 @@ import { outboxLines } from "./outbox_copy.ts";
 import type { RowRun } from "./row.ts";
 import { Scrapes } from "./scrapes.ts";
 
-const DATABASE = "home";
 /** So long nothing moves before a run counts as over though something is not there. */
 const QUIET_MS = 20_000;
 const QUIET_CONTROL_MS = 4_000;
-
-/** A store that enrich is told of, and that can be read back. */
-export interface FaultStore {
-  readonly url: string;
-  /** `url` is that of the proxy before it. */
-  env(url: string): Environment;
-  points(): Promise<readonly StoredPoint[]>;
-}
 
 export interface HouseOptions {
   /** Where enrich stores: its own file unless it is said. */
@@ -46,37 +36,9 @@ export interface HouseOptions {
   readonly commitIntervalMs?: number;
 }
 
-const fieldsSchema = z.record(z.string(), z.union([z.string(), z.number()]));
-const tagsSchema = z.record(z.string(), z.string());
-
-/** The points of a local store, which enrich may have open. */
-export function localPoints(path: string): readonly StoredPoint[] {
-  using db = new DatabaseSync(path, { readOnly: true, timeout: 5_000 });
-  const select = db.prepare(
-    "SELECT measurement, tags, time_ns, fields FROM point JOIN series ON id = series",
-  );
-  select.setReadBigInts(true);
-  return select.all().map(({ measurement, tags, time_ns, fields }) => ({
-    measurement: String(measurement),
-    tags: tagsSchema.parse(JSON.parse(String(tags))),
-    fields: fieldsSchema.parse(JSON.parse(String(fields))),
-    timeNs: BigInt(String(time_ns)),
-  }));
-}
-
-/** A real InfluxDB 1 with an empty database. */
-export async function influxdStore(
-  resources: AsyncDisposableStack,
-): Promise<FaultStore & { readonly influxd: Influxd }> {
-  const influxd = resources.use(await Influxd.start());
-  await influxd.createDatabase(DATABASE);
-  return {
-    influxd,
-    url: influxd.url,
-    env: (url) => ({ INFLUXDB_URL: url, INFLUXDB_DATABASE: DATABASE }),
-    points: () => influxd.allPoints(DATABASE),
-  };
-}
+const statusSchema = z.object({
+  filling: z.object({ state: z.string(), entities: z.number() }),
+});
 
 export class FaultHouse implements AsyncDisposable {
   readonly flow: NumberedFlow;
@@ -168,6 +130,14 @@ export class FaultHouse implements AsyncDisposable {
       async () => total(await this.ingest.metrics(), "ingest_capturing") === 1,
       "ingest captures",
     );
+  }
+
+  /** Waits until ingest has compared, and nothing is missing by its own account. */
+  async filled(): Promise<void> {
+    await until(async () => {
+      const { filling } = statusSchema.parse(await this.ingest.status());
+      return filling.state === "idle" && filling.entities === 0;
+    }, "nothing is missing");
   }
 
   /** Waits until so many events are waiting in the outbox. */

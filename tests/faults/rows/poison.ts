@@ -1,7 +1,8 @@
 /** Row 5: a point that can never be stored, among others that can. */
 import { batchAnswerSchema } from "../../../lib/contract.ts";
 import { allStored } from "../../stand_ins/fake_enrich.ts";
-import { FaultHouse, influxdStore } from "../fault_house.ts";
+import { FaultHouse } from "../fault_house.ts";
+import { influxdStore } from "../fault_stores.ts";
 import type { Row, RowRun } from "../row.ts";
 
 const BATCH = 1_000;

@@ -3,7 +3,8 @@ import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
 import { allStored } from "../../stand_ins/fake_enrich.ts";
 import { until } from "../../until.ts";
-import { FaultHouse, influxdStore } from "../fault_house.ts";
+import { FaultHouse } from "../fault_house.ts";
+import { influxdStore } from "../fault_stores.ts";
 import type { Row } from "../row.ts";
 
 /** Between two kills, in milliseconds: at random, as long as a start takes and longer. */

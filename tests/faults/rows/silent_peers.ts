@@ -3,7 +3,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { allStored } from "../../stand_ins/fake_enrich.ts";
 import { total } from "../../real/parts/metrics_text.ts";
 import { until } from "../../until.ts";
-import { FaultHouse, influxdStore } from "../fault_house.ts";
+import { FaultHouse } from "../fault_house.ts";
+import { influxdStore } from "../fault_stores.ts";
 import type { Row } from "../row.ts";
 
 const SILENT_MS = 8_000;

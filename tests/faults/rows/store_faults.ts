@@ -6,7 +6,8 @@ import { storedPoint } from "../../real/parts/expected_point.ts";
 import { Influxd } from "../../real/parts/influxd.ts";
 import { total } from "../../real/parts/metrics_text.ts";
 import { TemporaryFolder } from "../../temporary.ts";
-import { FaultHouse, type FaultStore, influxdStore } from "../fault_house.ts";
+import { FaultHouse } from "../fault_house.ts";
+import { type FaultStore, influxdStore } from "../fault_stores.ts";
 import { HttpBetween, type Passing } from "../http_between.ts";
 import type { Row } from "../row.ts";
 
@@ -22,6 +23,8 @@ function swallowOnce(): (request: Passing) => Promise<Response> {
   };
 }
 
+const MANY_SECONDS = 300;
+
 export const STORE_AWAY: Row = {
   number: "4",
   fault: "the store is down",
@@ -29,7 +32,9 @@ export const STORE_AWAY: Row = {
   run: async (run) => {
     await using resources = new AsyncDisposableStack();
     const store = await influxdStore(resources);
-    await using house = await FaultHouse.start(run, { store });
+    // of hours it is enough to know that they are hours
+    const flow = { perSecond: run.sizes.outageSeconds > MANY_SECONDS ? 10 : 100 };
+    await using house = await FaultHouse.start(run, { store, flow });
     await house.untilDelivering();
     const attempts: number[] = [];
     house.between.handle = ({ pass }) => {
