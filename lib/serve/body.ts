@@ -28,7 +28,10 @@ export async function readBody(
     let text = "";
     let bytes = 0;
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await reader.read().catch(() => {
+        // it was cut off, or its chunks are none: what the client did must not count as a fault of ours
+        throw new HTTPException(400, { message: "The body ended before its end" });
+      });
       if (late) {
         throw new HTTPException(408, {
           message: `The body did not come within ${deadlineMs / 1000} s`,

@@ -37,6 +37,15 @@ Deno.test("readBody does not wait forever for a body, nor take one that is no UT
   assert.equal(invalid.status, 400);
 });
 
+Deno.test("readBody says of a body that was cut off that it is the request's fault", async () => {
+  const cutOff = new ReadableStream<Uint8Array>({
+    pull: (controller) => controller.error(new Error("underlying resource unavailable")),
+  });
+  const answer = await post({ body: cutOff });
+  assert.equal(answer.status, 400);
+  assert.equal(await answer.text(), "The body ended before its end");
+});
+
 Deno.test("jsonIn says what is wrong with a body that is no JSON", () => {
   assert.deepEqual(jsonIn('{"a": [1]}'), { a: [1] });
   assert.throws(
