@@ -2,9 +2,9 @@
 import { DELIVERY_TIMES } from "../../../lib/ingest/delivery/delivery_times.ts";
 
 Object.assign(DELIVERY_TIMES, {
-  quickDeadlineMs: 1_000,
+  quickDeadlineMs: 500,
   quickPausesMs: [50, 100],
-  patientDeadlineMs: 3_000,
+  patientDeadlineMs: 1_500,
   backoffBaseMs: 100,
   backoffMaxMs: 1_000,
 });
