@@ -42,6 +42,8 @@ export function backoffMs(
 
 /** The longest that a `Retry-After` is obeyed. */
 const MAX_RETRY_AFTER_MS = 600_000;
+/** It begins with the day of the week, in each of its three forms (RFC 9110 5.6.7). */
+const HTTP_DATE = /^\s*[A-Z][a-z]+,? /;
 
 /** Milliseconds that a `Retry-After` header asks for (seconds or an HTTP date, RFC 9110 10.2.3), ten minutes at the most. */
 export function retryAfterMs(
@@ -50,7 +52,8 @@ export function retryAfterMs(
 ): number | undefined {
   if (header === null) return undefined;
   if (/^\s*\d+\s*$/.test(header)) return Math.min(Number(header) * 1000, MAX_RETRY_AFTER_MS);
-  const date = Date.parse(header);
+  // Date.parse makes a year or a month of any number
+  const date = HTTP_DATE.test(header) ? Date.parse(header) : NaN;
   return Number.isNaN(date) ? undefined : Math.min(Math.max(0, date - nowMs), MAX_RETRY_AFTER_MS);
 }
 
