@@ -40,7 +40,9 @@ export function isCorrupt(error: unknown): boolean {
   const code = errcode(error);
   return code === SQLITE_CORRUPT || code === SQLITE_NOTADB ||
     (error instanceof Error &&
-      /image is malformed|malformed database schema|file is not a database/.test(error.message));
+      // the last of them where a bit of the header is wrong
+      /image is malformed|malformed database schema|file is not a database|unsupported file format/
+        .test(error.message));
 }
 
 export interface DatabaseFormat {
