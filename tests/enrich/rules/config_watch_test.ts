@@ -234,7 +234,8 @@ Deno.test("Enrich goes to the InfluxDB that its changed file names, and knows no
 
   Deno.writeTextFileSync(path, blockOf(after));
   await until(async () => (await storeOf(enrich)).includes(after.url), "the other one is named");
-  assert.equal((await enrich.get("/health")).status, 200, "the fault was the other one's");
+  const isReady = async () => (await enrich.get("/health")).status === 200;
+  await until(isReady, "the fault was the other one's");
   assert.equal(await answerTo(enrich, "sensor.b"), "success");
   assert.deepEqual([before.points.length, after.points.length], [1, 1]);
 
