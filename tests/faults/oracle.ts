@@ -6,7 +6,7 @@ import { eventSchema } from "../../lib/contract.ts";
 import { parseTimeUs } from "../../lib/time.ts";
 import { differences, expectedPoint } from "../real/parts/expected_point.ts";
 import type { StoredPoint } from "../real/parts/influxql.ts";
-import { byReason, type Metrics, total } from "../real/parts/metrics_text.ts";
+import { byReason, type Metrics } from "../real/parts/metrics_text.ts";
 
 /** All that is known of a run when it is over. */
 export interface Evidence {
@@ -146,8 +146,8 @@ export function tallyOf(evidence: Evidence, findings: readonly Finding[]): Tally
     injected,
     events: fired.length,
     stored: stored.length,
-    waiting: total(metrics, "ingest_events_queued"),
-    deadLetters: total(metrics, "ingest_events_dead_lettered"),
+    waiting: evidence.waiting.length,
+    deadLetters: evidence.deadLetters.length,
     dropped: byReason(metrics, "ingest_events_dropped_total"),
     lost: Math.max(count("lost"), count("missing")),
     scrapes,
