@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { LINKED_ROWS, ROWS } from "../faults/scorecard.ts";
 import { codeSpans, exists, page } from "./markdown.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -62,4 +63,15 @@ Deno.test("README's guarantees point to docs/guarantees.md", () => {
   const [, promised = ""] = /^## What is guaranteed\n([^]*?)^## /m.exec(page("README.md").text) ??
     [];
   assert.match(promised, /\]\(docs\/guarantees\.md/);
+});
+
+Deno.test("The page names each row of the scorecard, and no other", () => {
+  const named = codeSpans(text).flatMap((code) => {
+    const [, number] = /^deno task faults --row=(\d+)$/.exec(code) ?? [];
+    return number ?? [];
+  });
+  // row 0 is the run without a fault
+  const there = ROWS.map(({ number }) => number).filter((number) => number !== "0");
+  assert.deepEqual(named.sort(), there.sort());
+  for (const { suite } of LINKED_ROWS) assert.ok(text.includes(`\`${suite}`), suite);
 });

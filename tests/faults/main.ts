@@ -1,5 +1,4 @@
 /** Runs the scorecard: see `--help`. */
-import { existsSync } from "node:fs";
 import { argumentsOf, complainOf, processOutput, WrongUse } from "../../lib/program/command.ts";
 import { endAll, Process, takeOutputs } from "../real/parts/process.ts";
 import { Turns } from "../real/parts/turns.ts";
@@ -55,7 +54,7 @@ function readOptions(args: readonly string[]): FaultOptions {
     const linked = LINKED_ROWS.find((row) => row.number === number);
     throw new WrongUse(
       linked
-        ? `--row=${number}: that row is a suite of its own, deno test ${linked.folder}`
+        ? `--row=${number}: that row is a suite of its own, ${linked.suite}`
         : `--row=${number}: there is no such row; see --list`,
     );
   }
@@ -80,19 +79,13 @@ function listText(): string {
       number,
       text: `${fault}\n    promised: ${promise}\n    control: ${control.sabotage}`,
     })),
-    ...LINKED_ROWS.map(({ number, fault, promise, folder }) => ({
+    ...LINKED_ROWS.map(({ number, fault, promise, suite }) => ({
       number,
-      text: `${fault}\n    promised: ${promise}\n    ${suiteText(folder)}`,
+      text: `${fault}\n    promised: ${promise}\n    see ${suite}`,
     })),
   ];
   all.sort((a, b) => Number(a.number) - Number(b.number));
   return all.map(({ number, text }) => `${number.padStart(2)}  ${text}\n`).join("");
-}
-
-/** Where a row is found that another suite runs. */
-function suiteText(folder: string): string {
-  const path = new URL(`../../${folder}`, import.meta.url).pathname;
-  return existsSync(path) ? `see deno test ${folder}` : "no suite yet";
 }
 
 async function faults({ rows, sizes, isLong, atOnce }: FaultOptions): Promise<number> {
@@ -115,9 +108,7 @@ async function faults({ rows, sizes, isLong, atOnce }: FaultOptions): Promise<nu
     })
   ));
   output.write(`\n${tableOf(results)}\n`);
-  for (const { number, folder } of LINKED_ROWS) {
-    output.write(`Row ${number}: ${suiteText(folder)}\n`);
-  }
+  for (const { number, suite } of LINKED_ROWS) output.write(`Row ${number}: see ${suite}\n`);
   return results.every(isGreen) ? 0 : 1;
 }
 

@@ -59,6 +59,6 @@ export interface LinkedRow {
   readonly number: string;
   readonly fault: string;
   readonly promise: string;
-  /** The folder of that suite. */
-  readonly folder: string;
+  /** Its file or folder. */
+  readonly suite: string;
 }

@@ -36,12 +36,12 @@ export const LINKED_ROWS: readonly LinkedRow[] = [
     number: "3",
     fault: "power loss",
     promise: "what is acknowledged is synced before",
-    folder: "tests/power_loss",
+    suite: "tests/real/power_loss_test.ts",
   },
   {
     number: "14",
     fault: "malformed frames, hostile HTTP, fuzzing",
     promise: "left out and counted, flat memory, the right status",
-    folder: "tests/fuzz",
+    suite: "tests/fuzz",
   },
 ];

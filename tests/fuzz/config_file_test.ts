@@ -76,7 +76,7 @@ influxdb:
       <<: *tags
 `;
 
-Deno.test(`Whatever stands in CONFIG_FILE, it is read or refused, and nothing throws (FUZZ_SEED=${SEED})`, () => {
+Deno.test(`Whatever stands in CONFIG_FILE, it is read or refused, and nothing throws (seed ${SEED})`, () => {
   fc.assert(
     fc.property(
       fc.oneof(spoilt(spoilt(fc.constant(YAML))), fc.string({ unit: "binary" })),

@@ -91,7 +91,7 @@ const frame = fc.oneof(
   fc.array(message, { maxLength: 5 }).map((all) => `[${all.join(",")}]`),
 );
 
-Deno.test(`Ingest goes on and loses nothing behind frames that nobody should send (FUZZ_SEED=${SEED})`, async () => {
+Deno.test(`Ingest goes on and loses nothing behind frames that nobody should send (seed ${SEED})`, async () => {
   await hearing(async ({ relay }) => {
     await fc.assert(
       fc.asyncProperty(
@@ -127,7 +127,7 @@ Deno.test("Frames of 60 MiB, of 10,000 levels or of 20,000 messages take nothing
   });
 });
 
-Deno.test(`Ingest is well again once Home Assistant answers as it should (FUZZ_SEED=${SEED})`, async () => {
+Deno.test(`Ingest is well again once Home Assistant answers as it should (seed ${SEED})`, async () => {
   await hearing(async ({ relay, hass, ingest }) => {
     const random = fc.sample(
       fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), oddJson),

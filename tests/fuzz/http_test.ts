@@ -167,7 +167,7 @@ const lines = fc.array(
   { maxLength: 5 },
 ).map((all) => all.join("\n"));
 
-Deno.test(`Whatever bytes come to either program, the answer is no 500, and both work on (FUZZ_SEED=${SEED})`, async () => {
+Deno.test(`Whatever bytes come to either program, the answer is no 500, and both work on (seed ${SEED})`, async () => {
   await pair(async ({ ingest, enrich }) => {
     await fc.assert(
       fc.asyncProperty(

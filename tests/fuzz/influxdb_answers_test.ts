@@ -83,7 +83,7 @@ const trouble: fc.Arbitrary<Trouble> = fc.oneof(
   },
 );
 
-Deno.test(`Whatever InfluxDB answers, enrich answers for every line in time, and stores the next one once it can (FUZZ_SEED=${SEED})`, async () => {
+Deno.test(`Whatever InfluxDB answers, enrich answers for every line in time, and stores the next one once it can (seed ${SEED})`, async () => {
   using folder = new TemporaryFolder();
   await using influx = await FakeInfluxDb.start({ version: 2 });
   await using enrich = await startEnrich({

@@ -50,7 +50,7 @@ const spoiling = fc.record({
   ),
 });
 
-Deno.test(`Whatever has become of the outbox's file, ingest opens it or a new one, and keeps what it sets aside (FUZZ_SEED=${SEED})`, () => {
+Deno.test(`Whatever has become of the outbox's file, ingest opens it or a new one, and keeps what it sets aside (seed ${SEED})`, () => {
   const kinds = { closed: filesOf({ closed: true }), open: filesOf({ closed: false }) };
   using _unsynced = new FullDisk();
   let setAsides = 0;

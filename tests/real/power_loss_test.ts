@@ -64,7 +64,7 @@ async function cuts(states: number, preload?: string): Promise<Cuts> {
 }
 
 realTest(
-  `Whatever of its unsynced writes a disk holds after a power cut, the outbox opens with all that it had acknowledged (SEED=${SEED})`,
+  `Whatever of its unsynced writes a disk holds after a power cut, the outbox opens with all that it had acknowledged (seed ${SEED})`,
   async () => {
     const { faults, ...counts } = await cuts(STATES);
     measured(`power cuts: ${JSON.stringify(counts)}`);

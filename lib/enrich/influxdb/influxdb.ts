@@ -3,13 +3,13 @@ import { describeError } from "../../retry.ts";
 import { BatchJudge, type Line, SKIPPED } from "./batch_judge.ts";
 import { bisect } from "./bisect.ts";
 import { createPlace, type InfluxDbPlace, lookUpRetention } from "./influxdb_admin.ts";
+import { wishFor } from "./answer_wish.ts";
 import {
   type Answer,
   blamesPoints,
   InfluxDbFault,
   isSoundWhenEmpty,
   mayBlamePoint,
-  wishFor,
 } from "./influxdb_answer.ts";
 import { InfluxDbHttp } from "./influxdb_http.ts";
 import { LimitMemory, shapeOf } from "./limit_memory.ts";

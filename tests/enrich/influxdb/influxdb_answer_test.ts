@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { rememberSecret } from "../../../lib/log.ts";
 import { createPlace, lookUpRetention } from "../../../lib/enrich/influxdb/influxdb_admin.ts";
+import { wishFor } from "../../../lib/enrich/influxdb/answer_wish.ts";
 import {
   blamesPoints,
   InfluxDbFault,
@@ -8,7 +9,6 @@ import {
   mayBlamePoint,
   readAnswer,
   saysNoPlace,
-  wishFor,
 } from "../../../lib/enrich/influxdb/influxdb_answer.ts";
 import { InfluxDbHttp } from "../../../lib/enrich/influxdb/influxdb_http.ts";
 import { countBeyondRetention, retentionIn } from "../../../lib/enrich/influxdb/retention.ts";
