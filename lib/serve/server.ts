@@ -66,6 +66,7 @@ export function createApp(served: Served): Hono {
       baseUri: ["'none'"],
     },
     referrerPolicy: "no-referrer",
+    xFrameOptions: "DENY",
     // what stands at this name on other ports, or below it, may speak no TLS
     strictTransportSecurity: false,
   }));
