@@ -111,7 +111,7 @@ Deno.test("A route that is added to an app later, for any method or under a pref
   }
 });
 
-Deno.test("Nothing but lib/serve/server.ts answers requests, and nothing takes a WebSocket", () => {
+Deno.test("Nothing but lib/serve/listening.ts answers requests, and nothing takes a WebSocket", () => {
   const root = new URL("../../", import.meta.url);
   const files = (folder: string): string[] =>
     [...Deno.readDirSync(new URL(folder, root))].flatMap(({ name, isDirectory }) =>
@@ -121,7 +121,7 @@ Deno.test("Nothing but lib/serve/server.ts answers requests, and nothing takes a
     /\bserve\(|createServer|\.accept\(|upgradeWebSocket/
       .test(Deno.readTextFileSync(new URL(file, root)))
   );
-  assert.deepEqual(listening, ["lib/serve/server.ts"]);
+  assert.deepEqual(listening, ["lib/serve/listening.ts"]);
 });
 
 Deno.test("Every route answers every method and every caller as the table says", async () => {
