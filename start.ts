@@ -24,6 +24,8 @@ const SIMULATED_URL = "http://127.0.0.1:18123";
 const END_MS = 10_000;
 
 const output = processOutput("start");
+/** Of an address only where it leads: a password may be anywhere in the rest. */
+const shownUrl = (url: string) => URL.parse(url)?.origin ?? "HASS_URL";
 const say = (text: string) => output.write(`${text}\n`);
 
 /** Folders and files that a program must read, out of the settings that name them. */
@@ -78,6 +80,7 @@ function runProgram(
 ): Running {
   const { read, write } = besides(args);
   const flags = [
+    "--deny-import",
     "--allow-net",
     "--allow-env",
     "--allow-sys=statfs",
@@ -168,7 +171,7 @@ async function main(): Promise<number> {
   for (const name of names) running.push(runProgram(name, dataDir, env));
   if (names.includes("ingest")) {
     say(
-      `Home Assistant  ${env.HASS_URL ?? SUPERVISED_URL}${
+      `Home Assistant  ${env.HASS_URL ? shownUrl(env.HASS_URL) : SUPERVISED_URL}${
         simulated ? "  (a simulated house: HASS_URL is not set)" : ""
       }`,
     );

@@ -22,24 +22,26 @@ export const LOG_LEVELS = [
 ] as const satisfies readonly LogLevel[];
 export const LOG_FORMATS = ["text", "json"] as const;
 
-const secrets = new Set<string>();
+/** The longest first: one that begins with another is hidden whole. */
+let secrets: readonly string[] = [];
 
 /**
  * From now on this value is hidden wherever `redact` looks, also as JSON, URLs and base64 write it:
  * a server may tell what it was sent. Texts below four characters would hide half the log.
  */
 export function rememberSecret(value: string): void {
-  if (value.length < 4 || secrets.has(value)) return;
+  if (value.length < 4 || secrets.includes(value)) return;
   const inJson = JSON.stringify(value).slice(1, -1);
   const forms = [
     value,
     inJson,
     JSON.stringify(inJson).slice(1, -1),
     encodeURIComponent(value),
+    encodeURIComponent(value).replace(/%../g, (escape) => escape.toLowerCase()),
     new URLSearchParams({ "": value }).toString().slice(1),
     Buffer.from(value).toString("base64").replace(/=+$/, ""),
   ];
-  for (const form of forms) secrets.add(form);
+  secrets = [...new Set([...secrets, ...forms])].sort((a, b) => b.length - a.length);
 }
 
 /** The text with every known secret, bearer token and `token=` of a URL hidden. */

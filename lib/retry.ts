@@ -74,6 +74,7 @@ export function deadline(ms: number, signal?: AbortSignal): AbortSignal {
 
 /** What the words of hyper, rustls and the system below fetch and WebSocket mean, the first that fits. */
 const CONNECTION_WORDS: readonly (readonly [RegExp, string])[] = [
+  [/too many open files/i, "this program may open no more files"],
   [/connection refused/i, "connection refused"],
   [/no route to host/i, "no route to that address"],
   [/network is unreachable/i, "its network cannot be reached"],
@@ -85,6 +86,7 @@ const CONNECTION_WORDS: readonly (readonly [RegExp, string])[] = [
   [/invalid HTTP version parsed/, "it does not answer by http, perhaps by https"],
   [/reset by peer|broken pipe/i, "the connection was reset"],
   [/closed|canceled|tls handshake eof|end of file/i, "the connection was closed before an answer"],
+  [/error (?:reading|decoding) .*body/i, "the connection was closed within the answer"],
 ];
 
 /** What fetch and WebSocket say before them, some of it twice. */

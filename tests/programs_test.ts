@@ -159,7 +159,7 @@ Deno.test("Enrich is ready once the store has answered, not before, and says who
   await until(async () => {
     const { isReady, text } = await health();
     assert.ok(!isReady, text);
-    return /Cannot reach InfluxDB at .*: no answer within 10 s; check that it runs/.test(text);
+    return /Cannot reach the database at .*: no answer within 10 s; check that it runs/.test(text);
   }, "health says that InfluxDB does not answer");
   hangs = false;
   await until(async () => (await health()).isReady, "it is ready");

@@ -68,7 +68,7 @@ Deno.test("retryAfterMs reads seconds and HTTP dates", () => {
   assert.equal(retryAfterMs("soon", nowMs), undefined);
   assert.equal(retryAfterMs("", nowMs), undefined);
   assert.equal(retryAfterMs("Thursday, 25-Jun-26 12:00:30 GMT", nowMs), 30_000);
-  for (const none of ["-1", "0.5", "32", "+5"]) {
+  for (const none of ["-1", "0.5", "+5"]) {
     assert.equal(retryAfterMs(none, nowMs), undefined, none);
   }
   assert.equal(retryAfterMs(null, nowMs), undefined);

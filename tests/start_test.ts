@@ -72,3 +72,20 @@ Deno.test("A start in an app names the Home Assistant that it is for, and logs a
   assert.match(said, /^Home Assistant {2}http:\/\/supervisor\/core$/m);
   assert.doesNotMatch(said, /s3cret|undefined/);
 });
+
+Deno.test("A start shows of HASS_URL only where it leads: a password may be anywhere in the rest", async () => {
+  for (const rest of ["admin:pa/s5ecret@127.0.0.1:1", "127.0.0.1:1/?p=s5ecret", "a:8/s5ecret@b"]) {
+    using folder = new TemporaryFolder();
+    const { code, stdout, stderr } = await start({
+      HASS_URL: `http://${rest}`,
+      HASS_TOKEN: 'a "refused" token',
+      INGEST_PORT: "0",
+      ENRICH_PORT: "0",
+      DATA_DIR: folder.path,
+    }).output();
+    const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+    assert.notEqual(code, 0, said);
+    assert.match(said, /^Home Assistant {2}\S+$/m);
+    assert.doesNotMatch(said, /s5ecret/);
+  }
+});

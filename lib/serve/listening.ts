@@ -13,6 +13,7 @@ export interface Listening {
 
 const CLOSE_MS = 3_000;
 const AGAIN_MS = 1_000;
+const LASTED_MS = 3_000;
 
 /**
  * Listens. Deno.serve 2.9.6 ends for good where a connection comes for which the process may open no
@@ -38,16 +39,20 @@ export function listen(
     throw new Error(listeningFault(error, { host, port, setting }));
   }
   const { port: taken } = server.addr;
+  let isOut = false;
+  let isShut = false;
   const keepOn = async () => {
     for (;;) {
       try {
         return await server.finished;
       } catch (error) {
-        log.error(
-          "No connection can be taken ({reason}): close what holds many of them, or allow more open " +
-            "files; listening again",
-          { reason: describeError(error) },
-        );
+        if (!isOut) {
+          log.error(
+            "No connection can be taken ({reason}): close what holds many of them, or allow more open files",
+            { reason: describeError(error) },
+          );
+        }
+        isOut = true;
       }
       do {
         await sleep(AGAIN_MS, closing.signal);
@@ -58,10 +63,22 @@ export function listen(
   const again = () => {
     try {
       server = serve(taken);
+      noteRecovery(server);
       return true;
-    } catch {
+    } catch (error) {
+      if (!isShut) {
+        log.error("{fault}", { fault: listeningFault(error, { host, port: taken, setting }) });
+      }
+      isShut = true;
       return false;
     }
+  };
+  /** Taken are connections again once it has lasted. */
+  const noteRecovery = async (begun: typeof server) => {
+    await sleep(LASTED_MS, closing.signal);
+    if (!isOut || closing.signal.aborted || server !== begun) return;
+    isOut = isShut = false;
+    log.info("Connections are taken again");
   };
   const ended = keepOn();
   const shown = hostname.includes(":") ? `[${hostname}]` : hostname;

@@ -17,7 +17,8 @@ export class Refusals {
   /** `method` is the request's: a browser that shows a page asks without a token first. */
   note(reason: RefusalReason, method: string): void {
     this.counts.set(reason, (this.counts.get(reason) ?? 0) + 1);
-    if (reason !== "token_wrong" && (reason !== "token_missing" || method === "GET")) return;
+    const isReading = method === "GET" || method === "HEAD";
+    if (reason !== "token_wrong" && (reason !== "token_missing" || isReading)) return;
     this.#senders++;
     this.#lastMs = performance.now();
   }
@@ -26,7 +27,7 @@ export class Refusals {
   advice(): { readonly reason: string; readonly action: string }[] {
     const files = fileFaults().map((fault) => ({
       reason: `${fault}: what it held last is used`,
-      action: "let it be read again: after a restart there would be nothing",
+      action: "make it readable again: after a restart there is nothing to use",
     }));
     if (performance.now() - this.#lastMs > LATELY_MS) return files;
     return [...files, {

@@ -2,7 +2,7 @@
 import { dirname, resolve } from "node:path";
 import { MAX_CERTIFICATES_BYTES } from "../certificates.ts";
 import type { ConfigFile } from "./config_file.ts";
-import { lastKnown } from "./last_known.ts";
+import { forgetFault, lastKnown } from "./last_known.ts";
 import type { RequestHeaders } from "./request_headers.ts";
 import { readTextFile } from "./text_file.ts";
 
@@ -29,6 +29,7 @@ export function caCertOf(
   file: ConfigFile | undefined,
   problems: string[],
 ): (() => string) | undefined {
+  forgetFault("ssl_ca_cert");
   if (!file) return undefined;
   const { ssl_ca_cert: caCert, verify_ssl: verifies } = file.options;
   if (!verifies && url.startsWith("https:")) {

@@ -27,6 +27,11 @@ export function lastKnown<T>(name: string, read: () => T): () => T {
   };
 }
 
+/** That setting is read anew, or is gone: what was wrong with its file says nothing any more. */
+export function forgetFault(name: string): void {
+  faults.delete(name);
+}
+
 /** What is wrong with the files of settings that could be read before, one sentence each. */
 export function fileFaults(): readonly string[] {
   return [...faults.values()];

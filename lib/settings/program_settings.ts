@@ -17,9 +17,9 @@ const shared = {
     .describe("text for people, json for machines"),
 };
 
-/** A path that is copied with the address of one of Home Assistant's pages, or of another API. */
+/** A path that is copied with the address of one of Home Assistant's pages, or of another API; a prefix may hold such words. */
 const OF_A_PAGE =
-  /\/(?:api(?:\/(?!websocket$).*)?|(?:lovelace|developer-tools|profile|auth)(?:\/.*)?|dashboard-[\w-]+(?:\/.*)?)$/;
+  /^\w+:\/\/[^/]+\/(?:api(?:\/(?!websocket$).*)?|(?:developer-tools|profile|auth|dashboard-[\w-]+)(?:\/.*)?)$|\/(?:api\/?|lovelace(?:\/.*)?)$/;
 
 /** What ingest reads of the environment, secrets apart. */
 export const ingestSchema = z.object({

@@ -574,3 +574,10 @@ Deno.test("redact hides a secret in each form in which it can be written", () =>
     assert.deepEqual(secrets.in(redact(text)), [], text);
   }
 });
+
+Deno.test("redact hides a secret whole that begins with another, and escapes in lower case", () => {
+  rememberSecret("half-a-token");
+  rememberSecret("half-a-token-and/the rest");
+  assert.equal(redact("it was half-a-token-and/the rest."), "it was ***.");
+  assert.equal(redact("?p=half-a-token-and%2fthe%20rest"), "?p=***");
+});

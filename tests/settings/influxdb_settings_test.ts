@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { readConfigFile } from "../../lib/settings/config_file.ts";
 import { enrichSettings } from "../../lib/settings/enrich_settings.ts";
+import { caCertOf } from "../../lib/settings/influxdb_transport.ts";
+import { fileFaults } from "../../lib/settings/last_known.ts";
 import { ConfigError, type Environment } from "../../lib/settings/settings_reader.ts";
 import { TemporaryFolder } from "../temporary.ts";
 
@@ -210,6 +213,22 @@ Deno.test("A certificate authority is read beside the file", () => {
     problemsOf({}, yaml)[0] ?? "",
     /ssl_ca_cert must be a file that can be read \(there is none\)/,
   );
+});
+
+Deno.test("A certificate's file that cannot be read any more is named until the option is gone", () => {
+  using folder = new TemporaryFolder();
+  const url = "https://a:8086";
+  const fileOf = (yaml: string) => {
+    Deno.writeTextFileSync(folder.file("influxdb.yaml"), yaml);
+    return readConfigFile(folder.file("influxdb.yaml"), []);
+  };
+  Deno.writeTextFileSync(folder.file("ca.pem"), "PEM");
+  const caCert = caCertOf(url, fileOf("host: a\nssl: true\nssl_ca_cert: ca.pem"), []);
+  Deno.removeSync(folder.file("ca.pem"));
+  assert.equal(caCert?.(), "PEM");
+  assert.match(fileFaults().join(), /ssl_ca_cert must be a file that can be read/);
+  assert.equal(caCertOf(url, fileOf("host: a\nssl: true"), []), undefined);
+  assert.deepEqual(fileFaults(), []);
 });
 
 Deno.test("What stands where a certificate's file is to be named is not shown", () => {

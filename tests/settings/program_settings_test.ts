@@ -380,7 +380,17 @@ Deno.test("HASS_URL is the address alone: a page's or the API's path is refused,
       path,
     );
   }
-  for (const path of ["", "/", "/house", "/home/assistant", "/api/websocket", "/my-lovelace"]) {
+  for (
+    const path of [
+      "",
+      "/",
+      "/house",
+      "/home/assistant",
+      "/api/websocket",
+      "/my-lovelace",
+      "/my/auth/home",
+    ]
+  ) {
     assert.deepEqual(problemsOf(ingestSettings, { ...INGEST, HASS_URL: HASS + path }), [], path);
   }
 });

@@ -1,5 +1,6 @@
 /** What InfluxDB 3 says of each line of a write that it refused, the others being stored. */
 import { z } from "zod";
+import { redact } from "../../log.ts";
 
 export interface LineError {
   /** From 0. */
@@ -25,7 +26,8 @@ export function lineErrorsIn(body: string): readonly LineError[] | undefined {
   try {
     return bodySchema.parse(JSON.parse(body)).data.map(({ line_number, error_message }) => ({
       index: line_number - 1,
-      reason: error_message.replace(/\s+/g, " ").trim().slice(0, MAX_REASON_CHARS),
+      // before it is cut: of a part of a secret nobody knows what it is
+      reason: redact(error_message.replace(/\s+/g, " ").trim()).slice(0, MAX_REASON_CHARS),
     }));
   } catch {
     return undefined;

@@ -136,6 +136,9 @@ function mixedUp({ protocol, host }: URL, right: "http" | "https"): HassFault {
   );
 }
 
+/** What a proxy, or a server in Go, says on a port of https that is asked by http. */
+const WANTS_HTTPS = /http request.*https (?:port|server)/i;
+
 /**
  * The same of a server that says nothing, as one of OpenSSL's closes a connection that greets it by
  * http: it is asked by the other one, which may fail at the certificate alone. Headers are not sent
@@ -150,7 +153,9 @@ export async function otherSchemeFault(
   const other = new URL(url);
   other.protocol = `${right}:`;
   try {
-    await askPlainly({ url: other.href }, deadline(deadlineMs, signal));
+    const { status, body } = await askPlainly({ url: other.href }, deadline(deadlineMs, signal));
+    // it speaks https after all, whatever has become of that connection
+    if (status === 400 && WANTS_HTTPS.test(body)) return undefined;
   } catch (error) {
     if (certificateFaultOf(describeError(error), other) === undefined) return undefined;
   }
@@ -173,8 +178,7 @@ export function answerFault(
 ): HassFault | undefined {
   const { origin, pathname } = url;
   if (status === 400 && /websocket/i.test(body)) return undefined;
-  // of a proxy, or a server in Go
-  if (status === 400 && /http request.*https (?:port|server)/i.test(body)) {
+  if (status === 400 && WANTS_HTTPS.test(body)) {
     return mixedUp(url, "https");
   }
   const location = URL.parse(headers.get("location") ?? "", url);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { InfluxDb, type InfluxDbOptions } from "../../../lib/enrich/influxdb/influxdb.ts";
 import { lineErrorsIn, namedLines } from "../../../lib/enrich/influxdb/line_errors.ts";
+import { rememberSecret } from "../../../lib/log.ts";
 import type { PointOutcome, StorePoint } from "../../../lib/enrich/store.ts";
 import { CollectedLog } from "../../collected_log.ts";
 import { FakeInfluxDb } from "../../stand_ins/fake_influxdb.ts";
@@ -238,4 +239,14 @@ Deno.test("A list of refused lines is believed only where it can be about these 
   const cut = bodyOf([1, 2]).slice(0, -1);
   assert.equal(lineErrorsIn(cut), undefined);
   assert.equal(lineErrorsIn("<html>"), undefined);
+});
+
+Deno.test("What a server says of a line is cut only once no secret is in it", () => {
+  rememberSecret("a-token-of-thirty-characters-12");
+  const error_message = `${"x".repeat(485)} a-token-of-thirty-characters-12 refused`;
+  const body = JSON.stringify({
+    error: "partial write",
+    data: [{ line_number: 1, error_message }],
+  });
+  assert.doesNotMatch(lineErrorsIn(body)?.[0]?.reason ?? "a-token", /a-token/);
 });

@@ -227,6 +227,26 @@ Deno.test("A connection says that http and https are mixed up, either way", asyn
     );
   }
   await closing.end();
+  // one that speaks https, and has closed a connection of it, is not to be asked by http
+  using moody = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const answer = new TextEncoder().encode(
+    "HTTP/1.1 400 Bad Request\r\ncontent-length: 58\r\nconnection: close\r\n\r\n" +
+      "The plain HTTP request was sent to HTTPS port: nginx/1.26.",
+  );
+  const moods = (async () => {
+    for await (const conn of moody) {
+      const greeting = new Uint8Array(1_000);
+      await conn.read(greeting);
+      if (greeting[0] !== 0x16) await conn.write(answer);
+      conn.close();
+    }
+  })();
+  assert.doesNotMatch(
+    await faultOf({ hassUrl: `https://127.0.0.1:${moody.addr.port}` }),
+    /answers by http/,
+  );
+  moody.close();
+  await moods;
   // a server that only closes may be anything
   using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const silence = (async () => {

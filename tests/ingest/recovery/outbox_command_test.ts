@@ -38,7 +38,7 @@ function environment(folder: TemporaryFolder, enrich: FakeEnrich) {
   return {
     // nobody is there: what is to be delivered stands in the outbox
     HASS_URL: "http://127.0.0.1:1",
-    HASS_TOKEN: "none",
+    HASS_TOKEN: "no-token-of-a-house",
     DATA_DIR: folder.path,
     ENRICHMENT_SERVICE_URL: enrich.url,
     SERVICE_TOKEN: TOKEN,
