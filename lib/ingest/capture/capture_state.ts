@@ -1,7 +1,7 @@
 /** Whether events are captured, and if not, why. */
 import { describeError } from "../../retry.ts";
 import { TokenRefused } from "../hass/connection.ts";
-import { HassFault } from "../hass/hass_access.ts";
+import { HassFault } from "../hass/hass_fault.ts";
 import type { Subscribed } from "./subscription.ts";
 
 export type CaptureState =

@@ -5,17 +5,15 @@ import type { ClockReading } from "../../program/check_clock.ts";
 import type { CheckReport } from "../../program/check_report.ts";
 import { deadline, describeError } from "../../retry.ts";
 import { isLoopback } from "../../settings/settings_reader.ts";
+import { askPlainly, type HassAccess, plainUrl } from "../hass/hass_access.ts";
 import {
   answerFault,
-  askPlainly,
   certificateFaultOf,
-  type HassAccess,
   type HassFault,
   otherSchemeFault,
-  plainUrl,
   portWish,
   schemeFault,
-} from "../hass/hass_access.ts";
+} from "../hass/hass_fault.ts";
 
 const EXAMPLE = "for example http://192.168.1.10:8123";
 

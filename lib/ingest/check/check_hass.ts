@@ -6,7 +6,8 @@ import type { IngestSettings } from "../../settings/ingest_settings.ts";
 import { describeError } from "../../retry.ts";
 import { Connection, TokenRefused } from "../hass/connection.ts";
 import { CommandFailed } from "../hass/outstanding_commands.ts";
-import { accessOf, HassFault } from "../hass/hass_access.ts";
+import { accessOf } from "../hass/hass_access.ts";
+import { HassFault } from "../hass/hass_fault.ts";
 
 const configSchema = z.object({ state: z.string() });
 const listSchema = z.array(z.unknown());

@@ -3,7 +3,8 @@ import { memberText } from "../../json_text.ts";
 import { describeError } from "../../retry.ts";
 import { type CommandAnswer, OutstandingCommands } from "./outstanding_commands.ts";
 import { CONNECTION_TIMES, type ConnectionTimes } from "./connection_times.ts";
-import { type HassAccess, openingFault, openWebSocket } from "./hass_access.ts";
+import { type HassAccess, openWebSocket } from "./hass_access.ts";
+import { openingFault } from "./hass_fault.ts";
 import { resultOf } from "./long_list.ts";
 import { readFrame, type Received, type ServerMessage } from "./protocol.ts";
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { Connection } from "../../../lib/ingest/hass/connection.ts";
 import { CONNECTION_TIMES } from "../../../lib/ingest/hass/connection_times.ts";
-import { accessOf, askPlainly, HassFault } from "../../../lib/ingest/hass/hass_access.ts";
+import { accessOf, askPlainly } from "../../../lib/ingest/hass/hass_access.ts";
+import { HassFault } from "../../../lib/ingest/hass/hass_fault.ts";
 import { SimulatedHomeAssistant } from "../../simulator/home_assistant.ts";
 import { CA_FILE, ELSEWHERE_FILE, TlsProxy } from "../../stand_ins/tls_proxy.ts";
 
