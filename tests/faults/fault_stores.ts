@@ -7,7 +7,7 @@ import type { Environment } from "../real/parts/programs.ts";
 
 const DATABASE = "home";
 
-/** A store that enrich is told of, and that can be read back. */
+/** A store that enrich writes to, and that can be read back. */
 export interface FaultStore {
   readonly url: string;
   /** `url` is that of the proxy before it. */

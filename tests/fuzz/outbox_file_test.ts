@@ -42,7 +42,7 @@ const spoiling = fc.record({
     fc.record({ at: fc.double({ min: 0, max: 1, noNaN: true }), bit: fc.nat({ max: 7 }) }),
     { maxLength: 20 },
   ),
-  /** Most are in the beginning, where the format is told. */
+  /** Most are in the beginning, where the format stands. */
   headFlips: fc.array(fc.nat({ max: 110 * 8 }), { maxLength: 3 }),
   keep: fc.oneof(
     { weight: 3, arbitrary: fc.constant(1) },

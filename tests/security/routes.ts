@@ -291,7 +291,7 @@ export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   "cross-origin-opener-policy": "same-origin",
 };
 
-/** Headers that no answer has: no other origin is allowed anything, and nobody is told what runs here. */
+/** Headers that no answer has: no other origin is allowed anything, and none says what runs here. */
 export const ABSENT_HEADERS = /^(access-control-.*|server|x-powered-by)$/;
 
 /** Names that a rebound name, or another machine, puts into Host. */

@@ -304,7 +304,7 @@ Deno.test("ingest check trusts HASS_CA_FILE and sends HASS_HEADERS, to Home Assi
     await oneFault(env),
     /answers 403: .*, or set HASS_HEADERS to what the proxy asks for$/,
   );
-  // what answers by http is told nothing
+  // what answers by http gets nothing
   const heard: string[] = [];
   await using plain = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },

@@ -200,7 +200,7 @@ Deno.test("A connection over HTTP says what answered in place of Home Assistant,
   assert.match(await faultOf({ hassUrl }), /answers 502; see that Home Assistant runs/);
 });
 
-Deno.test("A port where nothing listens is told in plain words", async () => {
+Deno.test("A port where nothing listens is named in plain words", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   listener.close();
   for (const scheme of ["http", "https"]) {
