@@ -46,7 +46,6 @@ export class FaultHouse implements AsyncDisposable {
   readonly #committed = new Set<string>();
   readonly #hopeless = new Set<string>();
   readonly #broken: string[] = [];
-  readonly #setAside: string[] = [];
   readonly #injected = new Map<string, number>();
   #fixedMs = performance.now();
 
@@ -68,7 +67,7 @@ export class FaultHouse implements AsyncDisposable {
     private readonly resources: AsyncDisposableStack,
   ) {
     this.flow = resources.use(new NumberedFlow(hass, flow));
-    this.#scrapes = resources.use(new Scrapes(ingest));
+    this.#scrapes = resources.use(new Scrapes(() => ingest.metrics()));
   }
 
   /** Returns when both programs are ready, and events flow. */
@@ -190,10 +189,9 @@ export class FaultHouse implements AsyncDisposable {
     this.#hopeless.add(eventKey(text));
   }
 
-  /** These lines are in a file beside the outbox, which begins anew. */
-  setAside(lines: readonly string[]): void {
+  /** From now on the outbox may be another one, whose counters begin anew. */
+  outboxBeginsAnew(): void {
     this.#scrapes.mayBeginAnew = true;
-    this.#setAside.push(...lines);
   }
 
   /** The last fault is over. */
@@ -238,7 +236,6 @@ export class FaultHouse implements AsyncDisposable {
       ...this.#known(),
       ...outboxLines(this.outboxPath),
       stored,
-      setAside: this.#setAside,
       scrapeProblems: this.#scrapes.problems,
       scrapes: this.#scrapes.count,
       broken: this.#broken,

@@ -1,8 +1,6 @@
 /** An HTTP server between two others that may do with each request what a test wants. */
 
 export interface Passing {
-  readonly method: string;
-  readonly path: string;
   readonly body: Uint8Array<ArrayBuffer>;
   /** The body as lines of text. */
   readonly lines: readonly string[];
@@ -55,6 +53,6 @@ export class HttpBetween implements AsyncDisposable {
     };
     if (pathname !== this.path) return await pass();
     const lines = new TextDecoder().decode(body).split("\n");
-    return await this.handle({ method: request.method, path: pathname, body, lines, pass });
+    return await this.handle({ body, lines, pass });
   }
 }

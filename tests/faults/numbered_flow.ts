@@ -28,10 +28,6 @@ export class NumberedFlow implements Disposable {
     this.#text = "x".repeat(textChars);
   }
 
-  get count(): number {
-    return this.#n;
-  }
-
   /** Goes on until `stop`. While Home Assistant is down nothing changes. */
   start(): void {
     const from = performance.now();

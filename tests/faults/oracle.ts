@@ -20,8 +20,6 @@ export interface Evidence {
   /** Lines of the outbox. */
   readonly waiting: readonly string[];
   readonly deadLetters: readonly string[];
-  /** Lines of a damaged outbox that lies beside the present one. */
-  readonly setAside: readonly string[];
   /** Keys of events that can never be stored: they must be dead letters. */
   readonly hopeless: ReadonlySet<string>;
   /** What scrapes of ingest said that cannot be true. */
@@ -90,10 +88,10 @@ export function notStored(
 
 /** Everything that is not as promised; nothing where all is. */
 export function judge(evidence: Evidence): readonly Finding[] {
-  const { stored, waiting, deadLetters, setAside, committed, hopeless, fired } = evidence;
+  const { stored, waiting, deadLetters, committed, hopeless, fired } = evidence;
   const places = new Set([
     ...stored.map(pointKey),
-    ...[...waiting, ...deadLetters, ...setAside].map(lineKey),
+    ...[...waiting, ...deadLetters].map(lineKey),
   ]);
   const dead = new Set(deadLetters.map(lineKey));
   const pointOf = (text: string) => expectedPoint(`{"event":${text}}`);

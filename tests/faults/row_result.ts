@@ -22,37 +22,31 @@ export function isGreen({ findings, controlIsRed }: RowResult): boolean {
 export interface RunOptions {
   readonly sizes: FaultSizes;
   readonly say: (text: string) => void;
-  /** Which of the two; both unless it is said. */
-  readonly only?: "row" | "control";
 }
 
 /** Never throws: a run that cannot be carried out is a broken promise. */
-export async function runRow(row: Row, { sizes, say, only }: RunOptions): Promise<RowResult> {
+export async function runRow(row: Row, { sizes, say }: RunOptions): Promise<RowResult> {
   const startMs = performance.now();
-  const seconds = () => (performance.now() - startMs) / 1000;
   let tally: Tally | undefined;
   let findings: readonly Finding[] = [];
-  if (only !== "control") {
-    try {
-      const evidence = await row.run({ sizes, isControl: false, say });
-      findings = judge(evidence);
-      tally = tallyOf(evidence, findings);
-    } catch (error) {
-      findings = [{ kind: "promise", text: describeError(error), count: 1 }];
-    }
+  try {
+    const evidence = await row.run({ sizes, isControl: false, say });
+    findings = judge(evidence);
+    tally = tallyOf(evidence, findings);
+  } catch (error) {
+    findings = [{ kind: "promise", text: describeError(error), count: 1 }];
   }
-  let controlIsRed = only === "row";
+  let controlIsRed = false;
   let control = "";
-  if (only !== "row") {
-    const { red, words = /(?:)/, run } = row.control;
-    try {
-      const saying = (text: string) => say(`control: ${text}`);
-      const found = judge(await run({ sizes, isControl: true, say: saying }));
-      controlIsRed = found.some(({ kind, text }) => kind === red && words.test(text));
-      control = found.map(({ kind, text }) => `${kind}: ${text}`).join(" | ") || "green";
-    } catch (error) {
-      control = `could not be run: ${describeError(error)}`;
-    }
+  const { red, words = /(?:)/, run } = row.control;
+  try {
+    const saying = (text: string) => say(`control: ${text}`);
+    const found = judge(await run({ sizes, isControl: true, say: saying }));
+    controlIsRed = found.some(({ kind, text }) => kind === red && words.test(text));
+    control = found.map(({ kind, text }) => `${kind}: ${text}`).join(" | ") || "green";
+  } catch (error) {
+    control = `could not be run: ${describeError(error)}`;
   }
-  return { row, tally, findings, controlIsRed, control, seconds: seconds() };
+  const seconds = (performance.now() - startMs) / 1000;
+  return { row, tally, findings, controlIsRed, control, seconds };
 }

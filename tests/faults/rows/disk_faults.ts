@@ -102,7 +102,7 @@ async function damaged(house: FaultHouse): Promise<readonly string[]> {
   bytes.fill(0xa5, 100, PAGE_BYTES);
   writeFileSync(house.outboxPath, bytes);
   house.injected("damaged outboxes");
-  house.setAside([]);
+  house.outboxBeginsAnew();
   house.enrichProxy.release();
   await house.ingest.startAgain();
   await house.said("ingest", /damaged/);

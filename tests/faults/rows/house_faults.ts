@@ -113,20 +113,29 @@ export const CLOCK_JUMPS: Row = {
       ingestOptions: { under },
       enrichOptions: { under },
     });
+    let most = 0;
+    house.between.handle = ({ lines, pass }) => {
+      const numbers = numbersIn(lines);
+      most = Math.max(most, numbers.length);
+      const isOrdered = numbers.every((n, i) => n > (numbers[i - 1] ?? -1));
+      house.promise(isOrdered, `a batch is in the order ${numbers}`);
+      return pass();
+    };
     for (const hours of [1, -1, 1, 0]) {
       await house.untilDelivering();
-      await Deno.writeTextFile(offset, `${hours < 0 ? "-" : "+"}${Math.abs(hours) * 3_600}`);
-      house.injected("jumps");
-      await house.flow.more(100);
-      // it retries, too, while the clock is wrong
+      // events and a wait of ingest are older than the jump, and others are not
       house.enrichProxy.cut();
       await house.untilWaiting(20);
+      await Deno.writeTextFile(offset, `${hours < 0 ? "-" : "+"}${Math.abs(hours) * 3_600}`);
+      house.injected("jumps");
+      await house.flow.more(200);
       house.enrichProxy.allow();
       if (hours === -1) await house.killIngest();
       house.fixed();
     }
     const written = house.ingest.output + house.enrich.output;
     house.promise(isAnHourOff(written), "the clock was wrong, by the logs");
+    house.promise(most > 1, "no batch had several numbered events");
     return await house.finish();
   },
   control: {
@@ -145,6 +154,14 @@ export const CLOCK_JUMPS: Row = {
     },
   },
 };
+
+/** The numbers of the events of a flow that are no states: those alone come by the subscription only. */
+function numbersIn(lines: readonly string[]): readonly number[] {
+  return lines.flatMap((line) => {
+    const n = /"event_type":"numbered","data":\{"n":(\d+)\}/.exec(line)?.[1];
+    return n === undefined ? [] : [Number(n)];
+  });
+}
 
 /** Whether a line of the log was written by a clock at least half an hour from ours. */
 function isAnHourOff(output: string): boolean {

@@ -8,6 +8,8 @@ import { influxdStore } from "../fault_stores.ts";
 import type { Row } from "../row.ts";
 
 const SILENT_MS = 8_000;
+/** The second where the time is up that ingest has given enrich. */
+const NO_ANSWER = /no answer within \d+ s|has not answered in time/;
 /** What two batches at a time, a probe and their repetitions come to in that time. */
 const CONNECTIONS = 20;
 
@@ -21,20 +23,16 @@ export const PEER_SILENT: Row = {
     const flow = { perSecond: 200, textChars: 1_000 };
     await using house = await FaultHouse.start(run, { store, flow });
     const { enrich, enrichProxy, storeProxy } = house;
-    const peers = [["enrich", enrich, enrichProxy], [
-      "InfluxDB",
-      store.influxd,
-      storeProxy,
-    ]] as const;
-    for (const [name, peer, proxy] of peers) {
+    const peers = [
+      ["enrich", enrich, enrichProxy, ["ingest"]],
+      ["InfluxDB", store.influxd, storeProxy, ["enrich", "ingest"]],
+    ] as const;
+    for (const [name, peer, proxy, askers] of peers) {
       await house.untilDelivering();
       const before = proxy.connections;
       peer.pause();
       house.injected(`SIGSTOP of ${name}`);
-      await house.promised(
-        `health says that ${name} does not answer`,
-        async () => !(await house.ingest.health()).ready,
-      );
+      for (const asker of askers) await house.said(asker, NO_ANSWER);
       await delay(SILENT_MS);
       const more = proxy.connections - before;
       house.promise(more <= CONNECTIONS, `${more} connections to ${name} while it was silent`);

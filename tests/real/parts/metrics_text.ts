@@ -3,13 +3,24 @@
 /** `name{labels}` as written → its number. */
 export type Metrics = ReadonlyMap<string, number>;
 
-/** Reads the samples of a scrape. Throws on a line that is none. */
+/** A program has answered a scrape, and what it says cannot be true. */
+export class WrongScrape extends Error {}
+
+/** Asks a program for its metrics. Throws WrongScrape; any other error where it gives no whole answer. */
+export async function scrape(programUrl: string): Promise<Metrics> {
+  const response = await fetch(`${programUrl}/metrics`, { signal: AbortSignal.timeout(10_000) });
+  const text = await response.text();
+  if (!response.ok) throw new WrongScrape(`GET /metrics: ${response.status}`);
+  return parseMetrics(text);
+}
+
+/** Reads the samples of a scrape. Throws WrongScrape on a line that is none. */
 export function parseMetrics(text: string): Metrics {
   const metrics = new Map<string, number>();
   for (const line of text.split("\n")) {
     if (line === "" || line.startsWith("#")) continue;
     const match = /^([a-zA-Z_:][\w:]*(?:\{.*\})?) (\S+)(?: \d+)?$/.exec(line);
-    if (match?.[1] === undefined) throw new Error(`Cannot read ${line}`);
+    if (match?.[1] === undefined) throw new WrongScrape(`Cannot read ${line}`);
     metrics.set(match[1], Number(match[2]));
   }
   return metrics;
@@ -57,8 +68,14 @@ export function equationOf(
   };
 }
 
+/** Throws WrongScrape where the equation is broken. */
+export function mustBalance(metrics: Metrics): void {
+  const { received, ends, text } = equationOf(metrics);
+  if (received !== ends) throw new WrongScrape(`The equation is broken: ${text}`);
+}
+
 function required(metrics: Metrics, name: string): number {
   const value = metrics.get(name);
-  if (value === undefined) throw new Error(`Cannot find the metric ${name}`);
+  if (value === undefined) throw new WrongScrape(`Cannot find the metric ${name}`);
   return value;
 }

@@ -1,7 +1,7 @@
 /** ingest.ts and enrich.ts as processes of their own, with the permissions that they have in use. */
 import { join } from "node:path";
 import { freePort } from "./free_port.ts";
-import { equationOf, type Metrics, parseMetrics } from "./metrics_text.ts";
+import { type Metrics, mustBalance, scrape } from "./metrics_text.ts";
 import { Process, type Usage } from "./process.ts";
 import { until } from "../../until.ts";
 
@@ -37,7 +37,7 @@ interface Kind {
   /** Beyond the network, the environment and its own folder. */
   readonly permissions: readonly string[];
   readonly variables: (port: number, dir: string) => Environment;
-  /** Throws where the numbers cannot be true together. */
+  /** Throws WrongScrape where the numbers cannot be true together. */
   readonly check: (metrics: Metrics) => void;
 }
 
@@ -121,14 +121,9 @@ export class Program implements AsyncDisposable {
     return this.#process.output;
   }
 
-  /** The counters; throws where they contradict each other. */
+  /** The counters. Throws WrongScrape where they contradict each other. */
   async metrics(): Promise<Metrics> {
-    const response = await fetch(`${this.url}/metrics`, {
-      signal: AbortSignal.timeout(10_000),
-    });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`GET /metrics: ${response.status}`);
-    const metrics = parseMetrics(text);
+    const metrics = await scrape(this.url);
     this.kind.check(metrics);
     return metrics;
   }
@@ -216,10 +211,7 @@ const INGEST: Kind = {
     BACKFILL_DAYS: "0",
     SNAPSHOT_MINUTES: "0",
   }),
-  check: (metrics) => {
-    const { received, ends, text } = equationOf(metrics);
-    if (received !== ends) throw new Error(`The equation is broken: ${text}`);
-  },
+  check: mustBalance,
 };
 
 const ENRICH: Kind = {
