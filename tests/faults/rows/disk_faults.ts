@@ -105,7 +105,11 @@ async function damaged(house: FaultHouse): Promise<readonly string[]> {
   house.outboxBeginsAnew();
   house.enrichProxy.release();
   await house.ingest.startAgain();
-  await house.said("ingest", /damaged/);
+  // it is ready: the words are advice
+  await house.promised(
+    "health says that an outbox was damaged",
+    async () => /An outbox was damaged and is set aside/.test((await house.ingest.health()).text),
+  );
   await house.captured();
   return waiting;
 }
