@@ -1,6 +1,5 @@
 /** What enrich says about itself: health with what to do, metrics, status. Every number has a source. */
 import type { EnrichSettings } from "../settings/enrich_settings.ts";
-import { fileFaults } from "../settings/last_known.ts";
 import { Metrics } from "../serve/metrics.ts";
 import { PerMinute } from "../serve/per_minute.ts";
 import { VERSION } from "../program/program.ts";
@@ -62,17 +61,7 @@ export function enrichMetrics(
     () => counters.requests,
     "status",
   );
-  metrics.counter(
-    "requests_refused_total",
-    "Requests refused before anything was done for them, by reason.",
-    () => refusals.counts,
-    "reason",
-  );
-  metrics.gauge(
-    "setting_files_unreadable",
-    "Files of secrets and certificates that can no longer be read.",
-    () => fileFaults().length,
-  );
+  refusals.addTo(metrics);
   metrics.counter(
     "events_received_total",
     "Events that came in, repetitions included.",

@@ -1,6 +1,5 @@
 /** Ingest's metrics. Every number has a source. */
 import { Metrics } from "../serve/metrics.ts";
-import { fileFaults } from "../settings/last_known.ts";
 import { parseTimeUs } from "../time.ts";
 import { damagedFiles } from "./outbox/damaged_files.ts";
 import type { IngestParts } from "./ingest_health.ts";
@@ -20,17 +19,7 @@ export function ingestMetrics(
       return counters.received;
     },
   );
-  metrics.counter(
-    "requests_refused_total",
-    "Requests refused before anything was done for them, by reason.",
-    () => refusals.counts,
-    "reason",
-  );
-  metrics.gauge(
-    "setting_files_unreadable",
-    "Files of secrets and certificates that can no longer be read.",
-    () => fileFaults().length,
-  );
+  refusals.addTo(metrics);
   metrics.counter(
     "events_delivered_total",
     "Delivered: events that enrich has stored.",

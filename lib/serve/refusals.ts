@@ -1,4 +1,5 @@
 /** Requests that are refused before anything is done for them: how many, why, and who is probably set up wrong. */
+import type { Metrics } from "./metrics.ts";
 import { fileFaults } from "../settings/last_known.ts";
 
 /** `origin`: a browser sent it for another site's page; `host`: it names another host, without SERVICE_TOKEN. */
@@ -21,6 +22,21 @@ export class Refusals {
     if (reason !== "token_wrong" && (reason !== "token_missing" || isReading)) return;
     this.#senders++;
     this.#lastMs = performance.now();
+  }
+
+  /** Adds what both programs count at their doors, and of their settings' files. */
+  addTo(metrics: Metrics): void {
+    metrics.counter(
+      "requests_refused_total",
+      "Requests refused before anything was done for them, by reason.",
+      () => this.counts,
+      "reason",
+    );
+    metrics.gauge(
+      "setting_files_unreadable",
+      "Files of secrets and certificates that can no longer be read.",
+      () => fileFaults().length,
+    );
   }
 
   /** What a person should do about requests and about files that cannot be read any more. */
