@@ -126,6 +126,7 @@ export function openDatabase(
           "run the newer release that wrote it, or give this one another DATA_DIR",
       );
     }
+    tryToWrite(db, found);
     // nothing that is there is written again: a file on a full disk opens too
     db.exec(schema);
     if (found < userVersion) db.exec(`PRAGMA user_version=${userVersion}`);
@@ -133,6 +134,23 @@ export function openDatabase(
   } catch (error) {
     db.close();
     throw openingFault(error, path);
+  }
+}
+
+/**
+ * Throws as of a damaged file where a bit of its header makes SQLite only read it (sqlite.org/fileformat,
+ * 1.3.3): that would be found at the first event. Nothing is written, so that a full disk does not matter.
+ */
+function tryToWrite(db: DatabaseSync, userVersion: number): void {
+  try {
+    db.exec(`BEGIN IMMEDIATE; PRAGMA user_version=${userVersion}; ROLLBACK;`);
+  } catch (error) {
+    if (db.isTransaction) db.exec("ROLLBACK");
+    // who may not write has failed before, at the lock
+    if (!/readonly database/.test(String(error))) throw error;
+    throw new Error("unsupported file format: its header says that it is only to be read", {
+      cause: error,
+    });
   }
 }
 

@@ -122,15 +122,18 @@ Deno.test("openOutbox sets the log of a file that is gone or empty aside, which 
 });
 
 Deno.test("openOutbox sets a file aside whose header has become one of no format that there is", () => {
-  using folder = new TemporaryFolder();
-  const path = folder.file("outbox.sqlite");
-  const options = { path, maxBytes: 50_000_000, onFailure: assert.ifError };
-  openOutbox(options).outbox[Symbol.dispose]();
-  const bytes = Deno.readFileSync(path);
-  bytes[47] = 6; // the schema's format, of which there are four
-  Deno.writeFileSync(path, bytes);
-  const { outbox, setAside } = openOutbox(options);
-  using _outbox = outbox;
-  assert.deepEqual(Deno.readFileSync(String(setAside)), bytes);
-  assert.ok(outbox.append([LINE]));
+  // the schema's format, of which there are four; that of writing, above 2 SQLite only reads; of reading
+  for (const [at, value] of [[47, 6], [18, 3], [18, 66], [19, 3]] as const) {
+    using folder = new TemporaryFolder();
+    const path = folder.file("outbox.sqlite");
+    const options = { path, maxBytes: 50_000_000, onFailure: assert.ifError };
+    openOutbox(options).outbox[Symbol.dispose]();
+    const bytes = Deno.readFileSync(path);
+    bytes[at] = value;
+    Deno.writeFileSync(path, bytes);
+    const { outbox, setAside } = openOutbox(options);
+    using _outbox = outbox;
+    assert.deepEqual(Deno.readFileSync(String(setAside)), bytes, `byte ${at}`);
+    assert.ok(outbox.append([LINE]));
+  }
 });
