@@ -1,5 +1,6 @@
 /** Both programs as processes between a simulated house and a store, what is done to them, and all that is known then. */
 import { z } from "zod";
+import { freePort } from "../real/parts/free_port.ts";
 import type { StoredPoint } from "../real/parts/influxql.ts";
 import { total } from "../real/parts/metrics_text.ts";
 import {
@@ -76,7 +77,9 @@ export class FaultHouse implements AsyncDisposable {
     run.say("starts");
     await using resources = new AsyncDisposableStack();
     const commitIntervalMs = options.commitIntervalMs ?? 0;
-    const hass = resources.use(new SimulatedHomeAssistant({ commitIntervalMs }).start());
+    // a port of the kernel's own choice may be an outgoing connection's while it restarts
+    const port = freePort();
+    const hass = resources.use(new SimulatedHomeAssistant({ commitIntervalMs, port }).start());
     // one that nobody asks where the store is a file
     const storeProxy = resources.use(new Proxy(store?.url ?? "http://127.0.0.1:9"));
     const enrich = resources.use(
