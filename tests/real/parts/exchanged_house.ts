@@ -149,7 +149,9 @@ export class ExchangedHouse implements AsyncDisposable {
     );
     this.#hours += hours;
     const url = `${this.ingest.url}/import-statistics`;
-    await (await fetch(url, { method: "POST" })).body?.cancel();
+    const headers = { "content-type": "application/json" };
+    const began = await fetch(url, { method: "POST", headers, body: "{}" });
+    assert.equal(began.status, 202, await began.text());
     const { state, rows } = await until(async () => {
       const progress = progressSchema.parse(await (await fetch(url)).json());
       return progress.state !== "running" && progress;
