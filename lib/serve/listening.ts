@@ -49,7 +49,8 @@ export function listen(
         if (!isOut) {
           log.error(
             "No connection can be taken ({reason}): close what holds many of them, or allow more open files",
-            { reason: describeError(error) },
+            // not an Error of this realm: Deno says its words alone
+            { reason: describeError(error).replace(/^Error: | \(os error \d+\)$/g, "") },
           );
         }
         isOut = true;

@@ -19,8 +19,8 @@ async function api({ env, url }: Influxd2, path: string, body?: object): Promise
 }
 
 const FAIL = "FAIL  Cannot write to InfluxDB: it answered";
-const OK = [
-  "ok    The settings can be read: SCHEMA=tidy, ATTRIBUTES=standard",
+const okOf = (target: string) => [
+  `ok    The settings can be read: SCHEMA=tidy, ATTRIBUTES=standard, ${target}`,
   "ok    enrich can listen on 127.0.0.1:0",
 ];
 const CLOCK = "ok    InfluxDB's clock and this machine's agree";
@@ -50,7 +50,7 @@ realTest(
       assert.deepEqual(well, {
         status: 0,
         lines: [
-          ...OK,
+          ...okOf(`INFLUXDB_BUCKET=${INFLUXDB_BUCKET}, INFLUXDB_ORG=${INFLUXDB_ORG}`),
           `ok    InfluxDB 2 answers at ${influxd.url}`,
           "ok    INFLUXDB_TOKEN is accepted",
           `ok    Bucket ${INFLUXDB_BUCKET} exists`,
@@ -104,7 +104,7 @@ realTest(
     await influxd.setTokenActive(token, false);
     const inactive = await check("enrich check", env);
     assert.equal(inactive.status, 1);
-    assert.deepEqual(inactive.lines.slice(OK.length), [
+    assert.deepEqual(inactive.lines.slice(okOf("").length), [
       `ok    InfluxDB 2 answers at ${influxd.url}`,
       `${FAIL} 403 (insufficient permissions for write: token is inactive); activate that token on ` +
       "InfluxDB's own pages, or set INFLUXDB_TOKEN to another one",
@@ -133,7 +133,7 @@ realTest(
     ];
     assert.deepEqual(await check("enrich check", env), {
       status: 0,
-      lines: [...OK, ...well, CLOCK],
+      lines: [...okOf("INFLUXDB_DATABASE=home"), ...well, CLOCK],
     });
     const instead =
       "this is an InfluxDB 2, which knows tokens only: set INFLUXDB_USERNAME to any name and " +
@@ -142,7 +142,13 @@ realTest(
     const failing = async (holding: number, words: string, changed: Record<string, string>) => {
       const { status, lines } = await check("enrich check --create", { ...env, ...changed });
       assert.equal(status, 1);
-      const expected = [...OK, ...well.slice(0, holding), `${FAIL} ${words}`, CLOCK];
+      const database = changed.INFLUXDB_DATABASE ?? env.INFLUXDB_DATABASE;
+      const expected = [
+        ...okOf(`INFLUXDB_DATABASE=${database}`),
+        ...well.slice(0, holding),
+        `${FAIL} ${words}`,
+        CLOCK,
+      ];
       assert.deepEqual(lines, expected);
     };
     // the user's own password, as 1.x has it

@@ -200,7 +200,7 @@ realTest("enrich check says that a real InfluxDB misses the database, and makes 
   assert.deepEqual(await check("enrich check --create", env), {
     status: 0,
     lines: [
-      "ok    The settings can be read: SCHEMA=tidy, ATTRIBUTES=standard",
+      "ok    The settings can be read: SCHEMA=tidy, ATTRIBUTES=standard, INFLUXDB_DATABASE=home",
       "ok    enrich can listen on 127.0.0.1:0",
       `ok    InfluxDB 1 answers at ${influxd.url}`,
       "ok    User joe is accepted",

@@ -183,7 +183,8 @@ async function storeOf(env: Readonly<Record<string, string>>, yaml?: string): Pr
   );
   const said = stdout + stderr;
   const [, local, url] = /(local store) |the database at (\S+):/.exec(said) ?? [];
-  return local ?? url ?? said;
+  const [, target] = /The settings can be read: .*?, (INFLUXDB_\w+=.*)$/m.exec(said) ?? [];
+  return local ?? (url ? `${url} ${target}` : said);
 }
 
 /** What compose.yaml needs of the repository, with a config of the test's own. */
@@ -203,9 +204,9 @@ realTest(
   async () => {
     const own = { INFLUXDB_URL: "http://own:8086", INFLUXDB_DATABASE: "house" };
     const file = "influxdb:\n  host: own\n  database: house\n";
-    const came = "http://influxdb:8086";
+    const came = "http://influxdb:8086 INFLUXDB_BUCKET=home, INFLUXDB_ORG=home";
     const profiles = { COMPOSE_PROFILES: "influxdb,grafana" };
-    const victoriaMetrics = "http://victoriametrics:8428";
+    const victoriaMetrics = "http://victoriametrics:8428 INFLUXDB_DATABASE=home";
     assert.equal(await storeOf({}), "local store");
     assert.equal(await storeOf({ COMPOSE_PROFILES: "grafana" }), "local store");
     assert.equal(await storeOf(profiles), came);
@@ -214,8 +215,8 @@ realTest(
     assert.equal(await storeOf({ COMPOSE_PROFILES: "victoriametrics, influxdb" }), came);
     for (const profile of ["grafana", "influxdb,grafana", "victoriametrics"]) {
       const env = { COMPOSE_PROFILES: profile };
-      assert.equal(await storeOf({ ...env, ...own }), "http://own:8086");
-      assert.equal(await storeOf(env, file), "http://own:8086");
+      assert.equal(await storeOf({ ...env, ...own }), "http://own:8086 INFLUXDB_DATABASE=house");
+      assert.equal(await storeOf(env, file), "http://own:8086 INFLUXDB_DATABASE=house");
     }
   },
 );

@@ -10,13 +10,7 @@ import { deadline, describeError } from "../../retry.ts";
 import type { Environment } from "../../settings/settings_reader.ts";
 import type { InfluxDbOptions } from "../influxdb/influxdb.ts";
 import { lookUpRetention } from "../influxdb/influxdb_admin.ts";
-import {
-  HTTP_AUTH,
-  InfluxDbFault,
-  saysInactive,
-  saysMissing,
-  saysNoPlace,
-} from "../influxdb/influxdb_answer.ts";
+import { HTTP_AUTH, InfluxDbFault, saysMissing } from "../influxdb/influxdb_answer.ts";
 import { InfluxDbHttp } from "../influxdb/influxdb_http.ts";
 import { QUESTDB_NOTE } from "../influxdb/quest_db.ts";
 import {
@@ -28,6 +22,15 @@ import {
 } from "../open_store.ts";
 import { StoreUnavailable } from "../store.ts";
 import { ServerStore, type ServerStoreOptions } from "../victoriametrics/server_store.ts";
+import {
+  EXISTS,
+  placeOf,
+  questDbStages,
+  reached,
+  stagesOf,
+  targetOf,
+  victoriaMetricsStages,
+} from "./check_stages.ts";
 
 const HELP =
   `enrich check: tries whether enrich could receive and store events, and says what to do where it
@@ -60,9 +63,10 @@ async function check(
   const { schema, attributes, file } = settings;
   const means = schema === "tidy" ? `SCHEMA=tidy, ATTRIBUTES=${attributes}` : `SCHEMA=${schema}`;
   const from = file ? `, CONFIG_FILE ${file.path}` : "";
-  report.ok("settings", `The settings can be read: ${means}${from}`);
-  await checkListening("enrich", settings, report);
   const options = influxDbOptions(settings);
+  const to = options ? `, ${targetOf(options)}` : "";
+  report.ok("settings", `The settings can be read: ${means}${from}${to}`);
+  await checkListening("enrich", settings, report);
   if (options) await checkServer(options, isGiven("create"), report);
   else checkLocalStore(settings, report);
 }
@@ -152,67 +156,6 @@ async function checkServerClock(
     http.close();
   }
   checkClock(name, { askedMs, date, heardMs: Date.now() }, report);
-}
-
-/** What is proven one after the other by a write of nothing. */
-function stagesOf(
-  options: InfluxDbOptions,
-  server: string,
-): readonly { check: string; text: string }[] {
-  const { url, version, username, token } = options;
-  const user = username?.();
-  const known = version !== 1
-    ? token ? "INFLUXDB_TOKEN is accepted" : "No token is needed"
-    : user
-    ? `User ${user} is accepted`
-    : "No user is needed";
-  const there = version === 3 ? "is there, or is made by the first write" : "exists";
-  return [
-    { check: "address", text: `${server} answers at ${url}` },
-    { check: "credentials", text: known },
-    { check: "place", text: `${placeOf(options)} ${there}` },
-    { check: "write", text: "It takes points" },
-  ];
-}
-
-/** The same of VictoriaMetrics, which lets everybody write unless -httpAuth.username is set, and has no databases. */
-function victoriaMetricsStages(
-  { url, version, username, database }: InfluxDbOptions,
-): readonly { check: string; text: string }[] {
-  const user = version === 1 ? username?.() : undefined;
-  return [
-    { check: "address", text: `VictoriaMetrics answers at ${url}` },
-    ...(user ? [{ check: "credentials", text: `User ${user} is not refused` }] : []),
-    {
-      check: "place",
-      text: version === 1
-        ? `It needs no database: ${database} is a label of each series`
-        : "It needs no database",
-    },
-    { check: "write", text: "It takes points, and keeps their numbers" },
-  ];
-}
-
-/** The same of QuestDB, which looks at no more than the address. */
-function questDbStages({ url }: InfluxDbOptions): readonly { check: string; text: string }[] {
-  return [
-    { check: "address", text: `QuestDB answers at ${url}` },
-    { check: "write", text: "It takes points" },
-  ];
-}
-
-function placeOf({ version, bucket, database }: InfluxDbOptions): string {
-  return version === 2 ? `Bucket ${bucket}` : `Database ${database ?? bucket}`;
-}
-
-const EXISTS = 2;
-
-/** How many of the stages hold in spite of the fault: InfluxDB looks at them in that order. */
-function reached({ answer }: InfluxDbFault): number {
-  if (!answer) return 0;
-  if (answer.status === 401 || saysInactive(answer)) return 1;
-  if (answer.status === 403) return 3;
-  return saysNoPlace(answer) ? EXISTS : 0;
 }
 
 async function faultOf(store: ServerStore): Promise<InfluxDbFault | undefined> {

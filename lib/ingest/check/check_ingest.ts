@@ -51,13 +51,13 @@ async function checkAll(
 ): Promise<void> {
   report.ok("settings", "The settings can be read");
   checkDataDir(settings, report);
-  const port = await checkListening("ingest", settings, report);
+  const isRunning = await checkListening("ingest", settings, report);
   const answer = await checkAddress(accessOf(settings), surroundings, report);
   if (answer) {
     await checkHass(settings, answer.doubt, report);
     checkClock("Home Assistant", answer.clock, report);
   }
-  await checkEnrich(settings, report, { isFirst: port !== "running" });
+  await checkEnrich(settings, report, { isFirst: !isRunning });
 }
 
 /** The outbox itself is left alone: a running ingest holds it. */

@@ -30,13 +30,13 @@ export async function openingFault(
   const url = plainUrl(access);
   const words = describeError(error);
   const wasAnswered = access.url.startsWith("wss:") || /status code/.test(words);
+  const look = () => lookAt(access, error, { url, wasAnswered, signal });
+  if (wasAnswered) return await look();
   const failure = `${url} ${words}`;
-  if (!wasAnswered && seen?.failure === failure && performance.now() < seen.untilMs) {
-    return seen.fault;
+  if (seen?.failure !== failure || performance.now() >= seen.untilMs) {
+    seen = { failure, fault: await look(), untilMs: performance.now() + SEEN_MS };
   }
-  const fault = await lookAt(access, error, { url, wasAnswered, signal });
-  seen = { failure, untilMs: performance.now() + SEEN_MS, fault };
-  return fault;
+  return seen.fault;
 }
 
 async function lookAt(
@@ -121,9 +121,7 @@ export function answerFault(
 ): HassFault | undefined {
   const { origin, pathname } = url;
   if (status === 400 && /websocket/i.test(body)) return undefined;
-  if (status === 400 && WANTS_HTTPS.test(body)) {
-    return mixedUp(url, "https");
-  }
+  if (status === 400 && WANTS_HTTPS.test(body)) return mixedUp(url, "https");
   const location = URL.parse(headers.get("location") ?? "", url);
   if (location && location.origin !== origin) {
     return new HassFault(

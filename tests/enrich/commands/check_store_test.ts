@@ -395,7 +395,10 @@ Deno.test("The check of InfluxDB warns of a clock that is off, and is told to ma
   await using fake = await FakeInfluxDb.start(optionsOf(1));
   const env = { ...envOf(fake, 1), SCHEMA: "homeassistant" };
   const well = await check(env);
-  assert.equal(well.all[0], "ok    The settings can be read: SCHEMA=homeassistant");
+  assert.equal(
+    well.all[0],
+    "ok    The settings can be read: SCHEMA=homeassistant, INFLUXDB_DATABASE=home",
+  );
   assert.equal(well.all.at(-1), "ok    InfluxDB's clock and this machine's agree");
   fake.clockAheadMs = -3_600_000;
   const { all, status } = await check(env);
