@@ -142,15 +142,17 @@ export function openDatabase(
  * 1.3.3): that would be found at the first event. Nothing is written, so that a full disk does not matter.
  */
 function tryToWrite(db: DatabaseSync, userVersion: number): void {
+  db.exec("BEGIN IMMEDIATE");
   try {
-    db.exec(`BEGIN IMMEDIATE; PRAGMA user_version=${userVersion}; ROLLBACK;`);
+    db.exec(`PRAGMA user_version=${userVersion}`);
   } catch (error) {
-    if (db.isTransaction) db.exec("ROLLBACK");
     // who may not write has failed before, at the lock
     if (!/readonly database/.test(String(error))) throw error;
     throw new Error("unsupported file format: its header says that it is only to be read", {
       cause: error,
     });
+  } finally {
+    if (db.isTransaction) db.exec("ROLLBACK");
   }
 }
 
