@@ -3,7 +3,8 @@ import { memberText } from "../../json_text.ts";
 import { describeError } from "../../retry.ts";
 import { type CommandAnswer, OutstandingCommands } from "./outstanding_commands.ts";
 import { CONNECTION_TIMES, type ConnectionTimes } from "./connection_times.ts";
-import { type HassAccess, openWebSocket } from "./hass_access.ts";
+import { type FrameSocket, openSocket } from "./frame_socket.ts";
+import type { HassAccess } from "./hass_access.ts";
 import { openingFault } from "./hass_fault.ts";
 import { resultOf } from "./long_list.ts";
 import { readFrame, type Received, type ServerMessage } from "./protocol.ts";
@@ -23,7 +24,7 @@ export interface ConnectionHandlers {
 }
 
 export class Connection {
-  readonly #socket: WebSocket;
+  readonly #socket: FrameSocket;
   readonly #handlers: ConnectionHandlers;
   readonly #times: ConnectionTimes;
   readonly #commands = new OutstandingCommands();
@@ -33,23 +34,25 @@ export class Connection {
   #heardMs = performance.now();
   #asking = false;
   #open = true;
+  #opening = true;
+  #failedToOpen = false;
 
   private constructor(
-    socket: WebSocket,
+    access: HassAccess,
     token: string,
     handlers: ConnectionHandlers,
     times: ConnectionTimes,
   ) {
     this.#handlers = handlers;
     this.#times = times;
-    this.#socket = socket;
-    this.#socket.onmessage = ({ data }) => this.#receive(data, token);
-    this.#socket.onclose = ({ code, reason }) =>
-      this.close(`Home Assistant closed the connection (${code}${reason ? `: ${reason}` : ""})`);
-    this.#socket.onerror = (event) =>
-      this.close(
-        event instanceof ErrorEvent && event.message ? event.message : "the connection failed",
-      );
+    this.#socket = openSocket(access, {
+      onOpen: () => this.#opening = false,
+      onFrame: (frame) => this.#receive(frame, token),
+      onEnd: (reason) => {
+        this.#failedToOpen = this.#open && this.#opening;
+        this.close(reason);
+      },
+    });
     this.#watch = setInterval(() => this.#listenForSilence(), times.silenceMs / 15);
   }
 
@@ -67,12 +70,7 @@ export class Connection {
     },
   ): Promise<{ readonly connection: Connection; readonly haVersion: string }> {
     signal.throwIfAborted();
-    const { socket, client } = openWebSocket(access);
-    let stage: "opening" | "open" | "failed" = "opening";
-    socket.addEventListener("open", () => stage = "open");
-    socket.addEventListener("error", () => stage = stage === "opening" ? "failed" : stage);
-    const isFailed = () => stage === "failed";
-    const connection = new Connection(socket, token, handlers, times);
+    const connection = new Connection(access, token, handlers, times);
     const timer = setTimeout(
       () =>
         connection.close(`Home Assistant did not answer within ${times.openDeadlineMs / 1000} s`),
@@ -85,10 +83,9 @@ export class Connection {
       return { connection, haVersion: await connection.#authenticated.promise };
     } catch (error) {
       connection.close("not authenticated");
-      throw isFailed() ? await openingFault(access, error, signal) : error;
+      throw connection.#failedToOpen ? await openingFault(access, error, signal) : error;
     } finally {
       clearTimeout(timer);
-      client?.close();
     }
   }
 
@@ -166,20 +163,12 @@ export class Connection {
     return sent;
   }
 
-  /**
-   * Ends the connection now. On a half-open socket Deno never fires `close`, so nothing waits for
-   * it: the handlers are taken off and the socket is left to itself.
-   */
+  /** Ends the connection now, whatever Home Assistant does. */
   close(reason: string): void {
     if (!this.#open) return;
     this.#open = false;
     clearInterval(this.#watch);
-    this.#socket.onmessage = this.#socket.onclose = this.#socket.onerror = null;
-    try {
-      this.#socket.close();
-    } catch {
-      // a socket that never opened has nothing to close
-    }
+    this.#socket.close();
     const error = new Error(reason);
     this.#commands.rejectAll(error);
     this.#authenticated.reject(error);
@@ -187,6 +176,7 @@ export class Connection {
   }
 
   #receive(data: unknown, token: string): void {
+    if (!this.#open) return;
     this.#heardMs = performance.now();
     this.#commands.heard();
     if (typeof data !== "string") return this.#handlers.onMalformed("a binary frame");

@@ -35,16 +35,6 @@ export function plainUrl({ url }: HassAccess): URL {
   return new URL(url.replace(/^ws/, "http"));
 }
 
-/** Begins to open a WebSocket. `client` is to be closed once that has succeeded or failed. Throws what access throws. */
-export function openWebSocket(
-  { url, caCert, headers }: HassAccess,
-): { readonly socket: WebSocket; readonly client: Deno.HttpClient | undefined } {
-  const given = Object.fromEntries(headers?.() ?? []);
-  const pem = caCert?.();
-  const client = pem === undefined ? undefined : clientTrusting(pem);
-  return { socket: new WebSocket(url, { headers: given, ...(client && { client }) }), client };
-}
-
 /**
  * Asks for the WebSocket without opening it: no other path can be asked without a token, and not
  * count as a failed login. Throws what access throws, and what fetch throws where nothing answers.

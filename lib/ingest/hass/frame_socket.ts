@@ -1,0 +1,123 @@
+/** A WebSocket to Home Assistant, whose frames come one by one. */
+import { clientTrusting } from "../../certificates.ts";
+import { describeError, sleep } from "../../retry.ts";
+import type { HassAccess } from "./hass_access.ts";
+
+export interface SocketHandlers {
+  onOpen(): void;
+  onFrame(frame: unknown): void;
+  /** It has ended, or was never opened. */
+  onEnd(reason: string): void;
+}
+
+export interface FrameSocket {
+  send(text: string): void;
+  /** Ends it now, whatever the other side does. What still comes of it means nothing. */
+  close(): void;
+}
+
+/** Begins to open one. Throws what access throws. */
+export function openSocket(access: HassAccess, handlers: SocketHandlers): FrameSocket {
+  const headers = Object.fromEntries(access.headers?.() ?? []);
+  const pem = access.caCert?.();
+  return pem === undefined
+    ? new PulledSocket(access.url, headers, handlers)
+    : new PushedSocket(access.url, { headers, client: clientTrusting(pem) }, handlers);
+}
+
+function endOf(code: number | undefined, reason: string | undefined): string {
+  return `Home Assistant closed the connection (${code}${reason ? `: ${reason}` : ""})`;
+}
+
+/** So long frames are worked on before the rest of the program gets a turn, in milliseconds. */
+const WORK_MS = 5;
+/** A turn: while frames wait Deno 2.9.6 reads on, and polls no answer and no timer, unless nothing asks for them. */
+const TURN_MS = 1;
+const never = new AbortController().signal;
+
+/** Its frames are asked for, one after the other: those that are not wait at Home Assistant. */
+class PulledSocket implements FrameSocket {
+  /** None once it is open or has failed: Deno 2.9.6 throws at what then is aborted. */
+  #opening: AbortController | undefined;
+  readonly #stream: WebSocketStream;
+  #writer: WritableStreamDefaultWriter<string | Uint8Array> | undefined;
+
+  constructor(url: string, headers: Record<string, string>, handlers: SocketHandlers) {
+    const opening = this.#opening = new AbortController();
+    this.#stream = new WebSocketStream(url, { headers, signal: opening.signal });
+    // where it fails, so does what is read
+    this.#stream.closed.catch(() => {});
+    this.#read(handlers).catch((error) => handlers.onEnd(describeError(error)));
+  }
+
+  async #read(handlers: SocketHandlers): Promise<void> {
+    const { readable, writable } = await this.#stream.opened
+      .finally(() => this.#opening = undefined);
+    this.#writer = writable.getWriter();
+    handlers.onOpen();
+    let workedMs = 0;
+    for await (const frame of readable) {
+      const fromMs = performance.now();
+      handlers.onFrame(frame);
+      workedMs += performance.now() - fromMs;
+      if (workedMs < WORK_MS) continue;
+      await sleep(TURN_MS, never);
+      workedMs = 0;
+    }
+    // Deno's types lack the code
+    const end: { readonly closeCode?: number; readonly reason?: string } = await this.#stream
+      .closed;
+    handlers.onEnd(endOf(end.closeCode, end.reason));
+  }
+
+  send(text: string): void {
+    // where it cannot be sent, reading fails
+    this.#writer?.write(text).catch(() => {});
+  }
+
+  close(): void {
+    if (this.#opening) this.#opening.abort();
+    else this.#stream.close();
+  }
+}
+
+/** Only this one can be given certificate authorities. In a flood it leaves the rest of the program no turn. */
+class PushedSocket implements FrameSocket {
+  readonly #socket: WebSocket;
+
+  constructor(
+    url: string,
+    { headers, client }: { headers: Record<string, string>; client: Deno.HttpClient },
+    { onOpen, onFrame, onEnd }: SocketHandlers,
+  ) {
+    this.#socket = new WebSocket(url, { headers, client });
+    this.#socket.onopen = () => {
+      client.close();
+      onOpen();
+    };
+    this.#socket.onmessage = ({ data }) => onFrame(data);
+    this.#socket.onclose = ({ code, reason }) => onEnd(endOf(code, reason));
+    this.#socket.onerror = (event) => {
+      client.close();
+      onEnd(event instanceof ErrorEvent && event.message ? event.message : "the connection failed");
+    };
+  }
+
+  send(text: string): void {
+    this.#socket.send(text);
+  }
+
+  /** On a half-open socket Deno never fires `close`, so nothing waits for it. */
+  close(): void {
+    this.#socket.onopen =
+      this.#socket.onmessage =
+      this.#socket.onclose =
+      this.#socket.onerror =
+        null;
+    try {
+      this.#socket.close();
+    } catch {
+      // a socket that never opened has nothing to close
+    }
+  }
+}
