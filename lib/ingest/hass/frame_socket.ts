@@ -31,11 +31,14 @@ function endOf(code: number | undefined, reason: string | undefined): string {
 
 /** So long frames are worked on before the rest of the program gets a turn, in milliseconds. */
 const WORK_MS = 5;
-/** A turn: while frames wait Deno 2.9.6 reads on, and polls no answer and no timer, unless nothing asks for them. */
+/** A turn: while frames wait and are asked for, Deno 2.9.6 reads them and looks at no answer and no timer. */
 const TURN_MS = 1;
 const never = new AbortController().signal;
 
-/** Its frames are asked for, one after the other: those that are not wait at Home Assistant. */
+/**
+ * Its frames are asked for, one after the other; the others wait at Home Assistant. WebSocketStream is
+ * why deno.json has the unstable feature `net`.
+ */
 class PulledSocket implements FrameSocket {
   /** None once it is open or has failed: Deno 2.9.6 throws at what then is aborted. */
   #opening: AbortController | undefined;
@@ -81,7 +84,7 @@ class PulledSocket implements FrameSocket {
   }
 }
 
-/** Only this one can be given certificate authorities. In a flood it leaves the rest of the program no turn. */
+/** Only this one can be given a certificate authority. In a flood it leaves the rest of the program no turn. */
 class PushedSocket implements FrameSocket {
   readonly #socket: WebSocket;
 
