@@ -9,7 +9,7 @@ import {
 } from "../../contract.ts";
 import { listOf } from "../hass/answer_list.ts";
 import { fullName, ownName, type RegistryDevice } from "./device_name.ts";
-import { areEqual, atOnce, each } from "./in_turns.ts";
+import { areEqual, each } from "./in_turns.ts";
 import { entityName, isSettled, type NamedState } from "./entity_name.ts";
 import type { RegistryKind, RegistryLists } from "./registry_lists.ts";
 
@@ -57,11 +57,6 @@ export class Registry {
 
   entityIds(): Iterable<string> {
     return this.#entities.keys();
-  }
-
-  /** As `steps`, at once. */
-  static from(...lists: Parameters<typeof Registry.steps>): Registry {
-    return atOnce(Registry.steps(...lists));
   }
 
   /**
@@ -195,11 +190,6 @@ export class Registry {
     const info = this.#entities.get(entityId)?.info;
     return info !== undefined && isSettled(state) &&
       info.name !== (state.friendlyName || undefined);
-  }
-
-  /** As `changeSteps`, at once. */
-  changesSince(previous: Registry): EntityInfo[] {
-    return atOnce(this.changeSteps(previous));
   }
 
   /**

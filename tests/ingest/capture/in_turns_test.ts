@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { areEqual, atOnce, each, inTurns } from "../../../lib/ingest/capture/in_turns.ts";
+import { areEqual, each, inTurns } from "../../../lib/ingest/capture/in_turns.ts";
+import { atOnce } from "../../at_once.ts";
 import { turnsDuring } from "../../turns.ts";
 
 const NUMBERS = Array.from({ length: 1_000 }, (_, i) => i);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { z } from "zod";
-import { atOnce } from "../../../lib/ingest/capture/in_turns.ts";
 import { Registry } from "../../../lib/ingest/capture/registry.ts";
+import { atOnce, changesSince, registryFrom } from "../../at_once.ts";
 import { recordedResult, VERSIONS } from "../../recorded.ts";
 import { registryLists as lists } from "../../registry_lists.ts";
 
@@ -49,7 +49,7 @@ const HOUSE = {
 const [ENTITY] = HOUSE.entities;
 
 Deno.test("Registry looks an entity's names up through its device, area and floor", () => {
-  const registry = Registry.from(lists(HOUSE), Registry.empty);
+  const registry = registryFrom(lists(HOUSE), Registry.empty);
   assert.deepEqual(
     registry.namesOf({ entityId: "sensor.window_temperature", friendlyName: "no" }),
     {
@@ -68,14 +68,14 @@ Deno.test("Registry looks an entity's names up through its device, area and floo
 
 Deno.test("Registry prefers an entity's own area to its device's", () => {
   const entities = [{ ...ENTITY, area_id: "attic" }];
-  const names = Registry.from(lists({ ...HOUSE, entities }), Registry.empty)
+  const names = registryFrom(lists({ ...HOUSE, entities }), Registry.empty)
     .namesOf({ entityId: "sensor.window_temperature" });
   assert.equal(names?.area, "Attic");
   assert.equal(names?.floor, undefined);
 });
 
 Deno.test("Registry leaves the friendly name to entities without an entry", () => {
-  const registry = Registry.from(lists(HOUSE), Registry.empty);
+  const registry = registryFrom(lists(HOUSE), Registry.empty);
   assert.deepEqual(registry.namesOf({ entityId: "sensor.rest", friendlyName: "Rest" }), {
     name: "Rest",
   });
@@ -85,8 +85,8 @@ Deno.test("Registry leaves the friendly name to entities without an entry", () =
 });
 
 Deno.test("Registry tells what is new or changed, once, and the old id of what was renamed", () => {
-  const before = Registry.from(lists(HOUSE), Registry.empty);
-  assert.deepEqual(before.changesSince(Registry.empty), [{
+  const before = registryFrom(lists(HOUSE), Registry.empty);
+  assert.deepEqual(changesSince(before, Registry.empty), [{
     entity_id: "sensor.window_temperature",
     removed: false,
     name: "Window sensor Temperature",
@@ -101,30 +101,30 @@ Deno.test("Registry tells what is new or changed, once, and the old id of what w
     device_class: "temperature",
     state_class: "measurement",
   }]);
-  assert.deepEqual(Registry.from(lists(HOUSE), before).changesSince(before), []);
+  assert.deepEqual(changesSince(registryFrom(lists(HOUSE), before), before), []);
   const entities = [{ ...ENTITY, entity_id: "sensor.window" }];
-  const [renamed] = Registry.from(lists({ ...HOUSE, entities }), before).changesSince(before);
+  const [renamed] = changesSince(registryFrom(lists({ ...HOUSE, entities }), before), before);
   assert.equal(renamed?.old_entity_id, "sensor.window_temperature");
   const areas = [{ ...HOUSE.areas[0], name: "Cuisine" }];
-  const [moved] = Registry.from(lists({ ...HOUSE, areas }), before).changesSince(before);
+  const [moved] = changesSince(registryFrom(lists({ ...HOUSE, areas }), before), before);
   assert.equal(moved?.area, "Cuisine");
 });
 
 Deno.test("Registry keeps name, unit and classes while a state is missing or only restored", () => {
-  const before = Registry.from(lists(HOUSE), Registry.empty);
+  const before = registryFrom(lists(HOUSE), Registry.empty);
   const restored = [{
     ...HOUSE.states[0],
     state: "unavailable",
     attributes: { restored: true, friendly_name: "Temperature" },
   }];
   for (const states of [[], restored]) {
-    assert.deepEqual(Registry.from(lists({ ...HOUSE, states }), before).changesSince(before), []);
+    assert.deepEqual(changesSince(registryFrom(lists({ ...HOUSE, states }), before), before), []);
     // under another id it is still the same entity
     const entities = [{ ...ENTITY, entity_id: "sensor.window" }];
-    const renamed = Registry.from(lists({ ...HOUSE, entities, states }), before);
-    const [info] = renamed.changesSince(before);
+    const renamed = registryFrom(lists({ ...HOUSE, entities, states }), before);
+    const [info] = changesSince(renamed, before);
     assert.deepEqual(info, {
-      ...before.changesSince(Registry.empty)[0],
+      ...changesSince(before, Registry.empty)[0],
       entity_id: "sensor.window",
       old_entity_id: "sensor.window_temperature",
     });
@@ -132,10 +132,12 @@ Deno.test("Registry keeps name, unit and classes while a state is missing or onl
 });
 
 Deno.test("A new entity that has the id of one that was removed is not named after that one", () => {
-  const before = Registry.from(lists(HOUSE), Registry.empty);
+  const before = registryFrom(lists(HOUSE), Registry.empty);
   const entities = [{ ...ENTITY, id: "e2", original_name: "Humidity" }];
-  const [info] = Registry.from(lists({ ...HOUSE, entities, states: [] }), before)
-    .changesSince(before);
+  const [info] = changesSince(
+    registryFrom(lists({ ...HOUSE, entities, states: [] }), before),
+    before,
+  );
   assert.equal(info?.name, "Window sensor Humidity");
   assert.equal(info?.unit, undefined);
 });
@@ -148,9 +150,9 @@ Deno.test("A device that replaces another under the same id and name was renamed
     entities: [ENTITY, { ...ENTITY, id: "e2", entity_id: newId }],
     states: [state, { ...state, entity_id: newId }],
   };
-  const before = Registry.from(lists(both), Registry.empty);
+  const before = registryFrom(lists(both), Registry.empty);
   const replaced = { ...HOUSE, entities: [{ ...ENTITY, id: "e2" }] };
-  const changes = Registry.from(lists(replaced), before).changesSince(before);
+  const changes = changesSince(registryFrom(lists(replaced), before), before);
   assert.deepEqual(
     changes.map(({ entity_id, old_entity_id, removed }) => ({ entity_id, old_entity_id, removed })),
     [
@@ -162,23 +164,23 @@ Deno.test("A device that replaces another under the same id and name was renamed
 
 Deno.test("A device whose own name the user has emptied has the integration's", () => {
   const devices = [{ ...HOUSE.devices[0], name_by_user: "" }];
-  const registry = Registry.from(lists({ ...HOUSE, devices }), Registry.empty);
+  const registry = registryFrom(lists({ ...HOUSE, devices }), Registry.empty);
   assert.equal(registry.namesOf({ deviceId: "d1" })?.device, "Sensor 3000");
 });
 
 Deno.test("Registry says once of what has left that it is removed, also after it was loaded", () => {
-  const before = Registry.from(lists(HOUSE), Registry.empty);
-  const [info] = before.changesSince(Registry.empty);
-  const left = Registry.from(lists({ ...HOUSE, entities: [], states: [] }), before);
-  assert.deepEqual(left.changesSince(Registry.load(before.save())), [{ ...info, removed: true }]);
-  assert.deepEqual(left.changesSince(left), []);
-  assert.deepEqual(Registry.from(lists(HOUSE), left).changesSince(left), [info]);
+  const before = registryFrom(lists(HOUSE), Registry.empty);
+  const [info] = changesSince(before, Registry.empty);
+  const left = registryFrom(lists({ ...HOUSE, entities: [], states: [] }), before);
+  assert.deepEqual(changesSince(left, Registry.load(before.save())), [{ ...info, removed: true }]);
+  assert.deepEqual(changesSince(left, left), []);
+  assert.deepEqual(changesSince(registryFrom(lists(HOUSE), left), left), [info]);
   // a list that was refused says nothing of it
-  const refused = Registry.from(lists(), before, new Set(["entities"]));
-  assert.deepEqual(refused.changesSince(before), []);
+  const refused = registryFrom(lists(), before, new Set(["entities"]));
+  assert.deepEqual(changesSince(refused, before), []);
   // the old id of what was renamed has left, too
   const entities = [{ ...ENTITY, entity_id: "sensor.window" }];
-  const renamed = Registry.from(lists({ ...HOUSE, entities }), before).changesSince(before);
+  const renamed = changesSince(registryFrom(lists({ ...HOUSE, entities }), before), before);
   assert.deepEqual(
     renamed.map(({ entity_id, removed, old_entity_id }) => [entity_id, removed, old_entity_id]),
     [
@@ -189,17 +191,17 @@ Deno.test("Registry says once of what has left that it is removed, also after it
 });
 
 Deno.test("Registry tells all entities again that 0.1.0 kept, which never said of one that it is there", () => {
-  const registry = Registry.from(lists(HOUSE), Registry.empty);
+  const registry = registryFrom(lists(HOUSE), Registry.empty);
   const kept = JSON.parse(registry.save());
   for (const { info } of kept.entities) delete info.removed;
   const old = Registry.load(JSON.stringify(kept));
-  assert.deepEqual(Registry.from(lists(HOUSE), old).changesSince(old), [
-    registry.changesSince(Registry.empty)[0],
+  assert.deepEqual(changesSince(registryFrom(lists(HOUSE), old), old), [
+    changesSince(registry, Registry.empty)[0],
   ]);
 });
 
 Deno.test("A name that 0.1.0 has put together goes on while a state is unavailable, but not where it was a guess", () => {
-  const kept = JSON.parse(Registry.from(lists(HOUSE), Registry.empty).save());
+  const kept = JSON.parse(registryFrom(lists(HOUSE), Registry.empty).save());
   for (const { info } of kept.entities) {
     delete info.removed;
     info.name = "Of 0.1.0";
@@ -212,7 +214,7 @@ Deno.test("A name that 0.1.0 has put together goes on while a state is unavailab
   }];
   const nameWith = (has_entity_name: boolean | undefined, previous = old) => {
     const entities = [{ ...ENTITY, has_entity_name }];
-    return Registry.from(lists({ ...HOUSE, entities, states }), previous)
+    return registryFrom(lists({ ...HOUSE, entities, states }), previous)
       .namesOf({ entityId: "sensor.window_temperature" })?.name;
   };
   assert.equal(nameWith(true), "Of 0.1.0");
@@ -232,8 +234,8 @@ Deno.test("A child device is where its parent is, and is called after it", () =>
   }) => {
     const devices = [{ ...child, ...change.child }, { ...strip, ...change.strip }];
     const entities = [{ ...entity, ...change.entity }];
-    const registry = Registry.from(lists({ ...HOUSE, devices, entities }), Registry.empty);
-    const [info] = registry.changesSince(Registry.empty);
+    const registry = registryFrom(lists({ ...HOUSE, devices, entities }), Registry.empty);
+    const [info] = changesSince(registry, Registry.empty);
     assert.equal(info?.manufacturer, "Acme");
     const { area, floor, device } = registry.namesOf({ entityId: entity.entity_id }) ?? {};
     return { entity: [area, floor, device], device: registry.namesOf({ deviceId: "child" }) };
@@ -264,7 +266,7 @@ Deno.test("A child device is where its parent is, and is called after it", () =>
 });
 
 Deno.test("Registry knows when a state shows another name than it has, but for one that is not settled", () => {
-  const registry = Registry.from(lists(HOUSE), Registry.empty);
+  const registry = registryFrom(lists(HOUSE), Registry.empty);
   const isNamedOtherwise = (friendlyName: string | undefined, state = "1", isRestored = false) =>
     registry.isNamedOtherwise("sensor.window_temperature", { state, friendlyName, isRestored });
   assert.equal(isNamedOtherwise("Window sensor Temperature"), false);
@@ -275,7 +277,7 @@ Deno.test("Registry knows when a state shows another name than it has, but for o
   const state = { state: "1", friendlyName: "Rest" };
   assert.equal(registry.isNamedOtherwise("sensor.rest", state), false, "it has its event's own");
   const attributes = { friendly_name: "" };
-  const unnamed = Registry.from(
+  const unnamed = registryFrom(
     lists({ ...HOUSE, states: [{ ...HOUSE.states[0], attributes }] }),
     Registry.empty,
   );
@@ -286,9 +288,9 @@ Deno.test("Registry knows when a state shows another name than it has, but for o
 });
 
 Deno.test("Registry is the same after it was saved and loaded", () => {
-  const registry = Registry.from(lists(HOUSE), Registry.empty);
+  const registry = registryFrom(lists(HOUSE), Registry.empty);
   const loaded = Registry.load(registry.save());
-  assert.deepEqual(loaded.changesSince(registry), []);
+  assert.deepEqual(changesSince(loaded, registry), []);
   assert.deepEqual(loaded.namesOf({ deviceId: "d1" }), registry.namesOf({ deviceId: "d1" }));
   assert.equal(Registry.load(undefined).size, 0);
   assert.ok(atOnce(loaded.equalSteps(registry)));
@@ -298,7 +300,7 @@ Deno.test("Registry is the same after it was saved and loaded", () => {
 
 Deno.test("Registry leaves out an entry that it cannot read, and no other", () => {
   const entities = [{ entity_id: 5 }, null, ...HOUSE.entities];
-  assert.equal(Registry.from(lists({ ...HOUSE, entities }), Registry.empty).size, 1);
+  assert.equal(registryFrom(lists({ ...HOUSE, entities }), Registry.empty).size, 1);
 });
 
 /** What a recording has of all lists: those of `index`, in the order in which they were asked for. */
@@ -323,7 +325,7 @@ Deno.test("Registry reads the lists of the real versions of Home Assistant, and 
       all.push(...[0, 1].map((index) => recordedLists(version, "child-devices.jsonl", index)));
     }
     for (const recorded of all) {
-      const registry = Registry.from(lists(recorded), Registry.empty);
+      const registry = registryFrom(lists(recorded), Registry.empty);
       assert.ok(registry.size > 40, `${version}: ${registry.size}`);
       const shown = lists(recorded).states.map((
         { entityId, friendlyName },
@@ -336,9 +338,9 @@ Deno.test("Registry reads the lists of the real versions of Home Assistant, and 
     }
     const [recorded] = all;
     assert.ok(recorded);
-    const registry = Registry.from(lists(recorded), Registry.empty);
+    const registry = registryFrom(lists(recorded), Registry.empty);
     assert.equal(registry.namesOf({ entityId: "light.bed_light" })?.device, "Bed Light");
-    const infos = registry.changesSince(Registry.empty);
+    const infos = changesSince(registry, Registry.empty);
     const sun = infos.find(({ entity_id }) => entity_id === "sensor.sun_next_dawn");
     assert.equal(sun?.device_class, "timestamp");
   }
@@ -346,7 +348,7 @@ Deno.test("Registry reads the lists of the real versions of Home Assistant, and 
 
 Deno.test("Registry places the child devices of a real Home Assistant 2026.11 as it does", () => {
   const recorded = recordedLists("home-assistant-2026.11", "child-devices.jsonl", 1);
-  const registry = Registry.from(lists(recorded), Registry.empty);
+  const registry = registryFrom(lists(recorded), Registry.empty);
   const named = (entityId: string) => {
     const { name, area, floor, device } = registry.namesOf({ entityId }) ?? {};
     return [name, area, floor, device];
@@ -385,9 +387,9 @@ Deno.test("A registry is looked up and compared in steps of at most 1,000 entiti
     entity_id: `sensor.number_${i}`,
   }));
   const house = lists({ ...HOUSE, entities });
-  const registry = Registry.from(house, Registry.empty);
+  const registry = registryFrom(house, Registry.empty);
   assert.equal([...Registry.steps(house, registry)].length, 4);
-  assert.equal([...registry.equalSteps(Registry.from(house, registry))].length, 4);
+  assert.equal([...registry.equalSteps(registryFrom(house, registry))].length, 4);
   // those of either are looked at
   assert.equal([...registry.changeSteps(registry)].length, 8);
 });
@@ -396,7 +398,7 @@ Deno.test("Registry is equal in another order, of labels too, and not where anyt
   const other = { ...ENTITY, id: "e2", entity_id: "sensor.other" };
   const area = { area_id: "cellar", name: "Cellar" };
   const house = { ...HOUSE, areas: [...HOUSE.areas, area], entities: [ENTITY, other] };
-  const registry = Registry.from(lists(house), Registry.empty);
+  const registry = registryFrom(lists(house), Registry.empty);
   const turned = Object.fromEntries(
     Object.entries(house).map(([kind, entries]) => [
       kind,
@@ -406,14 +408,14 @@ Deno.test("Registry is equal in another order, of labels too, and not where anyt
     ]),
   );
   for (const previous of [registry, Registry.load(registry.save())]) {
-    const again = Registry.from(lists(turned), previous);
+    const again = registryFrom(lists(turned), previous);
     const equal = (one: Registry) => atOnce(one.equalSteps(previous));
     assert.ok(equal(again));
-    assert.deepEqual(again.changesSince(previous), []);
+    assert.deepEqual(changesSince(again, previous), []);
     const renamed = { ...house, entities: [ENTITY, { ...other, platform: "new" }] };
-    assert.ok(!equal(Registry.from(lists(renamed), previous)));
-    assert.ok(!equal(Registry.from(lists({ ...house, entities: [ENTITY] }), previous)));
-    assert.ok(!equal(Registry.from(lists({ ...house, devices: [] }), previous)));
+    assert.ok(!equal(registryFrom(lists(renamed), previous)));
+    assert.ok(!equal(registryFrom(lists({ ...house, entities: [ENTITY] }), previous)));
+    assert.ok(!equal(registryFrom(lists({ ...house, devices: [] }), previous)));
   }
 });
 
@@ -443,9 +445,9 @@ const isOwn = (entry: unknown, kind: string) => {
 
 Deno.test("Whatever is odd in an entry, all others have their names, over a restart too", () => {
   const entityId = "sensor.window_temperature";
-  const sound = Registry.from(lists(HOUSE), Registry.empty);
+  const sound = registryFrom(lists(HOUSE), Registry.empty);
   const infoOf = (registry: Registry) =>
-    registry.changesSince(Registry.empty).find(({ entity_id }) => entity_id === entityId);
+    changesSince(registry, Registry.empty).find(({ entity_id }) => entity_id === entityId);
   const every = fc.record({
     areas: oddEntries,
     floors: oddEntries,
@@ -463,7 +465,7 @@ Deno.test("Whatever is odd in an entry, all others have their names, over a rest
           return [kind, [before, ...entries, ...after]];
         }),
       );
-      const registry = Registry.from(lists(house), Registry.empty);
+      const registry = registryFrom(lists(house), Registry.empty);
       assert.deepEqual(infoOf(registry), infoOf(sound));
       assert.deepEqual(registry.namesOf({ deviceId: "d1" }), sound.namesOf({ deviceId: "d1" }));
       assert.ok(atOnce(Registry.load(registry.save()).equalSteps(registry)));

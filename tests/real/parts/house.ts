@@ -7,6 +7,7 @@ import {
   unseenStateText,
 } from "../../../lib/ingest/hass/present_states.ts";
 import { Registry } from "../../../lib/ingest/capture/registry.ts";
+import { changesSince, registryFrom } from "../../at_once.ts";
 import { registryLists } from "../../registry_lists.ts";
 import { formatTimeUs } from "../../../lib/time.ts";
 
@@ -164,7 +165,7 @@ export class House {
     const entities = [...this.#entities].flatMap(([entity_id, { id, name, area }]) =>
       area === undefined ? [] : [{ id, entity_id, name, area_id: area }]
     );
-    const next = Registry.from(
+    const next = registryFrom(
       registryLists({
         areas: entities.flatMap(({ area_id }) => area_id ? [{ area_id, name: area_id }] : []),
         entities,
@@ -172,7 +173,7 @@ export class House {
       }),
       this.#registry,
     );
-    for (const info of next.changesSince(this.#registry)) {
+    for (const info of changesSince(next, this.#registry)) {
       this.#spool("entity_info", info, { registry: undefined, via: "registry" });
     }
     this.#registry = next;
