@@ -356,6 +356,7 @@ Deno.test("A name that a state shows without an event of the registries is read 
     assert.equal(capture.namesOf(id)?.name, full);
     const listed = () =>
       hass.received.filter(({ type }) => type === "config/entity_registry/list").length;
+    await until(() => listed() === 2, "they are read again behind the subscription");
     const before = listed();
     const shorten = (state: string, more: object) =>
       hass.setState(id, state, { friendly_name: "Temperature", ...more });
