@@ -29,7 +29,10 @@ function endOf(code: number | undefined, reason: string | undefined): string {
   return `Home Assistant closed the connection (${code}${reason ? `: ${reason}` : ""})`;
 }
 
-/** So long frames are worked on before the rest of the program gets a turn, in milliseconds. */
+/**
+ * So long frames are worked on before the rest of the program gets a turn, in milliseconds, and as long as
+ * the last turn took: where each sync of the disk takes 200 ms, Home Assistant would cut off a slower reader.
+ */
 const WORK_MS = 5;
 /** A turn: while frames wait and are asked for, Deno 2.9.6 reads them and looks at no answer and no timer. */
 const TURN_MS = 1;
@@ -59,12 +62,15 @@ class PulledSocket implements FrameSocket {
     this.#writer = writable.getWriter();
     handlers.onOpen();
     let workedMs = 0;
+    let workMs = WORK_MS;
     for await (const frame of readable) {
       const fromMs = performance.now();
       handlers.onFrame(frame);
       workedMs += performance.now() - fromMs;
-      if (workedMs < WORK_MS) continue;
+      if (workedMs < workMs) continue;
+      const turnMs = performance.now();
       await sleep(TURN_MS, never);
+      workMs = Math.max(WORK_MS, performance.now() - turnMs);
       workedMs = 0;
     }
     // Deno's types lack the code
