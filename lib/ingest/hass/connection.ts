@@ -34,7 +34,6 @@ export class Connection {
   #heardMs = performance.now();
   #asking = false;
   #open = true;
-  #opening = true;
   #failedToOpen = false;
 
   private constructor(
@@ -46,10 +45,9 @@ export class Connection {
     this.#handlers = handlers;
     this.#times = times;
     this.#socket = openSocket(access, {
-      onOpen: () => this.#opening = false,
       onFrame: (frame) => this.#receive(frame, token),
-      onEnd: (reason) => {
-        this.#failedToOpen = this.#open && this.#opening;
+      onEnd: (reason, wasOpen) => {
+        this.#failedToOpen = this.#open && !wasOpen;
         this.close(reason);
       },
     });

@@ -4,10 +4,9 @@ import { describeError, sleep } from "../../retry.ts";
 import type { HassAccess } from "./hass_access.ts";
 
 export interface SocketHandlers {
-  onOpen(): void;
   onFrame(frame: unknown): void;
-  /** It has ended, or was never opened. */
-  onEnd(reason: string): void;
+  /** It has ended, or was never open. */
+  onEnd(reason: string, wasOpen: boolean): void;
 }
 
 export interface FrameSocket {
@@ -53,14 +52,15 @@ class PulledSocket implements FrameSocket {
     this.#stream = new WebSocketStream(url, { headers, signal: opening.signal });
     // where it fails, so does what is read
     this.#stream.closed.catch(() => {});
-    this.#read(handlers).catch((error) => handlers.onEnd(describeError(error)));
+    this.#read(handlers).catch((error) =>
+      handlers.onEnd(describeError(error), this.#writer !== undefined)
+    );
   }
 
   async #read(handlers: SocketHandlers): Promise<void> {
     const { readable, writable } = await this.#stream.opened
       .finally(() => this.#opening = undefined);
     this.#writer = writable.getWriter();
-    handlers.onOpen();
     let workedMs = 0;
     let workMs = WORK_MS;
     for await (const frame of readable) {
@@ -76,7 +76,7 @@ class PulledSocket implements FrameSocket {
     // Deno's types lack the code
     const end: { readonly closeCode?: number; readonly reason?: string } = await this.#stream
       .closed;
-    handlers.onEnd(endOf(end.closeCode, end.reason));
+    handlers.onEnd(endOf(end.closeCode, end.reason), true);
   }
 
   send(text: string): void {
@@ -93,23 +93,29 @@ class PulledSocket implements FrameSocket {
 /** Only this one can be given a certificate authority. In a flood it leaves the rest of the program no turn. */
 class PushedSocket implements FrameSocket {
   readonly #socket: WebSocket;
+  /** None once it is open, or has ended. */
+  #client: Deno.HttpClient | undefined;
 
   constructor(
     url: string,
     { headers, client }: { headers: Record<string, string>; client: Deno.HttpClient },
-    { onOpen, onFrame, onEnd }: SocketHandlers,
+    { onFrame, onEnd }: SocketHandlers,
   ) {
+    this.#client = client;
     this.#socket = new WebSocket(url, { headers, client });
-    this.#socket.onopen = () => {
-      client.close();
-      onOpen();
-    };
+    this.#socket.onopen = () => this.#closeClient();
     this.#socket.onmessage = ({ data }) => onFrame(data);
-    this.#socket.onclose = ({ code, reason }) => onEnd(endOf(code, reason));
+    this.#socket.onclose = ({ code, reason }) => onEnd(endOf(code, reason), true);
     this.#socket.onerror = (event) => {
-      client.close();
-      onEnd(event instanceof ErrorEvent && event.message ? event.message : "the connection failed");
+      const wasOpen = this.#client === undefined;
+      const said = event instanceof ErrorEvent ? event.message : "";
+      onEnd(said || "the connection failed", wasOpen);
     };
+  }
+
+  #closeClient(): void {
+    this.#client?.close();
+    this.#client = undefined;
   }
 
   send(text: string): void {
@@ -128,5 +134,6 @@ class PushedSocket implements FrameSocket {
     } catch {
       // a socket that never opened has nothing to close
     }
+    this.#closeClient();
   }
 }

@@ -32,7 +32,6 @@ async function readBeside(url: string, beside: () => void): Promise<number> {
     beside();
   }, 1);
   openSocket({ url: `${url}/${FRAMES}` }, {
-    onOpen: () => {},
     onFrame: (frame: unknown) => {
       assert.equal(typeof frame, "string");
       frames++;
@@ -68,7 +67,6 @@ Deno.test("A socket that is closed in a flood ends, though frames still come", a
     const enough = Promise.withResolvers<void>();
     const ended = Promise.withResolvers<string>();
     const socket = openSocket({ url: `${url}/1000000` }, {
-      onOpen: () => {},
       onFrame: () => {
         if (++frames === 100) enough.resolve();
       },

@@ -82,6 +82,30 @@ class ClosesHttp {
 /** What servers with TLS say that they speak: aiohttp nothing, some proxies HTTP/1 alone. */
 const ALPN = [undefined, ["http/1.1"]];
 
+Deno.test({
+  name:
+    "A connection that nobody answers leaves nothing open, with an authority of one's own or without",
+  sanitizeResources: true,
+  fn: async () => {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const host = `127.0.0.1:${listener.addr.port}`;
+    for (
+      const way of [{ hassUrl: `http://${host}` }, { hassUrl: `https://${host}`, hassCaCert: CA }]
+    ) {
+      const opening = Connection.open({
+        ...accessOf(way),
+        token: "never asked for",
+        signal: never,
+        handlers: { onEvent: assert.fail, onMalformed: assert.fail },
+        times: { ...CONNECTION_TIMES, openDeadlineMs: 100 },
+      });
+      const taken = await listener.accept();
+      await assert.rejects(opening, /did not answer within 0.1 s/);
+      taken.close();
+    }
+  },
+});
+
 Deno.test("A connection trusts the user's own certificate authority, and nobody else's", async () => {
   await using hass = new SimulatedHomeAssistant().start();
   for (const alpnProtocols of ALPN) {
