@@ -10,6 +10,7 @@
 import { dirname, join } from "node:path";
 import { complainOf, processOutput } from "./lib/program/command.ts";
 import { watchFlow } from "./lib/program/flow.ts";
+import { V8_FLAGS } from "./lib/program/v8_flags.ts";
 import {
   findProgram,
   type ProgramName,
@@ -80,6 +81,7 @@ function runProgram(
 ): Running {
   const { read, write } = besides(args);
   const flags = [
+    V8_FLAGS,
     "--deny-import",
     "--allow-net",
     "--allow-env",

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { freePort } from "./free_port.ts";
 import { type Metrics, mustBalance, scrape } from "./metrics_text.ts";
 import { Process, type Usage } from "./process.ts";
+import { V8_FLAGS } from "../../../lib/program/v8_flags.ts";
 import { until } from "../../until.ts";
 
 const ROOT = new URL("../../../", import.meta.url).pathname;
@@ -87,7 +88,9 @@ export class Program implements AsyncDisposable {
       ...(preload === undefined ? [] : [`--preload=${preload}`]),
       join(root, `${kind.name}.ts`),
     ];
-    const newest = compiledDir ? [executable(compiledDir, kind.name)] : sources(ROOT);
+    const newest = compiledDir
+      ? [executable(compiledDir, kind.name)]
+      : sources(ROOT).toSpliced(2, 0, V8_FLAGS);
     const start = (other = checkout) =>
       new Process(kind.name, [...under, ...(other === undefined ? newest : sources(other))], {
         cwd: dir,

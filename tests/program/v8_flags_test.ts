@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import manifest from "../../deno.json" with { type: "json" };
+import { V8_FLAGS } from "../../lib/program/v8_flags.ts";
+
+Deno.test("V8 knows its flags: one that a release drops would keep both programs from starting", () => {
+  const said = (flags: string) => {
+    const { stderr } = new Deno.Command(Deno.execPath(), { args: ["eval", "--quiet", flags, ""] })
+      .outputSync();
+    return new TextDecoder().decode(stderr);
+  };
+  assert.equal(said(V8_FLAGS), "");
+  assert.match(said(`${V8_FLAGS},--surprise`), /--surprise/);
+});
+
+Deno.test("The programs have the same flags of V8 wherever they are compiled", () => {
+  const file = (name: string) => Deno.readTextFileSync(new URL(`../../${name}`, import.meta.url));
+  const texts = [
+    manifest.tasks.compile.command,
+    file("Dockerfile.ingest"),
+    file("Dockerfile.enrich"),
+  ];
+  for (const text of texts) {
+    assert.deepEqual([...text.matchAll(/--v8-flags=\S*/g)].map(([flags]) => flags), [V8_FLAGS]);
+  }
+});
