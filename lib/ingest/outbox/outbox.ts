@@ -1,6 +1,7 @@
 /**
  * The outbox: one SQLite file that holds every event from its arrival until enrich has answered
- * for it. What arrives within some 20 ms is committed together; only then does it count as captured.
+ * for it. What arrives within some 20 ms, or 40 ms where it is much, is committed together; only then
+ * does it count as captured.
  */
 import type { DatabaseSync } from "node:sqlite";
 import { sleep } from "../../retry.ts";
@@ -29,7 +30,7 @@ export interface OutboxOptions {
   readonly path: string;
   /** The most that the file may take, in bytes; dead letters count. */
   readonly maxBytes: number;
-  /** How long events wait for others to be committed with, in milliseconds: 20 unless it is said. */
+  /** How long events wait for others to be committed with, in milliseconds: 20 unless it is said; see CommitBuffer. */
   readonly commitIntervalMs?: number;
   /** Told when a commit fails for another reason than a full file: capture cannot go on. */
   readonly onFailure: (error: unknown) => void;
@@ -79,7 +80,7 @@ export class Outbox implements Disposable {
     opening.move();
   }
 
-  /** Takes one event, to be committed within `commitIntervalMs`. While the outbox is full it is counted as dropped. */
+  /** Takes one event, to be committed within twice `commitIntervalMs`. While the outbox is full it is counted as dropped. */
   add(event: Spooled): void {
     this.#buffer.add(event);
   }
