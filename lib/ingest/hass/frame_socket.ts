@@ -30,8 +30,8 @@ function endOf(code: number | undefined, reason: string | undefined): string {
 }
 
 /**
- * So long messages are worked on before the rest of the program gets a turn, in milliseconds, and as long as
- * the last turn took: where each sync of the disk takes 200 ms, Home Assistant would cut off a slower reader.
+ * How long messages are worked on before the rest of the program gets a turn, in milliseconds; where the last
+ * turn took longer, as long as that: at 200 ms a sync Home Assistant would cut off a slower reader.
  */
 const WORK_MS = 5;
 /**

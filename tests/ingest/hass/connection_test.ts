@@ -105,3 +105,40 @@ Deno.test("A half-open socket is found though something new is asked again and a
   // one deadline, silence and the pong's: not one for each that was asked
   assert.ok(foundMs < 10_000, `after ${foundMs} ms`);
 });
+
+Deno.test("A connection that is closed hears no more of the frame that it is at", async () => {
+  const event = JSON.stringify({
+    type: "event",
+    event: { event_type: "x", data: {}, time_fired: "t" },
+    id: 1,
+  });
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    (request) => {
+      const { socket, response } = Deno.upgradeWebSocket(request);
+      socket.onopen = () => socket.send('{"type":"auth_required","ha_version":"2026.11.0"}');
+      socket.onmessage = () => {
+        socket.send('{"type":"auth_ok","ha_version":"2026.11.0"}');
+        socket.send(`[${event},${event},${event}]`);
+      };
+      return response;
+    },
+  );
+  let heard = 0;
+  const { connection } = await Connection.open({
+    url: `ws://127.0.0.1:${server.addr.port}`,
+    token: "any",
+    signal: new AbortController().signal,
+    handlers: {
+      onEvent: () => {
+        heard++;
+        connection.close("heard enough");
+      },
+      onMalformed: assert.fail,
+    },
+  });
+  assert.equal(await connection.closed, "heard enough");
+  // the others would be heard before this
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.equal(heard, 1);
+});

@@ -76,10 +76,11 @@ export class Program implements AsyncDisposable {
     const dir = await Deno.makeTempDir({ prefix: `${kind.name}-` });
     const port = freePort();
     const own = writable === undefined ? [dir] : [dir, writable];
-    const sources = (root: string) => [
+    const sources = (root: string, ...flags: readonly string[]) => [
       Deno.execPath(),
       "run",
       "--no-prompt",
+      ...flags,
       "--allow-net",
       "--allow-env",
       `--allow-read=${[...own, ...readable].join(",")}`,
@@ -88,9 +89,7 @@ export class Program implements AsyncDisposable {
       ...(preload === undefined ? [] : [`--preload=${preload}`]),
       join(root, `${kind.name}.ts`),
     ];
-    const newest = compiledDir
-      ? [executable(compiledDir, kind.name)]
-      : sources(ROOT).toSpliced(2, 0, V8_FLAGS);
+    const newest = compiledDir ? [executable(compiledDir, kind.name)] : sources(ROOT, V8_FLAGS);
     const start = (other = checkout) =>
       new Process(kind.name, [...under, ...(other === undefined ? newest : sources(other))], {
         cwd: dir,
