@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 
 export interface Patience {
-  /** Milliseconds until it gives up. */
+  /** Milliseconds until it gives up, also where the condition itself does not come back. */
   readonly limitMs?: number;
   readonly everyMs?: number;
 }
@@ -18,17 +18,24 @@ export async function until<T>(
   { limitMs = 180_000, everyMs = 25 }: Patience = {},
 ): Promise<T> {
   const limit = performance.now() + limitMs;
+  // what is asked may hang, as a program does that accepts a request and never answers
+  const over = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => over.resolve(undefined), limitMs);
   let cause: unknown;
-  do {
-    try {
-      const answer = await condition();
-      if (answer !== false && answer !== undefined) return answer;
-      cause = undefined;
-    } catch (error) {
-      cause = error;
-    }
-    await delay(everyMs);
-  } while (performance.now() < limit);
+  try {
+    do {
+      try {
+        const answer = await Promise.race([condition(), over.promise]);
+        if (answer !== false && answer !== undefined) return answer;
+        cause = undefined;
+      } catch (error) {
+        cause = error;
+      }
+      await delay(everyMs);
+    } while (performance.now() < limit);
+  } finally {
+    clearTimeout(timer);
+  }
   throw new Error(
     `Cannot go on: after ${limitMs / 1000} s still not so that ${wish}`,
     { cause },

@@ -27,12 +27,15 @@ class Supervisor implements AsyncDisposable {
 
   async #watch(enrich: Program): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      const lives = await fetch(`${enrich.url}/health/live`, { signal: AbortSignal.timeout(2_000) })
-        .then((response) => response.json(), () => undefined);
-      if (lives === undefined) {
+      // it may hang before it has ever answered: ingest is faster than this one then
+      const hangs = await fetch(`${enrich.url}/health/live`, { signal: AbortSignal.timeout(2_000) })
+        .then(
+          (response) => response.body?.cancel().then(() => false),
+          (error) => error instanceof Error && error.name === "TimeoutError",
+        );
+      if (hangs || !enrich.running) {
         await enrich.kill();
-        // it may end before it has said that it is there
-        await enrich.startAgain().catch(() => {});
+        enrich.beginAgain();
       }
       await new Promise((resolve) => setTimeout(resolve, 100));
     }

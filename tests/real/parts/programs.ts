@@ -172,8 +172,13 @@ export class Program implements AsyncDisposable {
    * given; returns when it is live.
    */
   async startAgain(checkout?: string): Promise<void> {
-    this.#process = this.start(checkout);
+    this.beginAgain(checkout);
     await this.#untilLive();
+  }
+
+  /** As `startAgain`, but waits for nothing. */
+  beginAgain(checkout?: string): void {
+    this.#process = this.start(checkout);
   }
 
   /** SIGTERM. Throws where it does not end with 0. */
