@@ -173,7 +173,7 @@ export class Connection {
     this.#closed.resolve(reason);
   }
 
-  *#receive(data: unknown, token: string): Generator<void> {
+  #receive(data: unknown, token: string): void {
     if (!this.#open) return;
     this.#heardMs = performance.now();
     this.#commands.heard();
@@ -184,9 +184,6 @@ export class Connection {
       } catch (error) {
         this.#handlers.onMalformed(describeError(error));
       }
-      yield;
-      // meanwhile others had their turn
-      if (!this.#open) return;
     }
   }
 

@@ -4,8 +4,7 @@ import { describeError, sleep } from "../../retry.ts";
 import type { HassAccess } from "./hass_access.ts";
 
 export interface SocketHandlers {
-  /** Works on a frame, one message after the other: between two of them others may have a turn. */
-  onFrame(frame: unknown): Iterable<void>;
+  onFrame(frame: unknown): void;
   /** It has ended, or was never open. */
   onEnd(reason: string, wasOpen: boolean): void;
 }
@@ -30,15 +29,10 @@ function endOf(code: number | undefined, reason: string | undefined): string {
 }
 
 /**
- * How long messages are worked on before the rest of the program gets a turn, in milliseconds; where the last
- * turn took longer, as long as that: at 200 ms a sync Home Assistant would cut off a slower reader.
+ * So long frames are worked on before the rest of the program gets a turn, in milliseconds, and as long as
+ * the last turn took: where each sync of the disk takes 200 ms, Home Assistant would cut off a slower reader.
  */
 const WORK_MS = 5;
-/**
- * Messages of a frame of so many characters have three times as long: hundreds of them waited at Home
- * Assistant, which cuts off a reader for whom 4,096 do.
- */
-const LONG_FRAME = 1_000_000;
 /** A turn: while frames wait and are asked for, Deno 2.9.6 reads them and looks at no answer and no timer. */
 const TURN_MS = 1;
 const never = new AbortController().signal;
@@ -70,17 +64,14 @@ class PulledSocket implements FrameSocket {
     let workedMs = 0;
     let workMs = WORK_MS;
     for await (const frame of readable) {
-      const isLong = typeof frame === "string" && frame.length >= LONG_FRAME;
-      let fromMs = performance.now() - workedMs;
-      for (const _ of handlers.onFrame(frame)) {
-        const nowMs = performance.now();
-        workedMs = nowMs - fromMs;
-        if (workedMs < workMs) continue;
-        await sleep(TURN_MS, never);
-        fromMs = performance.now();
-        workMs = Math.max(WORK_MS, (isLong ? 3 : 1) * (fromMs - nowMs));
-        workedMs = 0;
-      }
+      const fromMs = performance.now();
+      handlers.onFrame(frame);
+      workedMs += performance.now() - fromMs;
+      if (workedMs < workMs) continue;
+      const turnMs = performance.now();
+      await sleep(TURN_MS, never);
+      workMs = Math.max(WORK_MS, performance.now() - turnMs);
+      workedMs = 0;
     }
     // Deno's types lack the code
     const end: { readonly closeCode?: number; readonly reason?: string } = await this.#stream
@@ -113,7 +104,7 @@ class PushedSocket implements FrameSocket {
     this.#client = client;
     this.#socket = new WebSocket(url, { headers, client });
     this.#socket.onopen = () => this.#closeClient();
-    this.#socket.onmessage = ({ data }) => void [...onFrame(data)];
+    this.#socket.onmessage = ({ data }) => onFrame(data);
     this.#socket.onclose = ({ code, reason }) => onEnd(endOf(code, reason), true);
     this.#socket.onerror = (event) => {
       const wasOpen = this.#client === undefined;

@@ -65,30 +65,32 @@ const EVENT_BEGIN = '{"type":"event","event":';
 const EVENT_END = /^,"id":(\d{1,15})\}$/;
 
 /**
- * The messages of a frame, each read when it is asked for. With `coalesce_messages` a frame is one
- * message or an array of them; one that cannot be read never takes its neighbours with it. A long
- * list is not parsed: see `readInSteps`.
+ * The messages of a frame. With `coalesce_messages` a frame is one message or an array of them;
+ * one that cannot be read never takes its neighbours with it. A long list is not parsed: see
+ * `readInSteps`.
  */
-export function* readFrame(frame: string): Generator<Received> {
-  for (const text of elementTexts(yield* eventsOf(frame))) yield readMessage(text);
+export function readFrame(frame: string): Received[] {
+  return eventsOf(frame) ?? elementTexts(frame).map(readMessage);
 }
 
 /**
- * The messages of a frame that has nothing but events, cut where they seem to begin and end. What is
- * between two cuts is JSON by itself, so that it has no other reading: no scanner has to go through
- * it. Returns the rest of the frame, from where a cut was wrong.
+ * The messages of a frame that has nothing but events, cut where they seem to begin and end;
+ * undefined where that was wrong. What is between the cuts is JSON by itself, so that a frame has no
+ * other reading: no scanner has to go through it.
  */
-function* eventsOf(frame: string): Generator<Received, string> {
-  if (!frame.startsWith(`[${EVENT_BEGIN}`) || !frame.endsWith("}]")) return frame;
-  for (let at = 1; at < frame.length;) {
+function eventsOf(frame: string): Received[] | undefined {
+  if (!frame.startsWith(`[${EVENT_BEGIN}`) || !frame.endsWith("}]")) return undefined;
+  const received: Received[] = [];
+  let at = 1;
+  while (at < frame.length) {
     const next = frame.indexOf(`},${EVENT_BEGIN}`, at);
     const end = next === -1 ? frame.length - 1 : next + 1;
     const event = readEvent(frame.slice(at, end));
-    if (!event) return `[${frame.slice(at)}`;
-    yield event;
+    if (!event) return undefined;
+    received.push(event);
     at = end + 1;
   }
-  return "[]";
+  return received;
 }
 
 function readMessage(text: string): Received {
