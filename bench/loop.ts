@@ -20,6 +20,8 @@ export interface WatchedActivity {
   readonly enrich: number;
   /** Of a program that does nothing: the machine's noise. */
   readonly idle: number;
+  /** How often ingest was cut off then, as too slow a reader. */
+  readonly cutOffs: number;
 }
 
 export interface LoopOptions {
@@ -41,6 +43,8 @@ const never = new AbortController().signal;
 /** One pair of programs, watched at one thing after the other. */
 class Scene implements AsyncDisposable {
   readonly activities: WatchedActivity[] = [];
+  /** Since the last activity. */
+  #cutOffs = 0;
 
   private constructor(
     private readonly name: string,
@@ -95,16 +99,22 @@ class Scene implements AsyncDisposable {
       ingest: await ingest,
       enrich: await enrich,
       idle: await longest(this.idle.dir),
+      cutOffs: this.#cutOffs,
     });
     this.fromMs = toMs;
+    this.#cutOffs = 0;
+  }
+
+  async #fire(count: number, perSecond: number): Promise<void> {
+    this.#cutOffs += (await this.source.fire({ count, perSecond })).cutOffs;
   }
 
   /** First as many a second as Home Assistant has for one reader, then as fast as they are taken. */
   async floods(): Promise<void> {
     const { flood: count } = this.options.sizes;
     const most = `${thousands(MOST_PER_SECOND)} events/s`;
-    await this.during(most, () => this.source.fire({ count, perSecond: MOST_PER_SECOND }));
-    await this.during("as fast as taken", () => this.source.fire({ count, perSecond: 0 }));
+    await this.during(most, () => this.#fire(count, MOST_PER_SECOND));
+    await this.during("as fast as taken", () => this.#fire(count, 0));
   }
 
   /** The page of each is open, as in a browser, while 1,000 events a second are fired. */
@@ -114,7 +124,7 @@ class Scene implements AsyncDisposable {
     const running = [this.pair.ingest, this.pair.enrich].filter((program) => program.running);
     await Promise.all([
       ...running.map(({ url }) => watchPage(url, pageMs)),
-      this.source.fire({ count, perSecond: PAGE_EVENTS_PER_SECOND }),
+      this.#fire(count, PAGE_EVENTS_PER_SECOND),
     ]);
   }
 

@@ -26,6 +26,8 @@ export function loopReport(activities: readonly WatchedActivity[]): Report {
   const long = turns.filter(({ tookMs }) => tookMs > WISHED_MS);
   const named = (turn: typeof turns[number]) =>
     `${turn.program} ${ms(turn.tookMs)} ms at "${turn.activity}", ${turn.scene}`;
+  const cutOffs = activities.filter(({ cutOffs }) => cutOffs > 0)
+    .map(({ scene, activity, cutOffs }) => `${cutOffs} at "${activity}", ${scene}`);
   const noiseMs = median(activities.map(({ idle }) => idle));
   return {
     text: [
@@ -33,6 +35,7 @@ export function loopReport(activities: readonly WatchedActivity[]): Report {
       "",
       `The longest of all: ${turns.slice(0, 1).map(named).join("")}.`,
       `Longer than ${WISHED_MS} ms: ${long.length} of ${turns.length}.`,
+      `Cut off as too slow a reader: ${cutOffs.join("; ") || "never"}.`,
       `The machine's noise, which is in all of them: the idle program's longest turns have a ` +
       `median of ${ms(noiseMs)} ms.`,
     ].join("\n"),
