@@ -2,8 +2,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 
 export interface Patience {
-  /** Milliseconds until it gives up, also where the condition itself does not come back. */
+  /** Milliseconds until it gives up. */
   readonly limitMs?: number;
+  /** So much longer what was asked before the limit may take to answer. */
+  readonly answerMs?: number;
   readonly everyMs?: number;
 }
 
@@ -15,12 +17,12 @@ export interface Patience {
 export async function until<T>(
   condition: () => T | false | undefined | Promise<T | false | undefined>,
   wish: string,
-  { limitMs = 180_000, everyMs = 25 }: Patience = {},
+  { limitMs = 180_000, answerMs = 30_000, everyMs = 25 }: Patience = {},
 ): Promise<T> {
   const limit = performance.now() + limitMs;
   // what is asked may hang, as a program does that accepts a request and never answers
   const over = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => over.resolve(undefined), limitMs);
+  const timer = setTimeout(() => over.resolve(undefined), limitMs + answerMs);
   let cause: unknown;
   try {
     do {
