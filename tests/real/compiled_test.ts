@@ -88,7 +88,9 @@ realTest(
     fire();
     await untilFilled(ingest);
     const { text } = equationOf(await ingest.metrics());
-    for (const program of [ingest, enrich]) {
+    for (const [name, program] of Object.entries({ ingest, enrich })) {
+      const { rssMb } = await program.usage();
+      measured(`compiled ${name}: RSS ${rssMb.toFixed(0)} MiB`);
       const page = await (await fetch(program.url)).text();
       assert.match(page, /^<!doctype html>/i, "the page is in the executable");
       const startedMs = performance.now();
