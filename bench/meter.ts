@@ -1,5 +1,5 @@
 /** What processes take: Linux' own figures, read by one shell that is kept, so that asking costs little. */
-import { z } from "zod";
+import * as z from "zod";
 
 export interface Usage {
   /** Processor time since its start, in seconds, to a hundredth. */

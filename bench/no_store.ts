@@ -1,7 +1,7 @@
 /** The thread that answers for no store, as the rest of the benchmark sees it. */
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import { z } from "zod";
+import * as z from "zod";
 import type { LineStore, Numbers, ReadNumber } from "./store.ts";
 
 const readSchema = z.array(z.object({ number: z.number(), timeUs: z.number() }));

@@ -3,7 +3,7 @@
  * messages and cuts off a slow reader as the simulation does.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { z } from "zod";
+import * as z from "zod";
 import { sleep } from "../lib/retry.ts";
 import type { Client } from "../tests/simulator/client.ts";
 import { SimulatedHomeAssistant } from "../tests/simulator/home_assistant.ts";

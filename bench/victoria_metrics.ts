@@ -1,5 +1,5 @@
 /** A VictoriaMetrics on 127.0.0.1, and what it holds. */
-import { z } from "zod";
+import * as z from "zod";
 import { ConfigError } from "../lib/settings/settings_reader.ts";
 import { freePort } from "../tests/real/parts/free_port.ts";
 import { Process } from "../tests/real/parts/process.ts";

@@ -2,7 +2,7 @@
  * What ingest and enrich agree on: the event, its envelope, the answers of
  * `POST /events`. Nothing else is shared between the two programs.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { parseTimeUs } from "./time.ts";
 
 /** The largest body that `POST /events` takes, in bytes. */

@@ -1,5 +1,5 @@
 /** The frames recorded from three real versions of Home Assistant, see tests/fixtures/README.md. */
-import { z } from "zod";
+import * as z from "zod";
 import { elementTexts, memberText } from "../lib/json_text.ts";
 
 const FIXTURES = new URL("fixtures/", import.meta.url);

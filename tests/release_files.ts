@@ -1,6 +1,6 @@
 /** The files that an older release has left behind, copied for a test, and what is in them. */
 import { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import { eventSchema } from "../lib/contract.ts";
 
 /** The release whose files are in `fixtures/`. */

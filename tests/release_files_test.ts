@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { z } from "zod";
+import * as z from "zod";
 import { formatTimeUs } from "../lib/time.ts";
 import { Relay } from "./stand_ins/relay.ts";
 import {

@@ -1,5 +1,5 @@
 /** What an event must be before it can become a point, and the error where it is not. */
-import { z } from "zod";
+import * as z from "zod";
 import { describeIssues, type HassEvent, stateChangedSchema } from "../contract.ts";
 import { parseTimeUs } from "../time.ts";
 import { isPlainStateChanged } from "./plain_event.ts";

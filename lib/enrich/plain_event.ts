@@ -3,7 +3,7 @@
  * which takes longer than everything else that is done with an event. A yes here is one of zod's;
  * where it is no, zod decides, and says what is wrong.
  */
-import type { z } from "zod";
+import type * as z from "zod";
 import type { Envelope, State, stateChangedSchema } from "../contract.ts";
 import { parseTimeUs } from "../time.ts";
 

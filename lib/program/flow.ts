@@ -1,5 +1,5 @@
 /** How events flow through both running programs, watched from outside. */
-import { z } from "zod";
+import * as z from "zod";
 import { deadline, sleep } from "../retry.ts";
 import type { CommandOutput } from "./command.ts";
 import type { RunningProgram } from "./running_program.ts";

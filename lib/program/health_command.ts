@@ -1,5 +1,5 @@
 /** `ingest health` and `enrich health`: whether the running program does its work, for a container's check. */
-import { z } from "zod";
+import * as z from "zod";
 import { type CommandOutput, complainOf } from "./command.ts";
 import { findProgram, type ProgramName } from "./running_program.ts";
 import type { Environment } from "../settings/settings_reader.ts";

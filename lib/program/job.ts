@@ -1,5 +1,5 @@
 /** A job that a command has a running program do: begun and followed through the program's routes. */
-import type { z } from "zod";
+import type * as z from "zod";
 import { sleep } from "../retry.ts";
 import { type CommandOutput, ProgressLine } from "./command.ts";
 import { ProgramAway, type RunningProgram } from "./running_program.ts";

@@ -1,5 +1,5 @@
 /** An ingest or enrich that runs, asked by its own routes: commands and checks never touch its files. */
-import { z } from "zod";
+import * as z from "zod";
 import { failureSchema } from "../contract.ts";
 import { deadline, describeError } from "../retry.ts";
 import { enrichSchema, ingestSchema } from "../settings/program_settings.ts";

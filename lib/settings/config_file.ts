@@ -5,7 +5,7 @@
 import { basename } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { distance } from "fastest-levenshtein";
-import type { z } from "zod";
+import type * as z from "zod";
 import { CONNECTION, type FileOptions, fileSchema, NAMES, NO_FILE } from "./file_options.ts";
 import { YamlReader, type YamlValue } from "./yaml_file.ts";
 

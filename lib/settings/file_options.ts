@@ -1,5 +1,5 @@
 /** What CONFIG_FILE may say. Values are taken as Home Assistant's integration takes them (homeassistant/components/influxdb, helpers/config_validation.py). */
-import { z } from "zod";
+import * as z from "zod";
 import { ENTITY_EVENT_TYPES } from "../contract.ts";
 import { pythonTextOf } from "./python_scalar.ts";
 

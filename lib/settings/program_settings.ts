@@ -1,5 +1,5 @@
 /** What both programs read of the environment: its schemas, secrets apart. */
-import { z } from "zod";
+import * as z from "zod";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
 import { retentionPeriod } from "./retention_period.ts";
 import { SECRETS } from "./secret.ts";

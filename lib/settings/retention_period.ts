@@ -1,5 +1,5 @@
 /** VictoriaMetrics' notation of how long points are kept, as its `-retentionPeriod` has it. */
-import { z } from "zod";
+import * as z from "zod";
 
 /** A period, and what it was called. */
 export interface RetentionPeriod {

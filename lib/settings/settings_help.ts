@@ -1,5 +1,5 @@
 /** What a person reads of the settings, out of the schemas that parse them. */
-import { z } from "zod";
+import * as z from "zod";
 import { enrichSchema, ingestSchema } from "./program_settings.ts";
 
 /** What a person reads of a setting. */

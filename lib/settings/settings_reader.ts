@@ -1,6 +1,6 @@
 /** What settings are made of: kinds of values, and a reader that tells every problem at once and by name. */
 import { distance } from "fastest-levenshtein";
-import { z } from "zod";
+import * as z from "zod";
 import { describeError } from "../retry.ts";
 import { clientTrusting, MAX_CERTIFICATES_BYTES } from "../certificates.ts";
 import { type RequestHeaders, requestHeaders } from "./request_headers.ts";

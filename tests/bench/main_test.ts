@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { z } from "zod";
+import * as z from "zod";
 import { TemporaryFolder } from "../temporary.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;

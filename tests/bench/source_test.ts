@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { z } from "zod";
+import * as z from "zod";
 import { Source } from "../../bench/source.ts";
 import { stateChangedSchema } from "../../lib/contract.ts";
 import { elementTexts, memberText } from "../../lib/json_text.ts";

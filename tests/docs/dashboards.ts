@@ -1,6 +1,6 @@
 /** The Grafana dashboards of etc/grafana as Grafana reads them: panels, variables and their queries. */
 import { parse } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 
 const GRAFANA = new URL("../../etc/grafana/", import.meta.url);
 

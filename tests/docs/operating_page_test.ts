@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parse } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 import { codeSpans, page, tablesUnder } from "./markdown.ts";
 import { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
 import { TemporaryFolder } from "../temporary.ts";

@@ -1,5 +1,5 @@
 /** The Grafana dashboard of etc/grafana/victoriametrics as Grafana reads it: panels, variables, and their queries in PromQL. */
-import { z } from "zod";
+import * as z from "zod";
 import { dashboardSchema } from "./dashboards.ts";
 
 const datasource = z.strictObject({ type: z.literal("prometheus"), uid: z.string() });

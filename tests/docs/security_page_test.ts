@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parse } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 import manifest from "../../deno.json" with { type: "json" };
 import { type Route, ROUTES } from "../security/routes.ts";
 import { codeSpans, page, tablesUnder } from "./markdown.ts";

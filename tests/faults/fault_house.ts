@@ -1,5 +1,5 @@
 /** Both programs as processes between a simulated house and a store, what is done to them, and all that is known then. */
-import { z } from "zod";
+import * as z from "zod";
 import { freePort } from "../real/parts/free_port.ts";
 import type { StoredPoint } from "../real/parts/influxql.ts";
 import { total } from "../real/parts/metrics_text.ts";

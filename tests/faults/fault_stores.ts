@@ -1,6 +1,6 @@
 /** The stores of the scorecard's rows, and reading them back. */
 import { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import { Influxd } from "../real/parts/influxd.ts";
 import type { StoredPoint } from "../real/parts/influxql.ts";
 import type { Environment } from "../real/parts/programs.ts";

@@ -1,6 +1,6 @@
 /** What must hold at the end of a history, from what Home Assistant, its recorder and ingest say of it. */
 import assert from "node:assert/strict";
-import { z } from "zod";
+import * as z from "zod";
 import { historyUs } from "../../lib/ingest/history/history.ts";
 import type { Gaps } from "../../lib/ingest/history/gaps.ts";
 import { parseTimeUs } from "../../lib/time.ts";

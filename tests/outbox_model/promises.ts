@@ -1,6 +1,6 @@
 /** What must hold after every step, looked up in the file. */
 import assert from "node:assert/strict";
-import { z } from "zod";
+import * as z from "zod";
 import type { Outbox } from "../../lib/ingest/outbox/outbox.ts";
 import type { FullDisk } from "./full_disk.ts";
 import type { Model } from "./model.ts";

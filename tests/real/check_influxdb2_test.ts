@@ -1,6 +1,6 @@
 /** `enrich check`, as it is typed, against a real InfluxDB 2: by its own API and by that of 1.x. */
 import assert from "node:assert/strict";
-import { z } from "zod";
+import * as z from "zod";
 import { InfluxDb } from "../../lib/enrich/influxdb/influxdb.ts";
 import { check, faultsOf } from "./parts/checks.ts";
 import { Influxd2 } from "./parts/influxd2.ts";

@@ -1,6 +1,6 @@
 /** `ingest check` and `enrich check`, as they are typed, against a real Home Assistant and a real influxd. */
 import assert from "node:assert/strict";
-import { z } from "zod";
+import * as z from "zod";
 import { check, faultsOf, root, run } from "./parts/checks.ts";
 import { freePort } from "./parts/free_port.ts";
 import { HomeAssistant, newestVersion } from "./parts/home_assistant.ts";

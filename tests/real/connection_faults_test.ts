@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { exists } from "../../lib/settings/text_file.ts";
 import { describeGaps, untilFilled } from "./parts/filling.ts";
 import { clientTexts } from "./parts/frames.ts";

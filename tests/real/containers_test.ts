@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import { parse } from "yaml";
 import { TemporaryFolder } from "../temporary.ts";
 import { until } from "../until.ts";

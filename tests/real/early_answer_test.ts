@@ -1,6 +1,6 @@
 /** A core before 2026 answers a barrier too early while its recorder begins, and is not believed. */
 import assert from "node:assert/strict";
-import { z } from "zod";
+import * as z from "zod";
 import { Connection } from "../../lib/ingest/hass/connection.ts";
 import { HassClock } from "../../lib/ingest/hass/hass_clock.ts";
 import { webSocketUrl } from "../../lib/ingest/hass/protocol.ts";

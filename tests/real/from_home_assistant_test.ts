@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import util from "node:util";
-import { z } from "zod";
+import * as z from "zod";
 import { readHouseBlock } from "../../lib/enrich/takeover/house_block.ts";
 import { enrichSettings } from "../../lib/settings/enrich_settings.ts";
 import { TemporaryFolder } from "../temporary.ts";

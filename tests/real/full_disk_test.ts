@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { z } from "zod";
+import * as z from "zod";
 import { allStored, type Answering, FakeEnrich } from "../stand_ins/fake_enrich.ts";
 import { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
 import { until } from "../until.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { unfilledOf, untilFilled } from "./parts/filling.ts";
 import { GapHouse } from "./parts/gap_house.ts";
 import { HistoryRequests } from "./parts/history_requests.ts";

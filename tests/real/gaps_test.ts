@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { fillingOf, unfilledOf, untilFilled } from "./parts/filling.ts";
 import { GapHouse } from "./parts/gap_house.ts";
 import {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { z } from "zod";
+import * as z from "zod";
 import { type Downtime, Watch } from "./parts/downtime.ts";
 import { differences, historyRows, missingRows, NO_DIFFERENCES, summary } from "./parts/history.ts";
 import { newestVersion } from "./parts/home_assistant.ts";

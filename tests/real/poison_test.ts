@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
 import { allStored, FakeEnrich } from "../stand_ins/fake_enrich.ts";
 import { until } from "../until.ts";

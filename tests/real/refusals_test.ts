@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { z } from "zod";
+import * as z from "zod";
 import { InfluxDb } from "../../lib/enrich/influxdb/influxdb.ts";
 import { toLine } from "../../lib/enrich/influxdb/line.ts";
 import type { PointOutcome, StorePoint } from "../../lib/enrich/store.ts";

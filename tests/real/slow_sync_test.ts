@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { z } from "zod";
+import * as z from "zod";
 import { ProgressLine } from "../../bench/progress_line.ts";
 import { slowSync } from "../../bench/slow_sync.ts";
 import { realTest } from "./parts/real_test_case.ts";

@@ -3,7 +3,7 @@
  * each part, it holds what was delivered, by its own count. FULL=1 is the whole of it.
  */
 import assert from "node:assert/strict";
-import { z } from "zod";
+import * as z from "zod";
 import type { FiredEvent } from "../simulator/bus.ts";
 import { SimulatedHomeAssistant } from "../simulator/home_assistant.ts";
 import { LivingHouse } from "../simulator/living_house.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { z } from "zod";
+import * as z from "zod";
 import { setTimeout as delay } from "node:timers/promises";
 import { InfluxDb } from "../../lib/enrich/influxdb/influxdb.ts";
 import { metricLine } from "../../lib/enrich/victoriametrics/metric_line.ts";

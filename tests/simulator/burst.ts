@@ -1,6 +1,6 @@
 /** Many states at a given rate, to measure with. */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { cpuUsage } from "node:process";
 import { sleep } from "../../lib/retry.ts";
 import { float } from "./exact_json.ts";

@@ -1,6 +1,6 @@
 /** Runs a simulated Home Assistant with a living house until a signal ends it. */
 import { parseArgs } from "node:util";
-import { z } from "zod";
+import * as z from "zod";
 import { SimulatedHomeAssistant } from "./home_assistant.ts";
 import { LivingHouse } from "./living_house.ts";
 import { HOUSE } from "./sample_house.ts";

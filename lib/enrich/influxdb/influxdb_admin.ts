@@ -1,5 +1,5 @@
 /** What is asked of InfluxDB besides writing: how long it keeps points, and a new database or bucket. */
-import { z } from "zod";
+import * as z from "zod";
 import { InfluxDbFault, readAnswer, readJson, saysVersion2 } from "./influxdb_answer.ts";
 import type { InfluxDbConnection, InfluxDbHttp, InfluxDbRequest } from "./influxdb_http.ts";
 import { parseDurationMs } from "./retention.ts";

@@ -1,5 +1,5 @@
 /** What InfluxDB's answers mean, in all its versions, and what a person can fix. */
-import { z } from "zod";
+import * as z from "zod";
 import { redact } from "../../log.ts";
 import { meaningOf, retryAfterMs, type StatusMeaning } from "../../retry.ts";
 import { StoreUnavailable } from "../store.ts";

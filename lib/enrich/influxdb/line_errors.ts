@@ -1,5 +1,5 @@
 /** What InfluxDB 3 says of each line of a write that it refused, the others being stored. */
-import { z } from "zod";
+import * as z from "zod";
 import { redact } from "../../log.ts";
 
 export interface LineError {

@@ -1,7 +1,7 @@
 /** What the local store knows of the house now, and how the last day went: for the page alone. */
 import type { DatabaseSync } from "node:sqlite";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { Statements } from "../../sqlite.ts";
 
 /** The newest series are looked at; of them so many entities are shown. */

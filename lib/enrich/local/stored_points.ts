@@ -1,6 +1,6 @@
 /** Points as the local store's tables have them, and reading them all. */
 import type { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import type { Statements } from "../../sqlite.ts";
 import type { FieldValue, StorePoint } from "../store.ts";
 

@@ -1,6 +1,6 @@
 /** Where InfluxDB is, as Home Assistant knows it: in its own settings since 2026.3, before in YAML. */
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import type { FileOptions } from "../../settings/file_options.ts";
 import { urlOf } from "../../settings/influxdb_settings.ts";
 import { ConfigError, urlOf as urlSchema } from "../../settings/settings_reader.ts";

@@ -3,7 +3,7 @@
  * `entities` for what the registries say, `statistics` for long-term statistics, `events` for all
  * the rest.
  */
-import { z } from "zod";
+import * as z from "zod";
 import {
   entityInfoSchema,
   type Envelope,

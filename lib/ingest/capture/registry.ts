@@ -1,6 +1,6 @@
 /** What Home Assistant's registries say: names, areas, floors and devices. Pure. */
 import { isDeepStrictEqual } from "node:util";
-import { z } from "zod";
+import * as z from "zod";
 import {
   type EntityInfo,
   entityInfoSchema,

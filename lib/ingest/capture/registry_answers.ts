@@ -1,5 +1,5 @@
 /** What Home Assistant answers for its registries. A list that it refuses costs no other list. */
-import type { z } from "zod";
+import type * as z from "zod";
 import { getLogger } from "../../log.ts";
 import { readList } from "../hass/answer_list.ts";
 import type { Connection } from "../hass/connection.ts";

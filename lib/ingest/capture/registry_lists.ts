@@ -2,7 +2,7 @@
  * The lists of Home Assistant's registries. Releases add and take away fields, so everything but the
  * ids is optional.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { entityInfoSchema } from "../../contract.ts";
 import type { PresentState } from "../hass/present_states.ts";
 

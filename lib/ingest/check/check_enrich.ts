@@ -1,5 +1,5 @@
 /** Whether enrich is there, takes SERVICE_TOKEN and can store. */
-import { z } from "zod";
+import * as z from "zod";
 import type { CheckReport } from "../../program/check_report.ts";
 import { type ProgramAnswer, RunningProgram } from "../../program/running_program.ts";
 import type { IngestSettings } from "../../settings/ingest_settings.ts";

@@ -1,5 +1,5 @@
 /** What Home Assistant lets the owner of HASS_TOKEN do, and what it has to give. */
-import { z } from "zod";
+import * as z from "zod";
 import type { CheckReport } from "../../program/check_report.ts";
 import { numberText } from "../../program/command.ts";
 import type { IngestSettings } from "../../settings/ingest_settings.ts";

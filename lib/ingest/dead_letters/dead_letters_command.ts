@@ -1,6 +1,6 @@
 /** `ingest dead-letters`: shows and moves dead letters, through the routes of the running ingest. */
 import type { ParseArgsOptionsConfig } from "node:util";
-import type { z } from "zod";
+import type * as z from "zod";
 import {
   argumentsOf,
   type CommandOutput,

@@ -1,5 +1,5 @@
 /** What `ingest dead-letters` and the running ingest say to each other. */
-import { z } from "zod";
+import * as z from "zod";
 import { numberOf } from "../../settings/settings_reader.ts";
 import { deadLetterSelectionSchema, MAX_AGE_S } from "../outbox/dead_letter.ts";
 

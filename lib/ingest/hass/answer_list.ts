@@ -1,5 +1,5 @@
 /** Lists as Home Assistant answers them: one odd entry must not cost the others. */
-import { z } from "zod";
+import * as z from "zod";
 
 /** As much of an odd value as is named. */
 const NAMED_CHARS = 200;

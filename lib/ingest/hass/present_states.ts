@@ -1,5 +1,5 @@
 /** What get_states says: the present state of every entity, by its exact text. */
-import { z } from "zod";
+import * as z from "zod";
 import { parseTimeUs } from "../../time.ts";
 import type { Connection } from "./connection.ts";
 import { type ListEntry, readInSteps } from "./long_list.ts";

@@ -2,7 +2,7 @@
  * Home Assistant's WebSocket messages, pure: text in, typed messages out.
  * https://developers.home-assistant.io/docs/api/websocket, and the recorded frames in tests/fixtures.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { elementTexts, memberText } from "../../json_text.ts";
 import { describeError } from "../../retry.ts";
 import { longList } from "./long_list.ts";

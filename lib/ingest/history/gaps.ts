@@ -1,5 +1,5 @@
 /** Gaps, the times in which capture did not hear: since when, why, and what became of what was missed. Kept in the outbox's file. */
-import { z } from "zod";
+import * as z from "zod";
 import { getLogger } from "../../log.ts";
 import { formatTimeUs } from "../../time.ts";
 import type { Outbox } from "../outbox/outbox.ts";

@@ -3,7 +3,7 @@
  * `{"s": state, "a": attributes, "lu": last_updated, "lc"?: last_changed}`, times in seconds since
  * 1970; `s` null where the entity was removed. Recorded in tests/fixtures, history.jsonl.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { elementTexts, members, memberText } from "../../json_text.ts";
 import { formatTimeUs } from "../../time.ts";
 import type { KnownState } from "../outbox/seen_states.ts";

@@ -3,7 +3,7 @@
  * locked, or never. A barrier tells when it has seen to all that came before: `history/stream`
  * without an end has the recorder commit, and its second message comes after that commit.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { describeError } from "../../retry.ts";
 import { formatTimeUs } from "../../time.ts";
 import type { Connection } from "../hass/connection.ts";

@@ -1,5 +1,5 @@
 /** What a dead letter is to those who ask for it, and how they say which ones they mean. */
-import { z } from "zod";
+import * as z from "zod";
 
 /** Some 300 years: whatever is above was meant otherwise. */
 export const MAX_AGE_S = 10_000_000_000;

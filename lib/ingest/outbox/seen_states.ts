@@ -4,7 +4,7 @@
  * of the event, and know Home Assistant's own stamps alone, in microseconds since 1970.
  */
 import type { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import { Statements } from "../../sqlite.ts";
 import { Meta } from "./meta.ts";
 

@@ -4,7 +4,7 @@
  * outbox's file and changes in the transaction of the event.
  */
 import type { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import { Meta } from "./meta.ts";
 import { takeOverGaps } from "./gap_table.ts";
 import { LATE_US, type MissingStates, SLACK_US } from "./missing_states.ts";

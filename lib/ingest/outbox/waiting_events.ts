@@ -1,6 +1,6 @@
 /** The events that wait for delivery, in the order in which they came: a table of the outbox's file. */
 import type { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import { isFull, Statements, transaction } from "../../sqlite.ts";
 import { FREE, LAST_SEQ, NextEvents, type OutboxRow, rowOf, type SeqRange } from "./next_events.ts";
 

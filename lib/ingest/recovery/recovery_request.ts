@@ -1,5 +1,5 @@
 /** What `ingest outbox recover` and the running ingest say to each other. */
-import { z } from "zod";
+import * as z from "zod";
 
 /** POST starts a recovery (202, 409 while one runs), GET tells how far it is. */
 export const RECOVERY_PATH = "/outbox/recover";

@@ -3,7 +3,7 @@
  * Assistant moves the hours of a renamed entity to its new id; stored under that they would be there
  * twice. What a rename leaves alone is the entity registry's own id.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { listOf } from "../hass/answer_list.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 

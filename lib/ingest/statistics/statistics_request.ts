@@ -1,5 +1,5 @@
 /** What `ingest import-statistics` and the running ingest say to each other. */
-import { z } from "zod";
+import * as z from "zod";
 import { parseTimeUs } from "../../time.ts";
 
 /** POST starts an import (202, 409 while one runs), GET tells how far it is. */

@@ -2,7 +2,7 @@
  * What Home Assistant's recorder says of long-term statistics, read, and made into envelopes. Pure.
  * The answers' shapes are those of core 2024.3 and 2025.4; keys come and go, so most are optional.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { type RegistryNames, STATISTICS_VALUES, type StatisticsHour } from "../../contract.ts";
 import { formatTimeUs } from "../../time.ts";
 import { listOf } from "../hass/answer_list.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { z } from "zod";
+import * as z from "zod";
 import { envelopeSchema } from "../../../lib/contract.ts";
 import { toLine } from "../../../lib/enrich/influxdb/line.ts";
 import { EventProblem } from "../../../lib/enrich/event_problem.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { z } from "zod";
+import * as z from "zod";
 import { Registry } from "../../../lib/ingest/capture/registry.ts";
 import { atOnce, changesSince, registryFrom } from "../../at_once.ts";
 import { recordedResult, VERSIONS } from "../../recorded.ts";

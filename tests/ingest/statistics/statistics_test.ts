@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { z } from "zod";
+import * as z from "zod";
 import type { Connection } from "../../../lib/ingest/hass/connection.ts";
 import type { HassCommands } from "../../../lib/ingest/statistics/statistics_import.ts";
 import { allStored } from "../../stand_ins/fake_enrich.ts";

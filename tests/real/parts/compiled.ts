@@ -1,6 +1,6 @@
 /** What `deno compile` has put into an executable, read without running it. */
 import { Buffer } from "node:buffer";
-import { z } from "zod";
+import * as z from "zod";
 
 const MAGIC = "d3n0l4nd";
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import { parseTimeUs } from "../../../lib/time.ts";
 import { Relay } from "../../stand_ins/relay.ts";
 import { readLine, type StoredPoint, storedPoints } from "../../release_files.ts";

@@ -1,5 +1,5 @@
 /** What ingest says of its gaps, and waiting until they are filled. */
-import { z } from "zod";
+import * as z from "zod";
 import type { Program } from "./programs.ts";
 import { total } from "./metrics_text.ts";
 import { until } from "../../until.ts";

@@ -1,6 +1,6 @@
 /** A whole flow whose ingest is cut off again and again, and whose store is held against the recorder. */
 import assert from "node:assert/strict";
-import { z } from "zod";
+import * as z from "zod";
 import { type FillingStatus, unfilledOf, untilFilled } from "./filling.ts";
 import { differences, type HistoryRow, missingRows, NO_DIFFERENCES, summary } from "./history.ts";
 import { equationOf, type Metrics, total } from "./metrics_text.ts";

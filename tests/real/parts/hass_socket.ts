@@ -2,7 +2,7 @@
  * A small client of Home Assistant's WebSocket API for tests. It shares no code with
  * the programs, so that one mistake cannot hide in both.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 const messageSchema = z.looseObject({
   id: z.number().optional(),

@@ -1,5 +1,5 @@
 /** Home Assistant's own history: the list that a complete store is held against. */
-import { z } from "zod";
+import * as z from "zod";
 import type { HomeAssistant } from "./home_assistant.ts";
 import type { StoredPoint } from "./influxd.ts";
 import { indexByEntity, stateKey } from "./pipeline.ts";

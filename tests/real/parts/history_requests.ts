@@ -1,5 +1,5 @@
 /** What ingest asks of Home Assistant's history, read off the wire by the proxy between them. */
-import { z } from "zod";
+import * as z from "zod";
 import { ClientStream } from "./frames.ts";
 import type { Proxy } from "./proxy.ts";
 

@@ -1,5 +1,5 @@
 /** A real Home Assistant core on 127.0.0.1, without network and without the browser part. */
-import { z } from "zod";
+import * as z from "zod";
 import { freePort } from "./free_port.ts";
 import { HassSocket } from "./hass_socket.ts";
 import { keepHttpOptions, onboard } from "./onboarding.ts";

@@ -1,5 +1,5 @@
 /** A real InfluxDB 2 on 127.0.0.1, whose disk can be a small one of its own. */
-import { z } from "zod";
+import * as z from "zod";
 import { type FluxTable, fluxTables } from "./flux_csv.ts";
 import { freePort } from "./free_port.ts";
 import { InfluxQl, type Series, type StoredPoint } from "./influxql.ts";

@@ -1,5 +1,5 @@
 /** Home Assistant's own `influxdb` integration since 2026.3: a config entry, and options in YAML. */
-import { z } from "zod";
+import * as z from "zod";
 import type { HomeAssistant } from "./home_assistant.ts";
 
 const entriesSchema = z.array(z.object({ entry_id: z.string() }));

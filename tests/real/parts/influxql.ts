@@ -1,5 +1,5 @@
 /** What an InfluxDB 1 holds, or a 2 by way of the same queries. */
-import { z } from "zod";
+import * as z from "zod";
 
 /** A point as the store gives it back. */
 export interface StoredPoint {

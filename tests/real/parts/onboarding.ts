@@ -1,5 +1,5 @@
 /** The users of a new Home Assistant. */
-import { z } from "zod";
+import * as z from "zod";
 import { until } from "../../until.ts";
 import { HassSocket } from "./hass_socket.ts";
 

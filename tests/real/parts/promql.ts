@@ -1,5 +1,5 @@
 /** Asks a VictoriaMetrics in PromQL. */
-import { z } from "zod";
+import * as z from "zod";
 
 const number = z.string().transform(Number);
 const labelsSchema = z.record(z.string(), z.string());

@@ -1,5 +1,5 @@
 /** A real QuestDB 9 on 127.0.0.1, and what it holds. */
-import { z } from "zod";
+import * as z from "zod";
 import { freePort } from "./free_port.ts";
 import { Process } from "./process.ts";
 import { until } from "../../until.ts";

@@ -1,5 +1,5 @@
 /** The second reader: an independent list of every event that a Home Assistant fires. */
-import { z } from "zod";
+import * as z from "zod";
 import { setTimeout as delay } from "node:timers/promises";
 import type { HomeAssistant } from "./home_assistant.ts";
 import { HassSocket } from "./hass_socket.ts";

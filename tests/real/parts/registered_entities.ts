@@ -1,5 +1,5 @@
 /** Entities with an entry in Home Assistant's entity registry, and many without. */
-import { z } from "zod";
+import * as z from "zod";
 import type { HassSocket } from "./hass_socket.ts";
 
 /** Makes an `input_number` as the user interface does; returns its entity_id. */

@@ -1,6 +1,6 @@
 /** A real VictoriaMetrics (single-node) on 127.0.0.1, and what it holds. */
 import { setTimeout as delay } from "node:timers/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { freePort } from "./free_port.ts";
 import { byReason, parseMetrics } from "./metrics_text.ts";
 import { Process, run } from "./process.ts";
