@@ -26,6 +26,7 @@ const FLOORS: readonly (readonly string[])[] = [
   // enrich
   ["lib/enrich/enrich_report.ts", "lib/enrich/commands", "lib/enrich/takeover"],
   ["lib/enrich/receiver.ts", "lib/enrich/open_store.ts"],
+  ["lib/enrich/enriched.ts"],
   ["lib/enrich/schema.ts"],
   [
     "lib/enrich/tidy",
@@ -53,6 +54,7 @@ const FLOORS: readonly (readonly string[])[] = [
   [
     "lib/disk.ts",
     "lib/glob.ts",
+    "lib/in_turns.ts",
     "lib/json_text.ts",
     "lib/time.ts",
     "lib/retry.ts",

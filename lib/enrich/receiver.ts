@@ -3,7 +3,6 @@ import type { Context, Hono } from "hono";
 import {
   type BatchAnswer,
   describeIssues,
-  type Envelope,
   envelopeSchema,
   type EventAnswer,
   eventSchema,
@@ -11,15 +10,15 @@ import {
   MAX_REQUEST_LINES,
   shortReason,
 } from "../contract.ts";
-import { memberText, parseJson } from "../json_text.ts";
-import { deadline, describeError } from "../retry.ts";
+import { each, inTurns } from "../in_turns.ts";
+import { parseJson } from "../json_text.ts";
+import { deadline } from "../retry.ts";
 import { jsonIn, readBody } from "../serve/body.ts";
 import { failure } from "../serve/server.ts";
+import { enrich, type Enriched, enrichLine, eventTextIn } from "./enriched.ts";
 import { EventCounters } from "./event_counters.ts";
 import { eventId } from "./event_id.ts";
-import { EventProblem } from "./event_problem.ts";
-import { isPlainEnvelope } from "./plain_event.ts";
-import type { Enrichment, Schema } from "./schema.ts";
+import type { Schema } from "./schema.ts";
 import { type PointOutcome, type Store, type StorePoint, StoreUnavailable } from "./store.ts";
 
 const BODY = { maxBytes: MAX_BODY_BYTES, deadlineMs: 30_000 };
@@ -27,15 +26,14 @@ const BODY = { maxBytes: MAX_BODY_BYTES, deadlineMs: 30_000 };
 const BUDGET_MS = 20_000;
 /** Requests at work at once; each may hold a body of 16 MB. */
 const MAX_REQUESTS = 16;
+/** So many lines are enriched before others have their turn. */
+const LINES_IN_TURN = 250;
 
 export interface ReceiverOptions {
   readonly store: Store;
   readonly schema: Schema;
   readonly budgetMs?: number;
 }
-
-/** What became of a line before the store was asked. The event itself is not kept: many are a burden. */
-type Enriched = Enrichment | { readonly kind: "problem"; readonly reason: string };
 
 export class Receiver {
   readonly #budgetMs: number;
@@ -105,7 +103,7 @@ export class Receiver {
     if (!event.success) return this.#refuse(describeIssues(event.error));
     const envelope = { event: event.data };
     const text = body.trim();
-    const enriched = this.#enrich(envelope, () => text);
+    const enriched = enrich(envelope, () => text, this.schema);
     if (enriched.kind === "problem") return this.#refuse(enriched.reason);
     const [outcome] = enriched.kind === "skipped"
       ? [enriched]
@@ -139,10 +137,14 @@ export class Receiver {
       return failure(413, `The body must not have more than ${MAX_REQUEST_LINES} lines`);
     }
     this.counters.received += lines.length;
-    const enriched = lines.map((line) => this.#enrichLine(line));
+    const { schema, store } = this;
+    const enriched: Enriched[] = [];
+    await inTurns(
+      each(lines, LINES_IN_TURN, (line) => enriched.push(enrichLine(line, schema))),
+    );
     const points: StorePoint[] = [];
     for (const one of enriched) if (one.kind === "point") points.push(one.point);
-    const outcomes = points.length > 0 ? await this.store.write(points, signal) : [];
+    const outcomes = points.length > 0 ? await store.write(points, signal) : [];
     return Response.json(this.#judge(lines, enriched, outcomes));
   }
 
@@ -187,36 +189,6 @@ export class Receiver {
     }
     return answer;
   }
-
-  #enrichLine(line: string): Enriched {
-    let json: unknown;
-    try {
-      json = parseJson(line);
-    } catch (error) {
-      return { kind: "problem", reason: `the line is no JSON: ${describeError(error)}` };
-    }
-    const eventText = () => eventTextIn(line);
-    if (isPlainEnvelope(json)) return this.#enrich(json, eventText);
-    const envelope = envelopeSchema.safeParse(json);
-    if (!envelope.success) return { kind: "problem", reason: describeIssues(envelope.error) };
-    return this.#enrich(envelope.data, eventText);
-  }
-
-  /** An exception in one event's enrichment is that event's problem. */
-  #enrich(envelope: Envelope, eventText: () => string): Enriched {
-    try {
-      return this.schema(envelope, eventText);
-    } catch (error) {
-      const reason = error instanceof EventProblem
-        ? error.message
-        : `the event cannot be enriched: ${describeError(error)}`;
-      return { kind: "problem", reason };
-    }
-  }
-}
-
-function eventTextIn(line: string): string {
-  return memberText(line, "event") ?? "";
 }
 
 /** The id of a line's event, or undefined where the line has none. */

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { Hono } from "hono";
 import { batchAnswerSchema, MAX_REQUEST_LINES } from "../../lib/contract.ts";
 import { LocalStore } from "../../lib/enrich/local/local_store.ts";
+import { Receiver } from "../../lib/enrich/receiver.ts";
 import { FakeInfluxDb } from "../stand_ins/fake_influxdb.ts";
 import { TemporaryFolder } from "../temporary.ts";
+import { mostInOneTurn, turnsDuring } from "../turns.ts";
 import { until } from "../until.ts";
 import { type Program, startEnrich } from "../whole_programs.ts";
 
@@ -77,7 +81,7 @@ Deno.test("Enrich answers one event with its id, and stores the same event once"
     const metrics = await enrich.metrics();
     assert.equal(metrics.get("enrich_events_stored_total"), 2);
   }
-  const store = new LocalStore(folder.file("store.sqlite"), { days: 30, maxBytes: 100_000_000 });
+  const store = new LocalStore(folder.file("store.sqlite"), { days: 30, maxBytes: 1e9 });
   const points = [...store.read()];
   store.close();
   assert.equal(points.length, 1);
@@ -160,6 +164,32 @@ Deno.test("Enrich takes lines with and without a line break at the end", async (
       assert.deepEqual(answer.problems, []);
     }
   });
+});
+
+Deno.test("Enrich lets others have their turn behind every 250 lines, and one schema counts for all", async () => {
+  using folder = new TemporaryFolder();
+  const store = new LocalStore(`${folder.path}/store.sqlite`, { days: 30, maxBytes: 1e9 });
+  try {
+    const enriched: [turn: number, count: number][] = [];
+    await turnsDuring(async (turn) => {
+      const receiver = new Receiver({
+        store,
+        schema: () => (enriched.push([turn(), 1]), { kind: "skipped", reason: "schema" }),
+      });
+      const app = new Hono();
+      receiver.addTo(app);
+      const body = Array.from({ length: 1_000 }, (_, n) => custom(n)).join("\n");
+      const answer = app.request("/events", { method: "POST", body, headers: NDJSON });
+      while (enriched.length === 0) await nextTurn();
+      // as a change of CONFIG_FILE does, behind the first lines
+      receiver.schema = () => ({ kind: "skipped", reason: "filter" });
+      const { skipped } = batchAnswerSchema.parse(await (await answer).json());
+      assert.deepEqual(skipped, { schema: 1_000 });
+    });
+    assert.equal(mostInOneTurn(enriched), 250);
+  } finally {
+    store.close();
+  }
 });
 
 Deno.test("Enrich counts the lines of a request before it reads them", async () => {

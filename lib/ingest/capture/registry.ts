@@ -9,7 +9,7 @@ import {
 } from "../../contract.ts";
 import { listOf } from "../hass/answer_list.ts";
 import { fullName, ownName, type RegistryDevice } from "./device_name.ts";
-import { areEqual, each } from "./in_turns.ts";
+import { areEqual, each } from "../../in_turns.ts";
 import { entityName, isSettled, type NamedState } from "./entity_name.ts";
 import type { RegistryKind, RegistryLists } from "./registry_lists.ts";
 

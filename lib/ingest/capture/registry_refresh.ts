@@ -9,7 +9,7 @@ import type { HassClock } from "../hass/hass_clock.ts";
 import { type EventHead, isRegistryEvent } from "../hass/protocol.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { CAPTURE_TIMES } from "./capture_times.ts";
-import { inTurns } from "./in_turns.ts";
+import { inTurns } from "../../in_turns.ts";
 import { Registry } from "./registry.ts";
 import { RegistryAnswers } from "./registry_answers.ts";
 import type { RegistryKind, RegistryLists } from "./registry_lists.ts";

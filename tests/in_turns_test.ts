@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { areEqual, each, inTurns } from "../../../lib/ingest/capture/in_turns.ts";
-import { atOnce } from "../../at_once.ts";
-import { turnsDuring } from "../../turns.ts";
+import { areEqual, each, inTurns } from "../lib/in_turns.ts";
+import { atOnce } from "./at_once.ts";
+import { turnsDuring } from "./turns.ts";
 
 const NUMBERS = Array.from({ length: 1_000 }, (_, i) => i);
 
