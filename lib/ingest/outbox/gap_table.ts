@@ -35,6 +35,7 @@ const COLUMNS = {
 const INDEXES = `
   CREATE INDEX IF NOT EXISTS gap_entity ON gap (entity_id);
   CREATE INDEX IF NOT EXISTS gap_reading ON gap (begin_us, read_us);
+  CREATE INDEX IF NOT EXISTS gap_entities ON gap (begin_us, entity_id);
 `;
 
 /** Makes the table, or adds the columns that one of 0.1.0 lacks. */

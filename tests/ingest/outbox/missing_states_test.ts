@@ -232,3 +232,21 @@ Deno.test("An event ends all stretches of its entity that have no end, each unde
     ["old.id", 100, undefined],
   ]);
 });
+
+Deno.test("What is read next is found as soon where much is missing as where little is", () => {
+  const fastestMs = (entities: number) => {
+    const db = new DatabaseSync(":memory:");
+    const of = new MissingStates(db);
+    db.exec("BEGIN");
+    for (let i = 0; i < entities; i++) add(of, { entityId: `sensor.a${i}`, fromUs: 100 + i % 7 });
+    db.exec("COMMIT");
+    const took = Array.from({ length: 9 }, () => {
+      const fromMs = performance.now();
+      assert.equal(of.next(50, Infinity).length, 50);
+      return performance.now() - fromMs;
+    });
+    return Math.min(...took);
+  };
+  const [little, much] = [fastestMs(200), fastestMs(20_000)];
+  assert.ok(much < 10 * little, `${much} ms, and ${little} ms of a hundredth of it`);
+});
