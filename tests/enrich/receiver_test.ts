@@ -4,6 +4,7 @@ import { Hono } from "hono";
 import { batchAnswerSchema, MAX_REQUEST_LINES } from "../../lib/contract.ts";
 import { LocalStore } from "../../lib/enrich/local/local_store.ts";
 import { Receiver } from "../../lib/enrich/receiver.ts";
+import { schemaOf } from "../../lib/enrich/schema.ts";
 import { FakeInfluxDb } from "../stand_ins/fake_influxdb.ts";
 import { TemporaryFolder } from "../temporary.ts";
 import { mostInOneTurn, turnsDuring } from "../turns.ts";
@@ -81,7 +82,7 @@ Deno.test("Enrich answers one event with its id, and stores the same event once"
     const metrics = await enrich.metrics();
     assert.equal(metrics.get("enrich_events_stored_total"), 2);
   }
-  const store = new LocalStore(folder.file("store.sqlite"), { days: 30, maxBytes: 1e9 });
+  const store = new LocalStore(folder.file("store.sqlite"), { days: 30, maxBytes: 100_000_000 });
   const points = [...store.read()];
   store.close();
   assert.equal(points.length, 1);
@@ -166,15 +167,18 @@ Deno.test("Enrich takes lines with and without a line break at the end", async (
   });
 });
 
-Deno.test("Enrich lets others have their turn behind every 250 lines, and one schema counts for all", async () => {
+Deno.test("Enrich lets others have their turn behind every 250 lines, and a batch keeps its schema and store", async () => {
   using folder = new TemporaryFolder();
-  const store = new LocalStore(`${folder.path}/store.sqlite`, { days: 30, maxBytes: 1e9 });
+  const open = (name: string) =>
+    new LocalStore(folder.file(name), { days: 30, maxBytes: 100_000_000 });
+  const [store, next] = [open("store.sqlite"), open("next.sqlite")];
   try {
+    const tidy = schemaOf({ schema: "tidy", attributes: "standard", file: undefined });
     const enriched: [turn: number, count: number][] = [];
     await turnsDuring(async (turn) => {
       const receiver = new Receiver({
         store,
-        schema: () => (enriched.push([turn(), 1]), { kind: "skipped", reason: "schema" }),
+        schema: (envelope, text) => (enriched.push([turn(), 1]), tidy(envelope, text)),
       });
       const app = new Hono();
       receiver.addTo(app);
@@ -183,12 +187,15 @@ Deno.test("Enrich lets others have their turn behind every 250 lines, and one sc
       while (enriched.length === 0) await nextTurn();
       // as a change of CONFIG_FILE does, behind the first lines
       receiver.schema = () => ({ kind: "skipped", reason: "filter" });
-      const { skipped } = batchAnswerSchema.parse(await (await answer).json());
-      assert.deepEqual(skipped, { schema: 1_000 });
+      receiver.store = next;
+      const { stored } = batchAnswerSchema.parse(await (await answer).json());
+      assert.equal(stored, 1_000);
     });
     assert.equal(mostInOneTurn(enriched), 250);
+    assert.deepEqual([[...store.read()].length, [...next.read()].length], [1_000, 0]);
   } finally {
     store.close();
+    next.close();
   }
 });
 

@@ -7,9 +7,9 @@ import {
   type RegistryNames,
   registryNamesSchema,
 } from "../../contract.ts";
+import { areEqual, each } from "../../in_turns.ts";
 import { listOf } from "../hass/answer_list.ts";
 import { fullName, ownName, type RegistryDevice } from "./device_name.ts";
-import { areEqual, each } from "../../in_turns.ts";
 import { entityName, isSettled, type NamedState } from "./entity_name.ts";
 import type { RegistryKind, RegistryLists } from "./registry_lists.ts";
 

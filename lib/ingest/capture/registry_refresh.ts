@@ -1,6 +1,7 @@
 /** Keeps the registry fresh: fetched after each connection, and again, debounced, when it changes. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { EntityInfo } from "../../contract.ts";
+import { inTurns } from "../../in_turns.ts";
 import { formatTimeUs } from "../../time.ts";
 import { getLogger } from "../../log.ts";
 import { describeError } from "../../retry.ts";
@@ -9,7 +10,6 @@ import type { HassClock } from "../hass/hass_clock.ts";
 import { type EventHead, isRegistryEvent } from "../hass/protocol.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { CAPTURE_TIMES } from "./capture_times.ts";
-import { inTurns } from "../../in_turns.ts";
 import { Registry } from "./registry.ts";
 import { RegistryAnswers } from "./registry_answers.ts";
 import type { RegistryKind, RegistryLists } from "./registry_lists.ts";

@@ -6,7 +6,7 @@ import type { Spooled } from "./state_chain.ts";
  * 400 and more come in a second, what each commit costs is more than they do.
  */
 const SEVERAL_EVENTS = 8;
-/** So many characters are committed at once: so long others wait, and no transaction outgrows the log. */
+/** So many characters are committed at once: others wait for that, and no transaction outgrows the log. */
 const FLUSH_CHARS = 1_000_000;
 
 export class CommitBuffer {
