@@ -85,8 +85,14 @@ class PulledSocket implements FrameSocket {
   }
 
   close(): void {
-    if (this.#opening) this.#opening.abort();
-    else this.#stream.close();
+    if (!this.#opening) return this.#stream.close();
+    // it may have opened a moment ago, which is not known here yet
+    this.#stream.opened.then(() => this.#stream.close(), () => {});
+    try {
+      this.#opening.abort();
+    } catch {
+      // or failed: then Deno 2.9.6 throws at the abort (BadResource)
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { openSocket } from "../../../lib/ingest/hass/frame_socket.ts";
+import { until } from "../../until.ts";
 
 const FRAMES = 4_000;
 /** Milliseconds of work a frame. */
@@ -77,4 +78,40 @@ Deno.test("A socket that is closed in a flood ends, though frames still come", a
     await ended.promise;
     assert.ok(frames < 1_000_000);
   });
+});
+
+/** Closes sockets in the very turn in which a WebSocket that was opened before each has opened, or failed. */
+async function closedAsItOpens(url: string): Promise<void> {
+  for (let i = 0; i < 20; i++) {
+    const before = new WebSocketStream(url);
+    before.closed.catch(() => {});
+    const socket = openSocket({ url }, { onFrame() {}, onEnd() {} });
+    const close = () => socket.close();
+    await before.opened.then(close, close);
+    try {
+      before.close();
+    } catch {
+      // it has failed
+    }
+  }
+}
+
+Deno.test("A socket that is closed as it fails ends, and throws nothing", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  await closedAsItOpens(`ws://127.0.0.1:${port}/`);
+});
+
+Deno.test("A socket that is closed as it opens does not stay open", async () => {
+  let [opened, open] = [0, 0];
+  const answer = (request: Request) => {
+    const { socket, response } = Deno.upgradeWebSocket(request);
+    socket.onopen = () => (opened++, open++);
+    socket.onclose = () => open--;
+    return response;
+  };
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, answer);
+  await closedAsItOpens(`ws://127.0.0.1:${server.addr.port}/`);
+  await until(() => opened >= 20 && open === 0, "all are closed", { limitMs: 30_000 });
 });
