@@ -11,7 +11,7 @@ import {
 import { total } from "./parts/metrics_text.ts";
 import { measured, realTestsAtOnce } from "./parts/real_test_case.ts";
 import { lockDatabase, lockForBackup, ONE_TRY_YAML, purge } from "./parts/recorder_faults.ts";
-import { recorderRows } from "./parts/recorder_rows.ts";
+import { recorderRows, untilStatisticsAreFar } from "./parts/recorder_rows.ts";
 import { until } from "../until.ts";
 
 const FULL = Deno.env.get("FULL") === "1";
@@ -26,6 +26,7 @@ const steady = { n: ENDLESS, rate: RATE, entities: ENTITIES };
 async function lateCommits(version: HomeAssistantVersion): Promise<void> {
   await using house = await GapHouse.start({ version, commitIntervalSeconds: 600 });
   const { pipeline: { hass }, reader } = house;
+  await untilStatisticsAreFar(90_000);
   await hass.startBurst(steady);
   await reader.untilMore(5 * RATE);
   await house.kill();

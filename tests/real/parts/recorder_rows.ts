@@ -1,11 +1,14 @@
 /** What Home Assistant's recorder has in its file: the list that a complete store is held against. */
 import { DatabaseSync } from "node:sqlite";
+import { setTimeout as delay } from "node:timers/promises";
 import { type HistoryRow, microsecondsOf } from "./history.ts";
 import type { HomeAssistant } from "./home_assistant.ts";
 import { until } from "../../until.ts";
 
 const MARK = "sensor.committed";
 const LIMIT_MS = 180_000;
+const STATISTICS_EVERY_MS = 5 * 60_000;
+const STATISTICS_AT_MS = 10_000;
 
 /** Every row of the recorder from `fromUs` (microseconds since 1970, inclusive) on, as it is committed. */
 export function recorderRows({ dir }: HomeAssistant, fromUs: bigint): HistoryRow[] {
@@ -45,4 +48,16 @@ export async function untilCommitted(hass: HomeAssistant): Promise<void> {
     "the recorder has committed all that it heard",
     { limitMs: LIMIT_MS, everyMs: 500 },
   );
+}
+
+/**
+ * Waits until the recorder makes no statistics for `ms` from now on. It makes them ten seconds past
+ * each fifth minute, and commits before it does, whatever its commit interval (homeassistant's
+ * `recorder/core.py`, `_async_five_minute_tasks` and `commit_before`).
+ */
+export async function untilStatisticsAreFar(ms: number): Promise<void> {
+  const sinceLastMs = (Date.now() - STATISTICS_AT_MS) % STATISTICS_EVERY_MS;
+  const untilNextMs = STATISTICS_EVERY_MS - sinceLastMs;
+  // 5 s more, so that the commit is done
+  if (untilNextMs < ms) await delay(untilNextMs + 5_000);
 }
