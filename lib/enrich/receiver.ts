@@ -27,7 +27,7 @@ const BUDGET_MS = 20_000;
 /** Requests at work at once; each may hold a body of 16 MB. */
 const MAX_REQUESTS = 16;
 /** So many lines are enriched before others have their turn. */
-const LINES_IN_TURN = 250;
+const LINES_IN_TURN = 100;
 
 export interface ReceiverOptions {
   readonly store: Store;

@@ -167,7 +167,7 @@ Deno.test("Enrich takes lines with and without a line break at the end", async (
   });
 });
 
-Deno.test("Enrich lets others have their turn behind every 250 lines, and a batch keeps its schema and store", async () => {
+Deno.test("Enrich lets others have their turn behind every 100 lines, and a batch keeps its schema and store", async () => {
   using folder = new TemporaryFolder();
   const open = (name: string) =>
     new LocalStore(folder.file(name), { days: 30, maxBytes: 100_000_000 });
@@ -191,7 +191,7 @@ Deno.test("Enrich lets others have their turn behind every 250 lines, and a batc
       const { stored } = batchAnswerSchema.parse(await (await answer).json());
       assert.equal(stored, 1_000);
     });
-    assert.equal(mostInOneTurn(enriched), 250);
+    assert.equal(mostInOneTurn(enriched), 100);
     assert.deepEqual([[...store.read()].length, [...next.read()].length], [1_000, 0]);
   } finally {
     store.close();

@@ -209,9 +209,9 @@ export class History implements Disposable {
   }
 
   #add(bytes: number, [entity]: readonly number[]): void {
-    // the outbox flushes by itself at 1,000,000 characters
+    // the outbox flushes by itself soon behind 300,000 characters, where commits are slow
     const chars = this.#buffer.reduce((sum, { line }) => sum + line.length, 0);
-    if (chars + bytes > 900_000) this.#flush();
+    if (chars + bytes > 290_000) this.#flush();
     const event = this.#event(this.#line(bytes), entity);
     this.#buffer.push(event);
     this.#outbox.add(event);

@@ -29,12 +29,15 @@ function endOf(code: number | undefined, reason: string | undefined): string {
 }
 
 /**
- * So long frames are worked on before the rest of the program gets a turn, in milliseconds, and as long as
- * the last turn took: where each sync of the disk takes 200 ms, Home Assistant would cut off a slower reader.
+ * So long frames are worked on before the rest of the program gets a turn, in milliseconds, and longer behind
+ * a long turn: where each sync of the disk takes 200 ms, Home Assistant would cut off a slower reader.
  */
 const WORK_MS = 5;
+const WORK_OF_TURN = 1 / 8;
 /** A turn: while frames wait and are asked for, Deno 2.9.6 reads them and looks at no answer and no timer. */
 const TURN_MS = 1;
+/** Behind a longer one, as with a commit in it, comes another: frames would make one turn of the two. */
+const LONG_TURN_MS = 20;
 const never = new AbortController().signal;
 
 /**
@@ -68,9 +71,11 @@ class PulledSocket implements FrameSocket {
       handlers.onFrame(frame);
       workedMs += performance.now() - fromMs;
       if (workedMs < workMs) continue;
-      const turnMs = performance.now();
+      const turnFromMs = performance.now();
       await sleep(TURN_MS, never);
-      workMs = Math.max(WORK_MS, performance.now() - turnMs);
+      const turnMs = performance.now() - turnFromMs;
+      if (turnMs > LONG_TURN_MS) await sleep(TURN_MS, never);
+      workMs = Math.max(WORK_MS, turnMs * WORK_OF_TURN);
       workedMs = 0;
     }
     // Deno's types lack the code
