@@ -15,6 +15,8 @@ import type { RegistryKind, RegistryLists } from "./registry_lists.ts";
 
 /** So many entities or devices are looked up or compared between two turns of the event loop. */
 const STEP = 1_000;
+/** So many are saved as one text: while it is made and written others wait. */
+const PART = 5_000;
 
 /** What an entity or a device has of which list. */
 const MEMBERS_OF: Partial<Record<RegistryKind, readonly (keyof EntityInfo & string)[]>> = {
@@ -76,7 +78,9 @@ export class Registry {
     const areas = new Map(lists.areas.map((area) => [area.area_id, area]));
     const labels = new Map(lists.labels.map(({ label_id, name }) => [label_id, name]));
     const devices = new Map(lists.devices.map((device) => [device.id, device]));
+    yield;
     const states = new Map(lists.states.map((state) => [state.entityId, state]));
+    yield;
     const place = (areaId: string | null | undefined) => {
       const area = areaId ? areas.get(areaId) : undefined;
       return { area: area?.name, floor: area?.floor_id ? floors.get(area.floor_id) : undefined };
@@ -139,21 +143,30 @@ export class Registry {
   }
 
   /**
-   * The registry that `save` wrote, without entries that cannot be read; an empty one where the text
-   * is none.
+   * The registry whose parts `save` wrote, without entries that cannot be read; an empty one where the
+   * texts are none.
    */
-  static load(saved: string | undefined): Registry {
-    const parsed = savedSchema.safeParse(parseJson(saved));
-    if (!parsed.success) return Registry.empty;
-    const { entities, devices } = parsed.data;
+  static load(...parts: readonly (string | undefined)[]): Registry {
+    const saved = parts.map((text) => savedSchema.safeParse(parseJson(text)).data);
     return new Registry(
-      new Map(entities.map((entity) => [entity.info.entity_id, entity])),
-      new Map(devices),
+      new Map(
+        saved.flatMap((part) => part?.entities ?? []).map((one) => [one.info.entity_id, one]),
+      ),
+      new Map(saved.flatMap((part) => part?.devices ?? [])),
     );
   }
 
-  save(): string {
-    return JSON.stringify({ entities: [...this.#entities.values()], devices: [...this.#devices] });
+  get partCount(): number {
+    return Math.max(1, Math.ceil(Math.max(this.#entities.size, this.#devices.size) / PART));
+  }
+
+  /** In `partCount` parts, each made when it is asked for. */
+  *save(): Generator<string> {
+    const [entities, devices] = [[...this.#entities.values()], [...this.#devices]];
+    for (let n = 0; n < this.partCount; n++) {
+      const part = <T>(all: readonly T[]) => all.slice(n * PART, (n + 1) * PART);
+      yield JSON.stringify({ entities: part(entities), devices: part(devices) });
+    }
   }
 
   /** Whether both say the same, in whatever order; found in steps. */

@@ -13,8 +13,8 @@ import { CAPTURE_TIMES } from "./capture_times.ts";
 import { Registry } from "./registry.ts";
 import { RegistryAnswers } from "./registry_answers.ts";
 import type { RegistryKind, RegistryLists } from "./registry_lists.ts";
+import { loadRegistry, registryWrites } from "./saved_registry.ts";
 
-const META_KEY = "registry";
 /** Adding 1,200 entities fires 1,200 events and must not cost as many fetches. */
 const QUIET_MS = 1_000;
 const MAX_WAIT_MS = 10_000;
@@ -59,7 +59,7 @@ export class RegistryRefresh {
     this.#outbox = outbox;
     this.#clock = clock;
     this.#envelope = envelope;
-    this.#saved = Registry.load(outbox.meta(META_KEY));
+    this.#saved = loadRegistry(outbox);
     this.#registry = this.#saved;
   }
 
@@ -188,27 +188,25 @@ export class RegistryRefresh {
       this.#saved = next;
       return;
     }
-    const saved = next.save();
     const time_fired = formatTimeUs(nowUs);
     const changes = await inTurns(next.changeSteps(this.#saved));
     const lineOf = (data: EntityInfo) =>
       this.#envelope(
         JSON.stringify({ event_type: "entity_info", data, origin: "LOCAL", time_fired }),
       );
-    for (let at = 0; at <= changes.length; at += STEP) {
+    const append = async (infos: readonly EntityInfo[], also?: () => void) => {
       // where there is room nothing else lets others have their turn
       await nextTurn();
-      const isLast = at + STEP > changes.length;
-      const lines = changes.slice(at, at + STEP).map(lineOf);
-      const done = await this.#outbox.appendWithRoom(
-        () => ({
-          lines,
-          also: () => isLast ? this.#outbox.setMeta(META_KEY, saved) : undefined,
-        }),
-        ended,
-        Infinity,
-      );
-      if (!done) return;
+      const lines = infos.map(lineOf);
+      return await this.#outbox.appendWithRoom(() => ({ lines, also }), ended, Infinity);
+    };
+    let at = 0;
+    for (; at + STEP < changes.length; at += STEP) {
+      if (!await append(changes.slice(at, at + STEP))) return;
+    }
+    for (const write of registryWrites(next, this.#outbox)) {
+      if (!await append(changes.slice(at, at + STEP), write)) return;
+      at += STEP;
     }
     this.#saved = next;
     log.debug("Read the registries: {entities} entities, {changes} new or changed", {

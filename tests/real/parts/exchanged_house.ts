@@ -187,7 +187,7 @@ export class ExchangedHouse implements AsyncDisposable {
       waiting: count("outbox"),
       deadLetters: count("dead_letter"),
       gaps: count("meta WHERE key = 'gap_opened'"),
-      registries: count("meta WHERE key = 'registry'"),
+      registries: count("meta WHERE key = 'registry' AND value LIKE '%entity_id%'"),
       cursors: count("meta WHERE key LIKE 'statistics %'"),
     };
   }
