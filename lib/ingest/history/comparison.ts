@@ -14,6 +14,8 @@ import { hassTime } from "./recorder_barrier.ts";
 const IMPORTED = "imported";
 /** Present states of one commit; live events come between. */
 const STEP = 200;
+/** Entities of which one commit notes where reading begins. */
+const START_STEP = 2_000;
 const CLOCK_DEADLINE_MS = 5_000;
 const NAMES_DEADLINE_MS = 10_000;
 /** How far Home Assistant's time may be off where only its events tell it. */
@@ -104,14 +106,23 @@ export class Comparison {
       absent.push(...ids.filter((id) => !present.has(id)));
       await nextTurn();
     }
+    const append = (work: () => void) => {
+      outbox.flush();
+      const done = outbox.append([], () => {
+        assertCurrent();
+        work();
+      });
+      if (!done) throw new Error(outbox.size.reason);
+    };
+    for (let count = START_STEP; count === START_STEP && !ended.aborted;) {
+      append(() => count = chain.startReading(nowUs(), START_STEP));
+      await nextTurn();
+    }
     if (ended.aborted) return;
-    outbox.flush();
-    const compared = outbox.append([], () => {
-      assertCurrent();
+    append(() => {
       if (chain.opened) chain.gone(chain.goneSince(present, absent));
       chain.compared(nowUs(), marginUs);
     });
-    if (!compared) throw new Error(outbox.size.reason);
     gaps.resumed(nowUs(), missing.byGap());
   }
 

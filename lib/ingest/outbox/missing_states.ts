@@ -19,6 +19,11 @@ export const SLACK_US = 60_000_000;
 /** So late may be what is heard without a clock having been set. */
 export const LATE_US = 1_000_000;
 
+/** As a limit of SQLite's. */
+const ALL = -1;
+/** As many as the last parameter says of those that have no start yet. */
+const UNSTARTED = "id IN (SELECT id FROM gap WHERE start_us IS NULL LIMIT ?)";
+
 /** What is missing of one entity: the states between two that are known. */
 export interface Missing {
   readonly id: number;
@@ -89,7 +94,7 @@ export class MissingStates {
    * where `isAll`, else of what says so itself, at that time of the clock. All up to the gap's begin was
    * heard, so what is missing of all is before the step back, behind that and up to `untilUs`, or after
    * the step. What nobody had seen misses nothing where its state, or the one before it, is older than
-   * the gap.
+   * the gap. Of `most` of them; returns of how many.
    */
   start(
     nowUs: number,
@@ -99,20 +104,25 @@ export class MissingStates {
       readonly earlyUs: number;
       readonly isAll: boolean;
     },
-  ): void {
+    most = ALL,
+  ): number {
     if (!isAll) {
       this.#db.exec(
         "DELETE FROM gap WHERE start_us IS NULL AND last_state IS NULL AND from_us = begin_us " +
           "AND (to_us <= from_us OR proof_us <= from_us)",
       );
     }
-    this.#statements.get(
+    const start = "iif(?1 OR from_us > ?2 OR to_us <= from_us, min(?3, begin_us), " +
+      "max(begin_us - ?4, from_us))";
+    const { changes } = this.#statements.get(
       "UPDATE gap SET from_us = iif(?1, max(from_us, begin_us), from_us), " +
         "until_us = max(ifnull(until_us, ?5), ifnull(?5, until_us)), " +
-        "start_us = iif(?1 OR from_us > ?2 OR to_us <= from_us, min(?3, begin_us), " +
-        "max(begin_us - ?4, from_us)) WHERE start_us IS NULL",
-    ).run(Number(isAll), nowUs, backUs, earlyUs, untilUs ?? null);
-    this.#db.exec("UPDATE gap SET read_us = start_us WHERE read_us IS NULL OR start_us < from_us");
+        `start_us = ${start}, read_us = ifnull(read_us, ${start}) WHERE ${UNSTARTED}`,
+    ).run(Number(isAll), nowUs, backUs, earlyUs, untilUs ?? null, most);
+    this.#db.exec(
+      "UPDATE gap SET read_us = start_us WHERE start_us < from_us AND read_us IS NOT start_us",
+    );
+    return Number(changes);
   }
 
   /** Within a transaction: whose entity was gone at that time of Home Assistant's clock had no state after it. */
@@ -124,14 +134,16 @@ export class MissingStates {
 
   /**
    * Within a transaction: of what has no start yet all is wanted from that time on; but where a
-   * state was heard meanwhile, and no clock went back, only what comes after it.
+   * state was heard meanwhile, and no clock went back, only what comes after it. Of `most` of them;
+   * returns of how many.
    */
-  startImport(beginUs: number): void {
-    this.#statements.get(
-      "UPDATE gap SET start_us = iif(from_us = begin_us OR to_us <= from_us, ?1, max(from_us, ?1)), " +
-        "from_us = iif(from_us = begin_us, ?1, from_us) WHERE start_us IS NULL",
-    ).run(beginUs);
-    this.#db.exec("UPDATE gap SET read_us = start_us WHERE read_us IS NULL");
+  startImport(beginUs: number, most = ALL): number {
+    const start = "iif(from_us = begin_us OR to_us <= from_us, ?1, max(from_us, ?1))";
+    const { changes } = this.#statements.get(
+      "UPDATE gap SET from_us = iif(from_us = begin_us, ?1, from_us), " +
+        `start_us = ${start}, read_us = ifnull(read_us, ${start}) WHERE ${UNSTARTED}`,
+    ).run(beginUs, most);
+    return Number(changes);
   }
 
   /**

@@ -202,23 +202,33 @@ export class StateChain {
   compared(nowUs: number, marginUs = 0): void {
     this.#witnesses.clear();
     this.#missing.gone(nowUs - marginUs);
-    const opened = this.#opened;
-    if (!opened) return;
+    if (!this.#opened) return;
+    this.startReading(nowUs);
     this.#opened = undefined;
     this.#meta.delete(OPENED);
-    const { fromUs, atMs, importDays } = opened;
-    if (importDays !== undefined) return this.#missing.startImport(nowUs - importDays * DAY_US);
+  }
+
+  /**
+   * Within a transaction: says where reading begins of `most` of what is missing, or of all. Of a large house
+   * that is done in steps before `compared`, which does the rest. Returns of how many it was.
+   */
+  startReading(nowUs: number, most?: number): number {
+    if (!this.#opened) return 0;
+    const { fromUs, atMs, importDays } = this.#opened;
+    if (importDays !== undefined) {
+      return this.#missing.startImport(nowUs - importDays * DAY_US, most);
+    }
     const sinceUs = this.seen.sinceUs({ us: fromUs, atMs });
     const wentBackUs = atMs === 0 ? 0 : fromUs + sinceUs - nowUs;
     const earlyUs = LATE_US + (atMs === 0 ? 0 : Math.max(0, Math.round(sinceUs * PACE)));
     const isBack = wentBackUs > earlyUs;
     const isAll = isBack || fromUs > nowUs;
     const backUs = isBack ? fromUs - wentBackUs : isAll ? nowUs - DAY_US : fromUs;
-    this.#missing.start(nowUs, {
+    return this.#missing.start(nowUs, {
       isAll,
       earlyUs,
       backUs: backUs - SLACK_US,
       ...(isBack ? { untilUs: fromUs + sinceUs + SLACK_US } : {}),
-    });
+    }, most);
   }
 }

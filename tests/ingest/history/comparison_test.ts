@@ -66,6 +66,12 @@ async function comparing(test: (setup: Compared) => Promise<void>): Promise<void
   }
 }
 
+/** Whatever waits is delivered. */
+function deliverAll(outbox: Outbox): void {
+  const done = outbox.waiting.next.peek(ALL).map(({ seq }) => seq);
+  outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
+}
+
 function shownStates(outbox: Outbox): unknown[] {
   return outbox.waiting.next.peek(ALL).map(({ line }) => JSON.parse(line))
     .filter(({ via }) => via === "snapshot").map(({ event: { data } }) => [
@@ -117,8 +123,7 @@ Deno.test("States that were asked for before events were refused close no gap", 
     hass.setState("sensor.a", "2", { text: "x".repeat(200_000) });
     hear();
     assert.ok((outbox.counters().dropped.get("outbox_full") ?? 0) > 0, "it is refused");
-    const done = outbox.waiting.next.peek(ALL).map(({ seq }) => seq);
-    outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
+    deliverAll(outbox);
     assert.equal(await compared, "events were refused meanwhile");
     assert.ok(outbox.chain.opened, "somebody looks for the state that was refused");
     await compare();
@@ -132,8 +137,7 @@ Deno.test("However many states there are, others have their turn behind every 20
     for (let i = 0; i < 1_500; i++) hass.setState(`sensor.s${i}`, "1");
     hear();
     // there is room for what nobody heard
-    const done = outbox.waiting.next.peek(ALL).map(({ seq }) => seq);
-    outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
+    deliverAll(outbox);
     outbox.openGap();
     const append = outbox.append.bind(outbox);
     const commits: [turn: number, count: number][] = [];
@@ -146,5 +150,38 @@ Deno.test("However many states there are, others have their turn behind every 20
     });
     assert.ok(commits.length > 8, `${commits.length} commits`);
     assert.ok(mostInOneTurn(commits) <= 2, `${mostInOneTurn(commits)} in one turn`);
+  });
+});
+
+Deno.test("However many entities miss something, each step notes of at most 2,000 where reading begins", async () => {
+  await comparing(async ({ hass, outbox, compare, hear }) => {
+    const setAll = (state: string) => {
+      for (let i = 0; i < 4_500; i++) hass.setState(`sensor.s${i}`, state);
+    };
+    setAll("1");
+    hear();
+    deliverAll(outbox);
+    outbox.openGap();
+    setAll("2");
+    const append = outbox.append.bind(outbox);
+    const started: [turn: number, count: number][] = [];
+    const countStarted = () =>
+      allMissing(outbox.missing).filter(({ startUs }) => startUs !== 0).length;
+    await turnsDuring(async (turn) => {
+      outbox.append = (lines, also) => {
+        const isDone = append(lines, also);
+        if (lines.length > 0) {
+          deliverAll(outbox);
+          return isDone;
+        }
+        const before = started.reduce((sum, [, count]) => sum + count, 0);
+        started.push([turn(), countStarted() - before]);
+        return isDone;
+      };
+      await compare();
+    });
+    assert.equal(countStarted(), 4_500);
+    assert.equal(mostInOneTurn(started), 2_000);
+    assert.equal(outbox.chain.opened, undefined);
   });
 });

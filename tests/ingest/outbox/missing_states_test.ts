@@ -86,6 +86,32 @@ Deno.test("What has no start yet is not read, and then from a little before its 
   assert.deepEqual(allMissing(of).map(({ readUs }) => readUs), [450, 350, 50, 50, 230, 230]);
 });
 
+Deno.test("Where reading begins is the same in steps, from the first to the last", () => {
+  const later = { startsLater: true, beginUs: 300 };
+  const make = () =>
+    missingStates(
+      { ...later, entityId: "old.one" },
+      { ...later, entityId: "new.one", fromUs: 350 },
+      { ...later, entityId: "ahead.one", fromUs: 5_000, toUs: 6_000 },
+      { entityId: "read.already" },
+      { ...later, entityId: "gone.one", toUs: undefined },
+    );
+  const ways: ((of: MissingStates, most?: number) => number)[] = [
+    (of, most) => of.start(1_000, { isAll: false, backUs: 50, earlyUs: 70 }, most),
+    (of, most) => of.start(450, { isAll: true, backUs: 50, earlyUs: 70, untilUs: 900 }, most),
+    (of, most) => of.startImport(250, most),
+  ];
+  for (const start of ways) {
+    const [atOnce, inSteps] = [make(), make()];
+    assert.equal(start(atOnce), 4);
+    assert.equal(start(inSteps, 3), 3);
+    assert.equal(allMissing(inSteps).filter(({ startUs }) => startUs === 0).length, 1);
+    assert.equal(start(inSteps, 3), 1);
+    assert.equal(start(inSteps, 3), 0);
+    assert.deepEqual(allMissing(inSteps), allMissing(atOnce));
+  }
+});
+
 Deno.test("Where a clock went back all that has no start yet is read from there", () => {
   const of = missingStates({ startsLater: true, beginUs: 300 }, {});
   of.start(1_000, { isAll: true, backUs: 50, earlyUs: 70 });
