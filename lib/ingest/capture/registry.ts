@@ -156,6 +156,7 @@ export class Registry {
     );
   }
 
+  /** How many texts it is saved as. */
   get partCount(): number {
     return Math.max(1, Math.ceil(Math.max(this.#entities.size, this.#devices.size) / PART));
   }

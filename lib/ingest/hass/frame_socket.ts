@@ -36,7 +36,7 @@ const WORK_MS = 5;
 const WORK_OF_TURN = 1 / 8;
 /** A turn: while frames wait and are asked for, Deno 2.9.6 reads them and looks at no answer and no timer. */
 const TURN_MS = 1;
-/** Behind a longer one, as with a commit in it, comes another: frames would make one turn of the two. */
+/** Behind a longer one, such as one with a commit, another one comes first: frames would prolong it. */
 const LONG_TURN_MS = 20;
 const never = new AbortController().signal;
 

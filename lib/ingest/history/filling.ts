@@ -87,8 +87,9 @@ export class Filling {
   openGap(reason: string): void {
     const { outbox } = this.#options;
     outbox.openGap();
-    const fromUs = outbox.chain.opened?.fromUs ?? outbox.chain.seen.heard()?.us;
-    if (fromUs !== undefined) this.gaps.begin(reason, fromUs);
+    const { opened, seen } = outbox.chain;
+    const fromUs = opened?.fromUs ?? seen.heard()?.us;
+    if (fromUs !== undefined) this.gaps.begin(reason, fromUs, opened?.importDays !== undefined);
   }
 
   /** Before subscribing: see Comparison. */

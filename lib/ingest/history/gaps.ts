@@ -20,6 +20,8 @@ const gapSchema = z.object({
   fromUs: z.number(),
   /** When capture went on. */
   toUs: z.number().optional(),
+  /** It belongs to an import, which was not done when capture stopped: it begins where that does. */
+  isImport: z.boolean().optional(),
   entities: z.number(),
   rows: z.number(),
   /** Entities of which states may be missing for good, by reason. */
@@ -63,13 +65,19 @@ export class Gaps {
     return this.#open.some((gap) => gap.fromUs === fromUs);
   }
 
+  /** As `isOpen`, of those up to whose begin all was captured. */
+  isCapturedBefore(fromUs: number): boolean {
+    return this.#open.some((gap) => gap.fromUs === fromUs && !gap.isImport);
+  }
+
   /** Capture has stopped. One in which it did not go on meanwhile goes on. */
-  begin(reason: string, fromUs: number): void {
+  begin(reason: string, fromUs: number, isImport = false): void {
     this.#count++;
     const same = this.#open.find((gap) => gap.toUs === undefined || gap.fromUs === fromUs);
     if (same) same.toUs = undefined;
     else {
-      this.#list.unshift({ reason, fromUs, entities: 0, rows: 0, unfilled: {}, state: "open" });
+      const gap: Gap = { reason, fromUs, entities: 0, rows: 0, unfilled: {}, state: "open" };
+      this.#list.unshift(isImport ? { ...gap, isImport } : gap);
       this.#list = this.#list.filter(({ state }, i) => i < KEPT || state === "open");
     }
     this.#save();
@@ -117,7 +125,7 @@ export class Gaps {
 
   /** For the status: what is missing of each, by Home Assistant's time. */
   report(missing: ReadonlyMap<number, number> = new Map()) {
-    return this.#list.map(({ fromUs, toUs, ...rest }) => ({
+    return this.#list.map(({ fromUs, toUs, isImport: _, ...rest }) => ({
       from: formatTimeUs(fromUs),
       to: toUs === undefined ? undefined : formatTimeUs(toUs),
       ...rest,

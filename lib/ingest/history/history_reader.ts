@@ -65,7 +65,7 @@ export class HistoryReader {
     this.#lacks = new Lacks({
       seen: () => chain.seen.entityIds(),
       nowUs,
-      isGap: (beginUs) => gaps.isOpen(beginUs),
+      isGap: (beginUs) => gaps.isCapturedBefore(beginUs),
       renamedTo,
     });
   }

@@ -94,7 +94,7 @@ export class MissingStates {
    * where `isAll`, else of what says so itself, at that time of the clock. All up to the gap's begin was
    * heard, so what is missing of all is before the step back, behind that and up to `untilUs`, or after
    * the step. What nobody had seen misses nothing where its state, or the one before it, is older than
-   * the gap. Of `most` of them; returns of how many.
+   * the gap. Does it for at most `most` of them, and returns for how many.
    */
   start(
     nowUs: number,
@@ -134,8 +134,8 @@ export class MissingStates {
 
   /**
    * Within a transaction: of what has no start yet all is wanted from that time on; but where a
-   * state was heard meanwhile, and no clock went back, only what comes after it. Of `most` of them;
-   * returns of how many.
+   * state was heard meanwhile, and no clock went back, only what comes after it. Does it for at most
+   * `most` of them, and returns for how many.
    */
   startImport(beginUs: number, most = ALL): number {
     const start = "iif(from_us = begin_us OR to_us <= from_us, ?1, max(from_us, ?1))";

@@ -209,8 +209,8 @@ export class StateChain {
   }
 
   /**
-   * Within a transaction: says where reading begins of `most` of what is missing, or of all. Of a large house
-   * that is done in steps before `compared`, which does the rest. Returns of how many it was.
+   * Within a transaction: notes where reading begins, for at most `most` of what is missing, and returns for
+   * how many. In a large house steps of this come before `compared`, which does the rest.
    */
   startReading(nowUs: number, most?: number): number {
     if (!this.#opened) return 0;

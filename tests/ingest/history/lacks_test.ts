@@ -79,3 +79,22 @@ Deno.test("An import says of nothing that it is older than the recorder keeps", 
     assert.equal(capture.filling.gaps.unfilledByReason.size, 0);
   }, { importDays: 10 });
 });
+
+Deno.test("Nor does an import that was begun when ingest was stopped", async () => {
+  await using hass = simulated();
+  // so many that they are not all compared while nobody takes them
+  for (let i = 0; i < 700; i++) hass.setState(`sensor.number_${i}`, "1");
+  using folder = new TemporaryFolder();
+  await capturing(hass, folder, async (_, outbox) => {
+    await until(() => outbox.chain.opened?.importDays !== undefined, "the import has begun");
+  }, { importDays: 10, drains: false });
+  change(hass, 14, 70);
+  await capturing(hass, folder, async (capture) => {
+    await connected(capture);
+    await complete(capture);
+    const { gaps, rows } = capture.filling;
+    assert.ok(rows > 0);
+    assert.deepEqual(gaps.report().map(({ state }) => state), ["filled"]);
+    assert.deepEqual(Object.fromEntries(gaps.unfilledByReason), {});
+  }, { importDays: 10 });
+});
