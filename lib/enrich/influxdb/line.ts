@@ -2,7 +2,7 @@
 import { escape, Point } from "@influxdata/influxdb-client";
 import { checkFields, checkIdentity, checkNames, storableTags } from "../point_limits.ts";
 import type { StorePoint } from "../store.ts";
-import { perShape } from "./per_shape.ts";
+import { type Names, perNames, perShape } from "./per_shape.ts";
 
 /** A backslash here would escape what follows it, or the line's own next character. */
 const OPEN_BACKSLASH = /\\(?=[,= "]|$)/g;
@@ -36,34 +36,37 @@ export function toLine(point: StorePoint, version: 1 | 2 | 3 = 2): string {
 interface LineForm {
   /** The measurement and the tags, as they are written. */
   readonly series: string;
-  /** In the order in which they are written, each with what stands before its value. */
-  readonly fields: readonly { readonly name: string; readonly key: string }[];
+  readonly fields: FieldKeys;
 }
 
-const formOf = perShape((point) => newForm(point, (name) => name));
-const formOf3 = perShape((point) => newForm(point, (name) => name.replaceAll("\\", "\\\\")));
+/** In the order in which they are written, each with what stands before its value. */
+type FieldKeys = readonly { readonly name: string; readonly key: string }[];
 
-function newForm(
-  { measurement, tags, fields }: StorePoint,
-  doubled: (name: string) => string,
-): LineForm {
-  checkNames({ measurement, tags, fields });
-  checkFields({ fields });
-  const point = new Point(doubled(measurementOf(measurement))).floatField("f", 0).timestamp("0");
-  const tagKeys = new Set<string>();
-  for (const [name, value] of storableTags(tags)) {
-    point.tag(doubled(keyOf("Tag", withoutNul(name), tagKeys)), doubled(withoutNul(value)));
-  }
-  const fieldKeys = new Set<string>();
-  const keys = [...fields.keys()].map((name): readonly [name: string, key: string] => [
+const formOf = lineForms((name) => name);
+const formOf3 = lineForms((name) => name.replaceAll("\\", "\\\\"));
+
+function lineForms(doubled: (name: string) => string): (point: StorePoint) => LineForm {
+  const fieldKeysOf = perNames((names) => fieldKeys(names, doubled));
+  return perShape(({ measurement, tags, fields }, names) => {
+    checkNames({ measurement, tags, fields });
+    checkFields({ fields });
+    const point = new Point(doubled(measurementOf(measurement))).floatField("f", 0).timestamp("0");
+    const tagKeys = new Set<string>();
+    for (const [name, value] of storableTags(tags)) {
+      point.tag(doubled(keyOf("Tag", withoutNul(name), tagKeys)), doubled(withoutNul(value)));
+    }
+    return { series: String(point).slice(0, -" f=0 0".length), fields: fieldKeysOf(names) };
+  });
+}
+
+function fieldKeys(names: Names, doubled: (name: string) => string): FieldKeys {
+  const taken = new Set<string>();
+  return names.map((name): readonly [string, string] => [
     name,
-    doubled(keyOf("Field", writable(name), fieldKeys)),
-  ]);
-  return {
-    series: String(point).slice(0, -" f=0 0".length),
-    fields: keys.sort(([, a], [, b]) => a < b ? -1 : 1)
-      .map(([name, key]) => ({ name, key: `${escape.tag(key)}=` })),
-  };
+    doubled(keyOf("Field", writable(name), taken)),
+  ])
+    .sort(([, a], [, b]) => a < b ? -1 : 1)
+    .map(([name, key]) => ({ name, key: `${escape.tag(key)}=` }));
 }
 
 function measurementOf(name: string): string {

@@ -1,4 +1,5 @@
 /** Tags of a point, and how their texts are stored. */
+import { Recent } from "../recent.ts";
 import { textWithoutSecret } from "../never_stored.ts";
 
 /** The candidates for the tags of an entity's states. */
@@ -15,11 +16,10 @@ export interface EntityTags {
 
 type Tags = ReadonlyMap<string, string>;
 
-/** So many entities' tags are kept, where they are no longer than that together. */
-const MAX_ENTITIES = 16_384;
+/** An entity's tags are kept where they are no longer than that together. */
 const MAX_CHARACTERS = 1_000;
 
-const lastTags = new Map<string, { readonly candidates: EntityTags; readonly tags: Tags }>();
+const lastTags = new Recent<string, { readonly candidates: EntityTags; readonly tags: Tags }>();
 
 /**
  * As `tagsOf`. While an entity's tags stay what they are, all its points have the very same object,
@@ -31,7 +31,6 @@ export function entityTagsOf(candidates: EntityTags): Tags {
   if (last && areSame(last.candidates, candidates)) return last.tags;
   const tags = tagsOf({ ...candidates });
   if (!isOrdinary(candidates)) return tags;
-  if (lastTags.size >= MAX_ENTITIES) lastTags.clear();
   lastTags.set(entityId, { candidates, tags });
   return tags;
 }

@@ -1,5 +1,5 @@
 /** A point as VictoriaMetrics can hold it: numbers alone, written as a line that it reads exactly. */
-import { perShape } from "../influxdb/per_shape.ts";
+import { perNames, perShape } from "../influxdb/per_shape.ts";
 import { checkFields, checkIdentity, checkNames } from "../point_limits.ts";
 import type { FieldValue, StorePoint } from "../store.ts";
 
@@ -65,17 +65,19 @@ interface MetricForm {
   readonly samples: readonly (readonly [key: string, name: string])[];
 }
 
-const formOf = perShape(({ measurement, tags, fields }): MetricForm => {
+const samplesOf = perNames((names): MetricForm["samples"] =>
+  uniquePairs("Field", names.map((name) => [name, name]))
+    .map(([key, name]) => [`${key.replaceAll('"', '\\"')}=`, name])
+);
+
+const formOf = perShape(({ measurement, tags }, names): MetricForm => {
   const labels = uniquePairs("Tag", [...tags].filter(([, value]) => value !== ""));
-  const samples = uniquePairs("Field", [...fields.keys()].map((name) => [name, name]));
+  const samples = samplesOf(names);
   const series = [
     written(measurement.replace(/^#/, "_#")),
     ...labels.map(([name, value]) => `${name}=${written(value)}`),
   ];
-  return {
-    series: series.join(","),
-    samples: samples.map(([key, name]) => [`${key.replaceAll('"', '\\"')}=`, name]),
-  };
+  return { series: series.join(","), samples };
 });
 
 function written(text: string): string {

@@ -36,7 +36,7 @@ Deno.test("A changed tag of an entity counts at once, each of them, and back aga
 
 Deno.test("Tags are right of more entities than are remembered, and of two houses at once", () => {
   for (let round = 0; round < 2; round++) {
-    for (let n = 0; n < 40_000; n++) {
+    for (let n = 0; n < 140_000; n++) {
       const source = n % 3 === 0 ? "cabin" : undefined;
       const candidates = { ...CANDIDATES, entity_id: `sensor.s${n >> 1}`, source, area: `A${n}` };
       const tags = entityTagsOf(candidates);
@@ -45,6 +45,16 @@ Deno.test("Tags are right of more entities than are remembered, and of two house
       assert.equal(tags.get("source"), source);
     }
   }
+});
+
+Deno.test("In a house of 20,000 entities that speak one after the other each has its tags still", () => {
+  const round = () =>
+    Array.from(
+      { length: 20_000 },
+      (_, n) => entityTagsOf({ ...CANDIDATES, entity_id: `sensor.large_${n}` }),
+    );
+  const first = round();
+  assert.equal(round().filter((tags, n) => tags !== first[n]).length, 0);
 });
 
 Deno.test("Tags that are long, or hide something large, are not remembered", () => {
