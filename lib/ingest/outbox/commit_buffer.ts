@@ -7,7 +7,7 @@ import type { Spooled } from "./state_chain.ts";
  */
 const SEVERAL_EVENTS = 8;
 /** A large commit should take so many milliseconds, for all else waits for it. */
-const COMMIT_MS = 40;
+const COMMIT_MS = 25;
 /**
  * What that is enough for, in characters, goes in the next turn. With many entities that is less: each of
  * them is another place in the file.
