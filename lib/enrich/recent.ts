@@ -1,7 +1,7 @@
 /** What was worked out lately, and will soon be needed again. */
 
-/** Twice the entities that Home Assistant expects of a house (its `MAX_EXPECTED_ENTITY_IDS`). */
-const ENTITIES = 32_768;
+/** Four times the entities that Home Assistant expects of a house (its `MAX_EXPECTED_ENTITY_IDS`). */
+const ENTITIES = 65_536;
 
 /**
  * A map that forgets what was not asked for lately: it keeps the last `size` keys that were set or

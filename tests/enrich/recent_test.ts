@@ -51,9 +51,9 @@ Deno.test("Recent keeps a key's newest value, and a full one is not emptied by i
   assert.deepEqual(["a", "b", "c"].map((key) => recent.get(key)), [9, 1, 1]);
 });
 
-Deno.test("Recent is enough for a house of 30,000 entities", () => {
+Deno.test("Recent is enough for a house of 60,000 entities", () => {
   const recent = new Recent<string, number>();
-  const all = keys(30_000);
+  const all = keys(60_000);
   missedOf(recent, all);
   assert.deepEqual(missedOf(recent, all), []);
 });

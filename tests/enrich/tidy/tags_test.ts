@@ -36,7 +36,7 @@ Deno.test("A changed tag of an entity counts at once, each of them, and back aga
 
 Deno.test("Tags are right of more entities than are remembered, and of two houses at once", () => {
   for (let round = 0; round < 2; round++) {
-    for (let n = 0; n < 140_000; n++) {
+    for (let n = 0; n < 280_000; n++) {
       const source = n % 3 === 0 ? "cabin" : undefined;
       const candidates = { ...CANDIDATES, entity_id: `sensor.s${n >> 1}`, source, area: `A${n}` };
       const tags = entityTagsOf(candidates);
