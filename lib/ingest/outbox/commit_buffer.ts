@@ -29,8 +29,11 @@ export class CommitBuffer {
   #timer?: ReturnType<typeof setTimeout>;
   /** What the timer was set to, in milliseconds. */
   #timerMs = Infinity;
-  /** So many wait for a turn of their own, and no longer: what reads them is long enough by itself. */
-  #soonChars = MANY_CHARS;
+  /**
+   * So many wait for a turn of their own, and no longer: what reads them is long enough by itself. Few at
+   * first: what V8 has not compiled yet takes long.
+   */
+  #soonChars = FEWEST_CHARS;
 
   /**
    * `commit` gets what was added, `intervalMs` after the first of it at the latest, or twice as long

@@ -48,8 +48,18 @@ function bufferOf(commitMs: { value: number }) {
   return { buffer, commits, isCommittedSoon };
 }
 
+Deno.test("CommitBuffer begins with few characters: at first everything takes long", async () => {
+  const { buffer, isCommittedSoon } = bufferOf({ value: 0 });
+  assert.equal(await isCommittedSoon(290_000), false);
+  buffer.flush();
+  assert.equal(await isCommittedSoon(310_000), true);
+});
+
 Deno.test("CommitBuffer commits a million characters in the next turn, and two millions at once", async () => {
   const { buffer, commits, isCommittedSoon } = bufferOf({ value: 0 });
+  // each of these is fast, so that the next may be larger
+  for (let n = 0; n < 20; n++) assert.equal(await isCommittedSoon(1_000_000), true);
+  commits.length = 0;
   assert.equal(await isCommittedSoon(500_000), false);
   assert.equal(await isCommittedSoon(500_000), true);
   assert.deepEqual(commits, [2]);
