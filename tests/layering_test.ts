@@ -40,8 +40,8 @@ const FLOORS: readonly (readonly string[])[] = [
     "lib/enrich/event_id.ts",
     "lib/enrich/event_problem.ts",
     "lib/enrich/never_stored.ts",
-    "lib/enrich/recent.ts",
     "lib/enrich/point_limits.ts",
+    "lib/enrich/recent.ts",
   ],
   ["lib/enrich/store.ts", "lib/enrich/plain_event.ts"],
   // both
