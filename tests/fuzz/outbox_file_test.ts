@@ -5,6 +5,7 @@ import { isBroken } from "../../lib/sqlite.ts";
 import { FullDisk } from "../outbox_model/full_disk.ts";
 import { TemporaryFolder } from "../temporary.ts";
 import { runs, SEED } from "./fuzz_runs.ts";
+import { rowsOf } from "../ingest/outbox/rows.ts";
 
 const NAME = "outbox.sqlite";
 const OPTIONS = { maxBytes: 50_000_000, onFailure: assert.ifError };
@@ -16,7 +17,7 @@ function filesOf({ closed }: { closed: boolean }): ReadonlyMap<string, Uint8Arra
   outbox.append(
     Array.from({ length: 300 }, (_, i) => `{"event":{"n":${i}},"a":"${"x".repeat(200)}"}`),
   );
-  const rows = outbox.waiting.next.peek({ maxEvents: 20, maxBytes: 1e6 });
+  const rows = rowsOf(outbox.waiting.next.peek({ maxEvents: 20, maxBytes: 1e6 }));
   outbox.settle({
     done: [],
     delivered: 0,

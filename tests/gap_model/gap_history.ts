@@ -10,6 +10,7 @@ import { TemporaryFolder } from "../temporary.ts";
 import { until } from "../until.ts";
 import { ENTITIES, type GapAction, type GapHouse, YEARS } from "./gap_actions.ts";
 import { assertPromises, type Happened } from "./gap_promises.ts";
+import { rowsOf } from "../ingest/outbox/rows.ts";
 
 const FILLING_TIMES = { pollMs: 2, barrierDeadlineMs: 150, barrierMaxWaitMs: 40 };
 const TIMES = {
@@ -136,7 +137,7 @@ export class GapHistory implements AsyncDisposable {
 
   #drain(): void {
     if (!this.#outbox) return;
-    const rows = this.#outbox.waiting.next.peek(ALL);
+    const rows = rowsOf(this.#outbox.waiting.next.peek(ALL));
     if (rows.length === 0) return;
     const done = rows.map(({ seq }) => seq);
     const settled = this.#outbox.settle({

@@ -16,6 +16,7 @@ import { FullDisk } from "./full_disk.ts";
 import { Model } from "./model.ts";
 import { bytesOf, checkFile, checkNothingIsForgotten } from "./promises.ts";
 import { World } from "./world.ts";
+import { rowsOf } from "../ingest/outbox/rows.ts";
 
 /** 4,096,000 are for the write-ahead log, so that 460 pages fill the file. */
 const MAX_BYTES = 6_000_000;
@@ -182,7 +183,7 @@ export class History implements Disposable {
       this.#check();
       assert.ok(this.#model.waiting.length < before, "the outbox drains");
     }
-    assert.equal(this.#outbox.waiting.next.peek(ALL).length, 0);
+    assert.equal(rowsOf(this.#outbox.waiting.next.peek(ALL)).length, 0);
     assert.equal(this.#outbox.waiting.aside(), undefined);
   }
 
@@ -489,7 +490,7 @@ export class History implements Disposable {
   // what leaves
 
   #answer(n: number, outcomes: readonly Outcome[]): void {
-    const rows = this.#outbox.waiting.next.peek({ maxEvents: n, maxBytes: 1e12 });
+    const rows = rowsOf(this.#outbox.waiting.next.peek({ maxEvents: n, maxBytes: 1e12 }));
     const expected = this.#model.waiting.filter(({ attempts }) => attempts === 0).slice(0, n);
     assert.deepEqual(rows.map(({ seq }) => seq), expected.map(({ seq }) => seq));
     assert.ok(rows.every(({ line }, i) => line === expected[i]?.line), "lines are byte for byte");
@@ -497,7 +498,8 @@ export class History implements Disposable {
   }
 
   #answerAside(outcome: Outcome): void {
-    const row = this.#outbox.waiting.aside(this.#lastAside);
+    const batch = this.#outbox.waiting.aside(this.#lastAside);
+    const [row] = batch ? rowsOf(batch) : [];
     const aside = this.#model.waiting.filter(({ attempts }) => attempts > 0);
     const expected = aside.find(({ seq }) => seq > this.#lastAside) ?? aside[0];
     assert.equal(row?.seq, expected?.seq);

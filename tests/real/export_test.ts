@@ -8,6 +8,7 @@ import { knownHouse } from "./parts/known_house.ts";
 import { Process } from "./parts/process.ts";
 import { type Environment, startEnrich } from "./parts/programs.ts";
 import { measured, realTest } from "./parts/real_test_case.ts";
+import { batchOf } from "../ingest/outbox/rows.ts";
 
 const ENRICH = new URL("../../enrich.ts", import.meta.url).pathname;
 const RETENTION_S = 3_600;
@@ -38,7 +39,7 @@ for (const [name, open] of Object.entries(REAL_INFLUXDBS)) {
     const lines = knownHouse();
     for (let at = 0; at < lines.length; at += MAX_BATCH_EVENTS) {
       const batch = lines.slice(at, at + MAX_BATCH_EVENTS);
-      const outcome = await post(batch, 30_000, AbortSignal.timeout(60_000));
+      const outcome = await post(batchOf(batch), 30_000, AbortSignal.timeout(60_000));
       assert.ok(outcome.kind === "answered", JSON.stringify(outcome));
       assert.equal(outcome.answer.stored, batch.length);
     }

@@ -11,6 +11,7 @@ import type { Series } from "./parts/influxql.ts";
 import { knownHouse } from "./parts/known_house.ts";
 import { startEnrich } from "./parts/programs.ts";
 import { measured, realTest } from "./parts/real_test_case.ts";
+import { batchOf } from "../ingest/outbox/rows.ts";
 
 /** Columns by name, tags among them; `time` is the day and time in Berlin. */
 type Row = Readonly<Record<string, string | number | null>>;
@@ -302,7 +303,7 @@ async function store(
   const post = postEventsTo(enrich.url, undefined);
   for (let at = 0; at < lines.length; at += MAX_BATCH_EVENTS) {
     const batch = lines.slice(at, at + MAX_BATCH_EVENTS);
-    const outcome = await post(batch, 30_000, AbortSignal.timeout(60_000));
+    const outcome = await post(batchOf(batch), 30_000, AbortSignal.timeout(60_000));
     assert.ok(outcome.kind === "answered", JSON.stringify(outcome));
     assert.equal(outcome.answer.stored, batch.length, JSON.stringify(outcome));
   }

@@ -7,6 +7,7 @@ import type { Series } from "./parts/influxql.ts";
 import { Process } from "./parts/process.ts";
 import { type ProgramOptions, startEnrich } from "./parts/programs.ts";
 import { realTest } from "./parts/real_test_case.ts";
+import { batchOf } from "../ingest/outbox/rows.ts";
 
 const SECRET = "hunter2";
 
@@ -70,7 +71,7 @@ function dayOf(
 async function store(influxDb: RealInfluxDb, lines: readonly string[], options: ProgramOptions) {
   await using enrich = await startEnrich(influxDb.env(), options);
   const post = postEventsTo(enrich.url, undefined);
-  const outcome = await post(lines, 30_000, AbortSignal.timeout(60_000));
+  const outcome = await post(batchOf(lines), 30_000, AbortSignal.timeout(60_000));
   assert.ok(outcome.kind === "answered", JSON.stringify(outcome));
   assert.equal(outcome.answer.stored, lines.length, JSON.stringify(outcome));
 }

@@ -8,6 +8,7 @@ import { startEnrich } from "./parts/programs.ts";
 import { PromQl } from "./parts/promql.ts";
 import { measured, realTest } from "./parts/real_test_case.ts";
 import { VictoriaMetricsServer } from "./parts/victoriametrics.ts";
+import { batchOf } from "../ingest/outbox/rows.ts";
 
 /** Labels and `value`; `at` is the day or the hour that it was asked for. */
 type Answer = Readonly<Record<string, string | number>>;
@@ -236,7 +237,7 @@ async function tellHouse({ url }: VictoriaMetricsServer): Promise<void> {
   const lines = knownHouse();
   for (let at = 0; at < lines.length; at += MAX_BATCH_EVENTS) {
     const batch = lines.slice(at, at + MAX_BATCH_EVENTS);
-    const outcome = await post(batch, 30_000, AbortSignal.timeout(60_000));
+    const outcome = await post(batchOf(batch), 30_000, AbortSignal.timeout(60_000));
     assert.ok(outcome.kind === "answered", JSON.stringify(outcome));
     assert.deepEqual(outcome.answer.problems, []);
   }

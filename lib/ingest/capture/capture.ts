@@ -224,8 +224,9 @@ export class Capture {
     });
     const line = envelopeLine(text, { registry, source: this.#options.source });
     this.#options.outbox.add({ line, stamp, firedUs: timeUs });
-    this.#lastEventMs = performance.now();
-    if (timeUs !== undefined) this.#clock.hear(timeUs);
+    // not the time now: of hundreds of events in a message it would be asked for each
+    this.#lastEventMs = connection.heardMs;
+    if (timeUs !== undefined) this.#clock.hear(timeUs, connection.heardMs);
     this.#registry.hear(connection, event);
   }
 

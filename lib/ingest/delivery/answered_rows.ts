@@ -1,7 +1,7 @@
 /** What enrich's answer says of each row of a batch. */
 import type { BatchAnswer } from "../../contract.ts";
 import type { Settlement } from "../outbox/settlement.ts";
-import type { OutboxRow } from "../outbox/next_events.ts";
+import type { Batch } from "../outbox/next_events.ts";
 
 export interface AnsweredRows {
   /** Rows that leave the outbox. */
@@ -17,13 +17,13 @@ export interface AnsweredRows {
 }
 
 /** The answer must account for every row. */
-export function answeredRows(rows: readonly OutboxRow[], answer: BatchAnswer): AnsweredRows {
+export function answeredRows({ seqs }: Batch, answer: BatchAnswer): AnsweredRows {
   const named = <T extends { readonly index: number; readonly reason: string }>(
     entries: readonly T[],
   ) =>
     entries.flatMap(({ index, reason }) => {
-      const row = rows[index];
-      return row ? [{ seq: row.seq, reason }] : [];
+      const seq = seqs[index];
+      return seq === undefined ? [] : [{ seq, reason }];
     });
   const leftOut = Object.values(answer.skipped).reduce((sum, n) => sum + n, 0);
   const pending = new Set(answer.pending);
@@ -31,7 +31,7 @@ export function answeredRows(rows: readonly OutboxRow[], answer: BatchAnswer): A
   const problems = new Set(answer.problems.map(({ index }) => index));
   const done: number[] = [];
   const suspects: number[] = [];
-  for (const [index, { seq }] of [...rows.entries()].reverse()) {
+  for (const [index, seq] of [...seqs.entries()].reverse()) {
     if (!pending.has(index) && !problems.has(index)) done.push(seq);
     else if (pending.has(index) && !limited.has(index) && done.length > leftOut) suspects.push(seq);
   }

@@ -3,7 +3,7 @@
  * are slow, one patient one.
  */
 import { sleep } from "../../retry.ts";
-import type { OutboxRow } from "../outbox/next_events.ts";
+import type { Batch } from "../outbox/next_events.ts";
 import { WORTH_EVENTS } from "./batch_beside.ts";
 import type { DeliveryTimes } from "./delivery_times.ts";
 import type { PostEvents, PostOutcome } from "./post_events.ts";
@@ -39,41 +39,41 @@ export class Attempts {
 
   /** All that it gets now. `onQuickFailed` hears of each quick one that fails, and how many are left. */
   async all(
-    rows: readonly OutboxRow[],
+    batch: Batch,
     signal: AbortSignal,
     onQuickFailed: (reason: string, left: number) => void,
   ): Promise<PostOutcome> {
     const { quickPausesMs, gatherMs } = this.#times;
-    if (rows.length < WORTH_EVENTS) {
-      const factor = rows.length < SEVERAL_EVENTS ? 1 : 2;
+    if (batch.seqs.length < WORTH_EVENTS) {
+      const factor = batch.seqs.length < SEVERAL_EVENTS ? 1 : 2;
       this.#gatherUntilMs = performance.now() + factor * gatherMs;
     }
     for (let left = quickPausesMs.length; this.#quick; left--) {
-      const outcome = await this.quick(rows, signal);
+      const outcome = await this.quick(batch, signal);
       const isDone = outcome.kind === "answered" || outcome.meaning !== "again";
       if (isDone || signal.aborted) return outcome;
       onQuickFailed(outcome.reason, left);
       if (left === 0) this.#quick = false;
       else await sleep(outcome.retryAfterMs ?? quickPausesMs.at(-left) ?? 0, signal);
     }
-    return await this.patient(rows, signal);
+    return await this.patient(batch, signal);
   }
 
-  quick(rows: readonly OutboxRow[], signal: AbortSignal): Promise<PostOutcome> {
-    return this.#send(rows, this.#times.quickDeadlineMs, signal);
+  quick(batch: Batch, signal: AbortSignal): Promise<PostOutcome> {
+    return this.#send(batch, this.#times.quickDeadlineMs, signal);
   }
 
-  patient(rows: readonly OutboxRow[], signal: AbortSignal): Promise<PostOutcome> {
-    return this.#send(rows, this.#times.patientDeadlineMs, signal);
+  patient(batch: Batch, signal: AbortSignal): Promise<PostOutcome> {
+    return this.#send(batch, this.#times.patientDeadlineMs, signal);
   }
 
   async #send(
-    rows: readonly OutboxRow[],
+    batch: Batch,
     deadlineMs: number,
     signal: AbortSignal,
   ): Promise<PostOutcome> {
     const sentMs = performance.now();
-    const outcome = await this.#post(rows.map(({ line }) => line), deadlineMs, signal);
+    const outcome = await this.#post(batch, deadlineMs, signal);
     if (outcome.kind === "answered") {
       this.#lastAnswerMs = performance.now() - sentMs;
       this.#quick = this.#lastAnswerMs < this.#times.quickDeadlineMs;

@@ -3,7 +3,7 @@
  * while ingest settles the first one and reads the next. It blames nobody: what fails beside is free
  * again, and its turn with the first ones comes.
  */
-import type { OutboxRow, SeqRange } from "../outbox/next_events.ts";
+import type { Batch, SeqRange } from "../outbox/next_events.ts";
 
 /** So many events are worth a request of their own at once. */
 export const WORTH_EVENTS = 500;
@@ -11,10 +11,10 @@ export const WORTH_EVENTS = 500;
 interface BatchBesideOptions {
   /** The last row of the batch in flight; undefined while there is none, or all does not go well. */
   readonly behind: () => number | undefined;
-  /** The rows behind the one of that number. */
-  readonly next: (behind: number) => readonly OutboxRow[];
+  /** The events behind the one of that number. */
+  readonly next: (behind: number) => Batch;
   /** Sends and settles them. Throws where SQLite fails. */
-  readonly deliver: (rows: readonly OutboxRow[], signal: AbortSignal) => Promise<void>;
+  readonly deliver: (batch: Batch, signal: AbortSignal) => Promise<void>;
 }
 
 export class BatchBeside {
@@ -47,12 +47,12 @@ export class BatchBeside {
   async #run(signal: AbortSignal): Promise<void> {
     const { behind, next, deliver } = this.#options;
     for (let last = behind(); last !== undefined && !signal.aborted; last = behind()) {
-      const rows = next(last);
-      const [from, to] = [rows[0]?.seq, rows.at(-1)?.seq];
-      if (from === undefined || to === undefined || rows.length < WORTH_EVENTS) return;
+      const batch = next(last);
+      const [from, to] = [batch.seqs[0], batch.seqs.at(-1)];
+      if (from === undefined || to === undefined || batch.seqs.length < WORTH_EVENTS) return;
       this.#inFlight = { from, to };
       try {
-        await deliver(rows, signal);
+        await deliver(batch, signal);
       } finally {
         this.#inFlight = undefined;
       }

@@ -7,7 +7,7 @@ import { type BatchAnswer, MAX_BATCH_BYTES, MAX_BATCH_EVENTS } from "../../contr
 import { sleep } from "../../retry.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import type { Settlement } from "../outbox/settlement.ts";
-import type { BatchSize, OutboxRow } from "../outbox/next_events.ts";
+import type { Batch, BatchSize } from "../outbox/next_events.ts";
 import { answeredRows } from "./answered_rows.ts";
 import { Attempts } from "./attempts.ts";
 import { BatchBeside } from "./batch_beside.ts";
@@ -68,7 +68,7 @@ export class Delivery {
     this.#beside = new BatchBeside({
       behind: () => this.#besideWhich(),
       next: (behind) => outbox.waiting.next.peekBehind(behind, this.#size()),
-      deliver: (rows, signal) => this.#deliverBeside(rows, signal),
+      deliver: (batch, signal) => this.#deliverBeside(batch, signal),
     });
     this.limited = new LimitedEvents(outbox, times);
   }
@@ -119,8 +119,8 @@ export class Delivery {
     const { failures, skip } = this.#alone;
     const { inFlight } = this.#beside;
     const size = this.#size(failures > 0 ? 1 : this.#limit);
-    const rows = this.#outbox.waiting.next.peek({ ...size, skip, inFlight });
-    if (rows.length === 0) {
+    const batch = this.#outbox.waiting.next.peek({ ...size, skip, inFlight });
+    if (batch.seqs.length === 0) {
       if (inFlight) {
         await this.#beside.ended;
         return 0;
@@ -130,17 +130,17 @@ export class Delivery {
       this.#outage.over();
       return undefined;
     }
-    this.#lastInFlight = rows.at(-1)?.seq;
+    this.#lastInFlight = batch.seqs.at(-1);
     this.#beside.start(signal);
-    const outcome = await this.#attempts.all(rows, signal, (reason, left) => {
+    const outcome = await this.#attempts.all(batch, signal, (reason, left) => {
       this.#flows = false;
       if (left === 0) this.#outage.note(reason);
     });
     this.#lastInFlight = undefined;
     if (signal.aborted) return 0;
-    if (outcome.kind === "failed") return this.#failed(rows, outcome);
-    const failure = this.#settle(rows, outcome.answer);
-    if (failure) return this.#failed(rows, failure);
+    if (outcome.kind === "failed") return this.#failed(batch, outcome);
+    const failure = this.#settle(batch, outcome.answer);
+    if (failure) return this.#failed(batch, failure);
     this.#flows = isWhole(outcome.answer);
     // what is left out, refused or held by a limit may never have come to the store: that it has its
     // answer is no sign that others pass
@@ -163,10 +163,10 @@ export class Delivery {
     return isWell ? this.#lastInFlight : undefined;
   }
 
-  async #deliverBeside(rows: readonly OutboxRow[], signal: AbortSignal): Promise<void> {
-    const outcome = await this.#attempts.quick(rows, signal);
+  async #deliverBeside(batch: Batch, signal: AbortSignal): Promise<void> {
+    const outcome = await this.#attempts.quick(batch, signal);
     if (signal.aborted) return;
-    const isWell = outcome.kind === "answered" && !this.#settle(rows, outcome.answer) &&
+    const isWell = outcome.kind === "answered" && !this.#settle(batch, outcome.answer) &&
       isWhole(outcome.answer);
     // that it flows again only those tell that were sent after a failure
     if (!isWell) this.#flows = false;
@@ -180,42 +180,43 @@ export class Delivery {
   }
 
   #failed(
-    rows: readonly OutboxRow[],
+    { seqs }: Batch,
     { meaning, reason, retryAfterMs }: Failed,
     isAside = false,
   ): number {
     this.#flows = false;
     // one that is set aside says nothing of the others, where there are any
-    const isOnly = () => this.#outbox.waiting.next.peek(this.#size(1)).length === 0;
+    const isOnly = () => this.#outbox.waiting.next.peek(this.#size(1)).seqs.length === 0;
     if (!isAside || isOnly()) this.#outage.note(reason);
-    const [only] = rows.length === 1 ? rows : [];
-    if (only && meaning === "too large") {
-      const isBuried = this.#bury(only.seq, `alone too large for enrich: ${reason}`);
+    const only = seqs.length === 1 ? seqs[0] : undefined;
+    if (only !== undefined && meaning === "too large") {
+      const isBuried = this.#bury(only, `alone too large for enrich: ${reason}`);
       return isBuried ? 0 : this.#outage.pauseMs(retryAfterMs);
     }
     if (meaning !== "misconfigured") {
-      if (!only) this.#limit = Math.max(1, Math.floor(rows.length / 2));
-      else this.#alone.failed(only.seq, reason, isAside);
+      if (only === undefined) this.#limit = Math.max(1, Math.floor(seqs.length / 2));
+      else this.#alone.failed(only, reason, isAside);
     }
     return this.#outage.pauseMs(retryAfterMs);
   }
 
   /** Another attempt of an event that is set aside. */
-  async #tryAside(row: OutboxRow, signal: AbortSignal): Promise<number> {
-    const outcome = await this.#attempts.patient([row], signal);
+  async #tryAside(batch: Batch, signal: AbortSignal): Promise<number> {
+    const outcome = await this.#attempts.patient(batch, signal);
     if (signal.aborted) return 0;
-    const failure = outcome.kind === "failed" ? outcome : this.#settle([row], outcome.answer);
-    if (failure) return this.#failed([row], failure, true);
+    const failure = outcome.kind === "failed" ? outcome : this.#settle(batch, outcome.answer);
+    if (failure) return this.#failed(batch, failure, true);
     this.#alone.due();
     this.#outage.over();
     return 0;
   }
 
   /** Lets go of what was answered, and sets aside. Returns what is wrong where neither was to be done. */
-  #settle(rows: readonly OutboxRow[], answer: BatchAnswer): Failed | undefined {
-    const { settlement, limited, suspects } = answeredRows(rows, answer);
-    if (answer.pending.length === rows.length && limited.length === 0) {
-      return rows.length === 1 ? PENDING_ALONE : TOO_SLOW;
+  #settle(batch: Batch, answer: BatchAnswer): Failed | undefined {
+    const { settlement, limited, suspects } = answeredRows(batch, answer);
+    const { length } = batch.seqs;
+    if (answer.pending.length === length && limited.length === 0) {
+      return length === 1 ? PENDING_ALONE : TOO_SLOW;
     }
     const letGo = this.#letGo(settlement);
     this.#outbox.waiting.suspect(suspects);

@@ -2,6 +2,7 @@
 import { type BatchAnswer, batchAnswerSchema, failureSchema } from "../../contract.ts";
 import { deadline, describeError, meaningOf, retryAfterMs } from "../../retry.ts";
 import type { Secret } from "../../settings/secret.ts";
+import type { Batch } from "../outbox/next_events.ts";
 
 export type PostOutcome =
   | { readonly kind: "answered"; readonly answer: BatchAnswer }
@@ -14,7 +15,7 @@ export type PostOutcome =
   };
 
 export type PostEvents = (
-  lines: readonly string[],
+  batch: Batch,
   deadlineMs: number,
   signal: AbortSignal,
 ) => Promise<PostOutcome>;
@@ -28,7 +29,7 @@ export const NOT_REACHED = "could not be reached";
  */
 export function postEventsTo(serviceUrl: string, serviceToken: Secret | undefined): PostEvents {
   const url = `${serviceUrl}/events`;
-  return async (lines, deadlineMs, signal) => {
+  return async ({ seqs, body }, deadlineMs, signal) => {
     try {
       const headers = new Headers({ "content-type": "application/x-ndjson" });
       if (serviceToken) headers.set("authorization", `Bearer ${serviceToken()}`);
@@ -38,11 +39,11 @@ export function postEventsTo(serviceUrl: string, serviceToken: Secret | undefine
       const response = await fetch(url, {
         method: "POST",
         headers,
-        body: lines.join("\n"),
+        body,
         redirect: "error",
         signal: deadline(deadlineMs, signal),
       });
-      return outcomeOf(response, await response.text(), lines.length);
+      return outcomeOf(response, await response.text(), seqs.length);
     } catch (error) {
       const late = error instanceof DOMException && error.name === "TimeoutError";
       const reason = late

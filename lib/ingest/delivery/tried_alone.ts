@@ -2,7 +2,7 @@
  * The events that are tried alone: what fails with others around it is tried by itself, and where
  * others pass meanwhile, it is to blame.
  */
-import type { OutboxRow } from "../outbox/next_events.ts";
+import type { Batch } from "../outbox/next_events.ts";
 import type { WaitingEvents } from "../outbox/waiting_events.ts";
 
 /** An event that has failed alone so often, while others passed, goes to the dead letters. */
@@ -42,11 +42,11 @@ export class TriedAlone {
   }
 
   /** The event that is set aside and is to be tried now, or undefined where others come first. */
-  next(): OutboxRow | undefined {
-    const row = this.#isDue ? this.#waiting.aside(this.#last) : undefined;
+  next(): Batch | undefined {
+    const batch = this.#isDue ? this.#waiting.aside(this.#last) : undefined;
     this.#isDue = false;
-    if (row) this.#last = row.seq;
-    return row;
+    this.#last = batch?.seqs[0] ?? this.#last;
+    return batch;
   }
 
   /** What is set aside is to be tried: others have passed, or there is nobody else. */

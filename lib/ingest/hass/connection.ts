@@ -87,6 +87,11 @@ export class Connection {
     }
   }
 
+  /** When the last message came, by the monotonic clock, in milliseconds. */
+  get heardMs(): number {
+    return this.#heardMs;
+  }
+
   get isOpen(): boolean {
     return this.#open;
   }

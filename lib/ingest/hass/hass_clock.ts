@@ -8,11 +8,14 @@ export class HassClock {
   #atMs = 0;
   #isHeard = false;
 
-  /** Takes what Home Assistant's clock says now, in microseconds since 1970. */
-  hear(timeUs: number): void {
+  /**
+   * Takes what Home Assistant's clock says, in microseconds since 1970, now or at `atMs` of the monotonic
+   * clock, in milliseconds.
+   */
+  hear(timeUs: number, atMs = performance.now()): void {
     this.#isHeard = true;
     this.#us = timeUs;
-    this.#atMs = performance.now();
+    this.#atMs = atMs;
   }
 
   /** Takes the stamp of a present state: while nothing better is known it is at least so late. */

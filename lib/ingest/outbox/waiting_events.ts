@@ -2,7 +2,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import * as z from "zod";
 import { isFull, Statements, transaction } from "../../sqlite.ts";
-import { FREE, LAST_SEQ, NextEvents, type OutboxRow, rowOf, type SeqRange } from "./next_events.ts";
+import { type Batch, batchOf, FREE, LAST_SEQ, NextEvents, type SeqRange } from "./next_events.ts";
 
 /**
  * Events that are set aside: batches go without them. `attempt` has those that are tried alone in
@@ -16,7 +16,7 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS attempt (seq INTEGER PRIMARY KEY, attempts INTEGER NOT NULL);
   CREATE TABLE IF NOT EXISTS limited (seq INTEGER PRIMARY KEY);
 `;
-const TRIED_ALONE = "SELECT seq, line FROM attempt JOIN outbox USING (seq)";
+const TRIED_ALONE = "FROM attempt JOIN outbox USING (seq)";
 
 /** An envelope of ingest's own making ends in its `via`. */
 const OLDEST_HEARD = `substr(line, -22) NOT LIKE '%,"via":"%' ORDER BY seq LIMIT 1`;
@@ -66,10 +66,12 @@ export class WaitingEvents {
   }
 
   /** Of the events that are tried alone the one behind `after`, or else the first. */
-  aside(after = 0): OutboxRow | undefined {
-    const next = this.#statements.get(`${TRIED_ALONE} WHERE seq > ? ORDER BY seq LIMIT 1`);
+  aside(after = 0): Batch | undefined {
+    const next = this.#statements.get(
+      `SELECT seq AS seqs, CAST(line AS BLOB) AS body ${TRIED_ALONE} WHERE seq > ? ORDER BY seq LIMIT 1`,
+    );
     const row = next.get(after) ?? next.get(0);
-    return row && rowOf(row);
+    return row && batchOf(row);
   }
 
   /** These are tried alone from now on. Where the file is full they stay where they are. */
@@ -142,10 +144,10 @@ export class WaitingEvents {
    */
   oldestTimeFired(): string | undefined {
     const found = [
-      this.#statements.get(`${TRIED_ALONE} WHERE ${OLDEST_HEARD}`).get(),
+      this.#statements.get(`SELECT seq, line ${TRIED_ALONE} WHERE ${OLDEST_HEARD}`).get(),
       this.#statements.get(`SELECT seq, line FROM outbox WHERE ${FREE} AND ${OLDEST_HEARD}`)
         .get(this.next.first, LAST_SEQ),
-    ].flatMap((row) => row ? [rowOf(row)] : []);
+    ].flatMap((row) => row ? [{ seq: Number(row.seq), line: String(row.line) }] : []);
     const [oldest] = found.sort((a, b) => a.seq - b.seq);
     const line = spooledLine.safeParse(oldest && JSON.parse(oldest.line));
     return line.success ? line.data.event.time_fired : undefined;

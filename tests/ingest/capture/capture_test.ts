@@ -16,6 +16,7 @@ import {
   FILLING,
   TIMES,
 } from "./capturing.ts";
+import { rowsOf } from "../outbox/rows.ts";
 
 interface Setup extends Capturing {
   readonly hass: SimulatedHomeAssistant;
@@ -80,7 +81,7 @@ Deno.test("Capture gives events the names of the registry, and says who they are
     assert.equal(source, "my house");
     assert.deepEqual(JSON.parse(lineOf("sensor.from_rest")).registry, { name: "From REST" });
     await until(() => outbox.meta("registry") !== undefined, "the registry is kept");
-    const infos = outbox.waiting.next.peek({ maxEvents: 1e6, maxBytes: 1e12 })
+    const infos = rowsOf(outbox.waiting.next.peek({ maxEvents: 1e6, maxBytes: 1e12 }))
       .filter(({ line }) => line.includes('"via":"registry"'))
       .map(({ line }) => JSON.parse(line).event.data.entity_id);
     assert.deepEqual(
@@ -105,7 +106,7 @@ Deno.test("Capture learns new names from the registry's events, fetched once for
     for (let i = 0; i < 20; i++) hass.renameArea(area.area_id, `Name ${i}`);
     await until(() => outbox.meta("registry")?.includes("Name 19"), "the last name is learnt");
     assert.ok(fetches() - before <= 2, `${fetches() - before} fetches`);
-    const changed = outbox.waiting.next.peek({ maxEvents: 1e6, maxBytes: 1e12 })
+    const changed = rowsOf(outbox.waiting.next.peek({ maxEvents: 1e6, maxBytes: 1e12 }))
       .filter(({ line }) => line.includes('"via":"registry"') && line.includes("Name 19"));
     assert.ok(changed.length > 0);
   }, { simulation: { house: HOUSE } });

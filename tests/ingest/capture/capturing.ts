@@ -6,6 +6,7 @@ import { CAPTURE_TIMES, type CaptureTimes } from "../../../lib/ingest/capture/ca
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import type { SimulatedHomeAssistant } from "../../simulator/home_assistant.ts";
 import { until } from "../../until.ts";
+import { rowsOf } from "../outbox/rows.ts";
 
 export const TIMES: CaptureTimes = {
   ...CAPTURE_TIMES,
@@ -56,7 +57,9 @@ export const connected = ({ capture }: Capturing, times = 1) =>
   until(() => capture.state.kind === "capturing" && capture.connections >= times, "it captures");
 
 export function linesOf({ outbox }: Capturing): string[] {
-  return outbox.waiting.next.peek({ maxEvents: 1_000_000, maxBytes: 1e12 }).map(({ line }) => line);
+  return rowsOf(outbox.waiting.next.peek({ maxEvents: 1_000_000, maxBytes: 1e12 })).map((
+    { line },
+  ) => line);
 }
 
 /** The lines of events that Home Assistant fired, not those of ingest's own making. */

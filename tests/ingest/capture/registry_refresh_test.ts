@@ -13,6 +13,7 @@ import { TemporaryFolder } from "../../temporary.ts";
 import { mostInOneTurn, turnsDuring } from "../../turns.ts";
 import { until } from "../../until.ts";
 import { type Capturing, capturing, connected, hears, linesOf, TIMES } from "./capturing.ts";
+import { rowsOf } from "../outbox/rows.ts";
 
 const FULL_OPTIONS = { maxBytes: 8_000_000 };
 
@@ -24,7 +25,7 @@ function fill(outbox: Outbox): void {
 }
 
 function deliver(outbox: Outbox): string[] {
-  const rows = outbox.waiting.next.peek({ maxEvents: 1_000_000, maxBytes: 1e12 });
+  const rows = rowsOf(outbox.waiting.next.peek({ maxEvents: 1_000_000, maxBytes: 1e12 }));
   const done = rows.map(({ seq }) => seq);
   outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
   return rows.map(({ line }) => line);

@@ -11,6 +11,7 @@ import { SetClock } from "../../stand_ins/silent_home_assistant.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { until } from "../../until.ts";
 import { capturedLines, capturing, connected, hears, linesOf } from "./capturing.ts";
+import { rowsOf } from "../outbox/rows.ts";
 
 const META_KEY = "state_snapshot";
 const ALL = { maxEvents: 1_000_000, maxBytes: 1e12 };
@@ -22,7 +23,9 @@ interface Snapshot {
 }
 
 function snapshotsOf(outbox: Outbox): Snapshot[] {
-  return outbox.waiting.next.peek(ALL).filter(({ line }) => line.includes('"state_snapshot"'))
+  return rowsOf(outbox.waiting.next.peek(ALL)).filter(({ line }) =>
+    line.includes('"state_snapshot"')
+  )
     .map(({ line }) => {
       const { time_fired: timeFired, data } = JSON.parse(line).event;
       return { entityId: data.entity_id, timeFired, line };
@@ -33,7 +36,7 @@ const brief = (outbox: Outbox) =>
   snapshotsOf(outbox).map(({ entityId, timeFired }) => `${entityId} ${timeFired.slice(0, 19)}`);
 
 function drain(outbox: Outbox): void {
-  const done = outbox.waiting.next.peek(ALL).map(({ seq }) => seq);
+  const done = rowsOf(outbox.waiting.next.peek(ALL)).map(({ seq }) => seq);
   outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
 }
 

@@ -33,9 +33,12 @@ function answerTo(kinds: readonly Kind[], reached: number): BatchAnswer {
   return answer;
 }
 
-const rowsOf = (kinds: readonly Kind[]) => kinds.map((_, i) => ({ seq: 100 + i, line: "{}" }));
+const batchOf = (kinds: readonly Kind[]) => ({
+  seqs: kinds.map((_, i) => 100 + i),
+  body: new Uint8Array(),
+});
 const suspectsOf = (kinds: readonly Kind[], reached = kinds.length) =>
-  answeredRows(rowsOf(kinds), answerTo(kinds, reached)).suspects.map((seq) => seq - 100);
+  answeredRows(batchOf(kinds), answerTo(kinds, reached)).suspects.map((seq) => seq - 100);
 
 Deno.test("A row is a suspect that is pending although one behind it was stored", () => {
   assert.deepEqual(suspectsOf(["stored", "failing", "stored", "failing", "stored"]), [1, 3]);
@@ -55,12 +58,12 @@ Deno.test("answeredRows accounts for every row once, and accuses none that was n
     fc.nat(40),
     (kinds, reached) => {
       const answer = answerTo(kinds, reached);
-      const { settlement, limited, suspects } = answeredRows(rowsOf(kinds), answer);
+      const { settlement, limited, suspects } = answeredRows(batchOf(kinds), answer);
       const { done, delivered, leftOut, problems } = settlement;
       const pending = answer.pending.map((index) => 100 + index);
       assert.deepEqual(
         [...done, ...problems.map(({ seq }) => seq), ...pending].sort(),
-        rowsOf(kinds).map(({ seq }) => seq),
+        batchOf(kinds).seqs,
       );
       assert.equal(done.length, delivered + (leftOut.filter ?? 0));
       for (const { seq } of limited) assert.equal(kinds[seq - 100], "limited");

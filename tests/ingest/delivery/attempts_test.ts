@@ -4,6 +4,7 @@ import { Attempts } from "../../../lib/ingest/delivery/attempts.ts";
 import { WORTH_EVENTS } from "../../../lib/ingest/delivery/batch_beside.ts";
 import { LaterClock } from "../../later_clock.ts";
 import { linesOf, TIMES } from "./delivering.ts";
+import { batchOf } from "../outbox/rows.ts";
 
 /** So long that no machine is slow enough for it to pass by itself. */
 const gatherMs = 3_600_000;
@@ -17,8 +18,7 @@ async function mayGo(passedMs: number, behind: number | undefined): Promise<bool
   );
   const stop = new AbortController();
   if (behind !== undefined) {
-    const rows = linesOf(behind).map((line, seq) => ({ seq, line }));
-    await attempts.all(rows, stop.signal, () => {});
+    await attempts.all(batchOf(linesOf(behind)), stop.signal, () => {});
   }
   using _ = new LaterClock(() => passedMs);
   let isGathered = false;

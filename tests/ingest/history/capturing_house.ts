@@ -7,6 +7,7 @@ import { SimulatedHomeAssistant, type SimulationOptions } from "../../simulator/
 import { formatTimeUs, parseTimeUs } from "../../../lib/time.ts";
 import type { TemporaryFolder } from "../../temporary.ts";
 import { until } from "../../until.ts";
+import { rowsOf } from "../outbox/rows.ts";
 
 export const FILLING_TIMES = { pollMs: 5, barrierDeadlineMs: 300, barrierMaxWaitMs: 200 };
 export const ALL = { maxEvents: 1_000_000, maxBytes: 1e12 };
@@ -24,7 +25,7 @@ const deliveredOf = new WeakMap<TemporaryFolder, string[]>();
 const delivered = new WeakMap<Outbox, string[]>();
 
 function drain(outbox: Outbox): void {
-  const rows = outbox.waiting.next.peek({ ...ALL, maxEvents: 1_000 });
+  const rows = rowsOf(outbox.waiting.next.peek({ ...ALL, maxEvents: 1_000 }));
   const done = rows.map(({ seq }) => seq);
   const settled = outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
   if (settled) delivered.get(outbox)?.push(...rows.map(({ line }) => line));
@@ -32,7 +33,10 @@ function drain(outbox: Outbox): void {
 
 /** All lines of the outbox, delivered ones first. */
 function linesOf(outbox: Outbox): string[] {
-  return [...delivered.get(outbox) ?? [], ...outbox.waiting.next.peek(ALL).map(({ line }) => line)];
+  return [
+    ...delivered.get(outbox) ?? [],
+    ...rowsOf(outbox.waiting.next.peek(ALL)).map(({ line }) => line),
+  ];
 }
 
 /** Captures for as long as the test takes, into the outbox of that folder. */

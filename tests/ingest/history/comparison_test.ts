@@ -11,6 +11,7 @@ import { TemporaryFolder } from "../../temporary.ts";
 import { mostInOneTurn, turnsDuring } from "../../turns.ts";
 import { until } from "../../until.ts";
 import { allMissing } from "../outbox/stretches.ts";
+import { rowsOf } from "../outbox/rows.ts";
 
 const ALL = { maxEvents: 1_000_000, maxBytes: 1e12 };
 
@@ -68,12 +69,12 @@ async function comparing(test: (setup: Compared) => Promise<void>): Promise<void
 
 /** Whatever waits is delivered. */
 function deliverAll(outbox: Outbox): void {
-  const done = outbox.waiting.next.peek(ALL).map(({ seq }) => seq);
+  const done = rowsOf(outbox.waiting.next.peek(ALL)).map(({ seq }) => seq);
   outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
 }
 
 function shownStates(outbox: Outbox): unknown[] {
-  return outbox.waiting.next.peek(ALL).map(({ line }) => JSON.parse(line))
+  return rowsOf(outbox.waiting.next.peek(ALL)).map(({ line }) => JSON.parse(line))
     .filter(({ via }) => via === "snapshot").map(({ event: { data } }) => [
       data.entity_id,
       data.new_state.state,

@@ -25,6 +25,7 @@ import {
   simulated,
   spooled,
 } from "./capturing_house.ts";
+import { rowsOf } from "../outbox/rows.ts";
 
 /** As `complete`, in a house in which things go on: an older core is believed once it shows what was heard. */
 async function completeMeanwhile(capture: Capture, hass: SimulatedHomeAssistant): Promise<void> {
@@ -156,7 +157,7 @@ Deno.test("A restart of Home Assistant is filled in like any other gap", async (
     await complete(capture);
     const lost = hass.fired.filter(({ eventType, text }) =>
       eventType === "state_changed" &&
-      !outbox.waiting.next.peek(ALL).some(({ line }) =>
+      !rowsOf(outbox.waiting.next.peek(ALL)).some(({ line }) =>
         line.includes(memberText(text, "time_fired") ?? "?")
       )
     );
@@ -270,7 +271,7 @@ Deno.test("An import that is killed goes on where it was, and repeats nothing", 
   await capturing(hass, folder, async (capture, outbox) => {
     // the filler waits while many events wait: deliver them
     const drain = setInterval(() => {
-      const rows = outbox.waiting.next.peek({ ...ALL, maxEvents: 1_500 });
+      const rows = rowsOf(outbox.waiting.next.peek({ ...ALL, maxEvents: 1_500 }));
       delivered.push(...rows.map(({ line }) => line));
       outbox.settle({
         done: rows.map(({ seq }) => seq),
@@ -398,7 +399,7 @@ Deno.test("Rows of history that are large come in through an outbox that is smal
   for (let i = 0; i < 400; i++) hass.setState(`sensor.large${i % 7}`, String(i), { text });
   await capturing(hass, folder, async (capture, outbox) => {
     const drain = setInterval(() => {
-      const done = outbox.waiting.next.peek(ALL).map(({ seq }) => seq);
+      const done = rowsOf(outbox.waiting.next.peek(ALL)).map(({ seq }) => seq);
       outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
     }, 5);
     try {
@@ -451,7 +452,7 @@ Deno.test("What was refused while the outbox was full is filled in when it has d
       "events are refused",
     );
     const settle = () => {
-      const rows = outbox.waiting.next.peek(ALL);
+      const rows = rowsOf(outbox.waiting.next.peek(ALL));
       delivered.push(...rows.map(({ line }) => line));
       outbox.settle({
         done: rows.map(({ seq }) => seq),

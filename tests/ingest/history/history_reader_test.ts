@@ -17,6 +17,7 @@ import {
   simulated,
   spooled,
 } from "./capturing_house.ts";
+import { rowsOf } from "../outbox/rows.ts";
 
 /** Deno's WebSocket takes no larger message. */
 const MAX_MESSAGE_BYTES = 64 * 2 ** 20;
@@ -38,7 +39,9 @@ Deno.test("An answer too large for a message is not asked for again: the next on
   for (let i = 0; i < ROWS; i++) hass.setState("sensor.large", String(i), { text });
   await capturing(hass, folder, async (capture, outbox) => {
     const drain = setInterval(() => {
-      const done = outbox.waiting.next.peek({ ...ALL, maxBytes: 1e8 }).map(({ seq }) => seq);
+      const done = rowsOf(outbox.waiting.next.peek({ ...ALL, maxBytes: 1e8 })).map(({ seq }) =>
+        seq
+      );
       outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
     }, 5);
     try {

@@ -23,6 +23,7 @@ import {
   simulated,
   spooled,
 } from "./capturing_house.ts";
+import { rowsOf } from "../outbox/rows.ts";
 
 /** Commits only when something makes it. */
 const NEVER_MS = 1e9;
@@ -32,7 +33,9 @@ const historyAsked = (hass: SimulatedHomeAssistant) => rowsAsked(hass).length;
 /** While the work lasts all that waits is delivered. */
 async function drained(outbox: Outbox, work: () => Promise<unknown>): Promise<void> {
   const drain = setInterval(() => {
-    const done = outbox.waiting.next.peek({ ...ALL, maxEvents: 1_000 }).map(({ seq }) => seq);
+    const done = rowsOf(outbox.waiting.next.peek({ ...ALL, maxEvents: 1_000 })).map(({ seq }) =>
+      seq
+    );
     outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
   }, 2);
   try {

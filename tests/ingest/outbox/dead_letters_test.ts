@@ -9,6 +9,7 @@ import {
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { createApp } from "../../../lib/serve/server.ts";
 import { TemporaryFolder } from "../../temporary.ts";
+import { rowsOf } from "./rows.ts";
 
 const ALL = { maxEvents: 1_000_000, maxBytes: 1e12 };
 const never = new AbortController().signal;
@@ -32,7 +33,10 @@ function lineOf(entityId: string, more = ""): string {
 /** Has all that waits refused. */
 function buryAll(outbox: Outbox, reason: string | ((seq: number) => string) = "no"): void {
   const reasonOf = typeof reason === "string" ? () => reason : reason;
-  const problems = outbox.waiting.next.peek(ALL).map(({ seq }) => ({ seq, reason: reasonOf(seq) }));
+  const problems = rowsOf(outbox.waiting.next.peek(ALL)).map(({ seq }) => ({
+    seq,
+    reason: reasonOf(seq),
+  }));
   outbox.settle({ done: [], delivered: 0, leftOut: {}, problems });
 }
 
@@ -47,7 +51,7 @@ function assertCounted(outbox: Outbox, expected: Readonly<Record<string, number>
   const droppedCount = [...dropped.values()].reduce((a, b) => a + b, 0);
   assert.equal(received, delivered + deadLetters + droppedCount + waiting);
   assert.deepEqual({ waiting, dead: deadLetters, dropped: droppedCount }, expected);
-  assert.equal(outbox.waiting.next.peek(ALL).length, waiting);
+  assert.equal(rowsOf(outbox.waiting.next.peek(ALL)).length, waiting);
   assert.equal(
     outbox.deadLetters.reasons().reduce((sum, { count }) => sum + count, 0),
     expected.dead,
@@ -176,8 +180,11 @@ Deno.test("Replay has the very lines delivered again, in their order and behind 
   assert.deepEqual(await outbox.deadLetters.replay({}, never), { moved: 3 });
   assert.ok(told, "delivery does not notice");
   await changed;
-  assert.deepEqual(outbox.waiting.next.peek(ALL).map(({ line }) => line), ["waiting", ...lines]);
-  assert.deepEqual(outbox.waiting.next.peek(ALL).map(({ seq }) => seq), [4, 5, 6, 7]);
+  assert.deepEqual(rowsOf(outbox.waiting.next.peek(ALL)).map(({ line }) => line), [
+    "waiting",
+    ...lines,
+  ]);
+  assert.deepEqual(rowsOf(outbox.waiting.next.peek(ALL)).map(({ seq }) => seq), [4, 5, 6, 7]);
   assertCounted(outbox, { waiting: 4, dead: 0, dropped: 0 });
   buryAll(outbox, "again");
   assert.deepEqual(await seqsOf(outbox, { reason: "again" }), [4, 5, 6, 7]);

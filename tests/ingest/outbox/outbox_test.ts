@@ -11,6 +11,7 @@ import { LaterClock } from "../../later_clock.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { until } from "../../until.ts";
 import { allMissing, boundsOf, heardState, spooled } from "./stretches.ts";
+import { rowsOf } from "./rows.ts";
 
 const MAX_BYTES = 50_000_000;
 const ALL = { maxEvents: 1_000_000, maxBytes: 1e12 };
@@ -49,10 +50,10 @@ Deno.test("Outbox keeps lines byte for byte and in order until they are settled"
   using outbox = open(folder.file("outbox.sqlite"));
   const lines = ['{"a":1.0}', '{"b":9007199254740993}', '{"c":"☃ 😀 \\u0000"}'];
   outbox.append(lines);
-  const rows = outbox.waiting.next.peek(ALL);
+  const rows = rowsOf(outbox.waiting.next.peek(ALL));
   assert.deepEqual(rows.map(({ line }) => line), lines);
   outbox.settle(done(rows.slice(0, 2)));
-  assert.deepEqual(outbox.waiting.next.peek(ALL).map(({ line }) => line), lines.slice(2));
+  assert.deepEqual(rowsOf(outbox.waiting.next.peek(ALL)).map(({ line }) => line), lines.slice(2));
   assertEquation(outbox.counters());
 });
 
@@ -107,7 +108,7 @@ Deno.test("Outbox syncs whatever adds an event, a dead letter or a refusal, and 
   using outbox = open(folder.file("outbox.sqlite"));
   using commits = new WatchedCommits();
   const settle = (n: number, problems: number) => {
-    const rows = outbox.waiting.next.peek({ ...ALL, maxEvents: n });
+    const rows = rowsOf(outbox.waiting.next.peek({ ...ALL, maxEvents: n }));
     const bad = rows.splice(rows.length - problems).map(({ seq }) => ({ seq, reason: "no" }));
     outbox.settle({ ...done(rows), problems: bad });
     return commits.modes.at(-1)?.mode;
@@ -147,13 +148,13 @@ Deno.test("Outbox gives as many rows as fit, and the first one always", () => {
   using outbox = open(folder.file("outbox.sqlite"));
   outbox.append(["x".repeat(100), "é".repeat(100), "y".repeat(100)]);
   const lengths = (maxEvents: number, maxBytes: number) =>
-    outbox.waiting.next.peek({ maxEvents, maxBytes }).map(({ seq }) => seq);
+    rowsOf(outbox.waiting.next.peek({ maxEvents, maxBytes })).map(({ seq }) => seq);
   assert.deepEqual(lengths(10, 10), [1]);
   assert.deepEqual(lengths(10, 299), [1]);
   assert.deepEqual(lengths(10, 300), [1, 2], "é takes two bytes");
   assert.deepEqual(lengths(2, 1e6), [1, 2]);
   assert.deepEqual(
-    outbox.waiting.next.peek({ ...ALL, skip: 1 }).map(({ seq }) => seq),
+    rowsOf(outbox.waiting.next.peek({ ...ALL, skip: 1 })).map(({ seq }) => seq),
     [2, 3],
   );
 });
@@ -167,9 +168,12 @@ Deno.test("Outbox sets aside what has failed alone, and remembers how often over
   assert.equal(first.waiting.failedAlone(2), 1);
   assert.equal(first.waiting.failedAlone(2), 2);
   assert.equal(first.waiting.failedAlone(3), 1);
-  assert.deepEqual(first.waiting.next.peek(ALL).map(({ line }) => line), ["a", "d"]);
-  assert.deepEqual(first.waiting.next.peek({ ...ALL, skip: 1 }).map(({ line }) => line), ["d"]);
-  assert.deepEqual([0, 2, 3].map((after) => first.waiting.aside(after)?.line), ["b", "c", "b"]);
+  assert.deepEqual(rowsOf(first.waiting.next.peek(ALL)).map(({ line }) => line), ["a", "d"]);
+  assert.deepEqual(rowsOf(first.waiting.next.peek({ ...ALL, skip: 1 })).map(({ line }) => line), [
+    "d",
+  ]);
+  const asides = [0, 2, 3].flatMap((after) => first.waiting.aside(after) ?? []);
+  assert.deepEqual(asides.flatMap(rowsOf).map(({ line }) => line), ["b", "c", "b"]);
   first[Symbol.dispose]();
   using again = open(path);
   assert.equal(again.waiting.failedAlone(2), 3);
@@ -226,7 +230,7 @@ Deno.test("Outbox that is full refuses and counts, drains, and takes events agai
     "it is full until it has drained",
   );
   assert.ok(Deno.statSync(folder.file("outbox.sqlite")).size <= 8_000_000);
-  const rows = outbox.waiting.next.peek({ ...ALL, maxEvents: Math.ceil(waiting / 2) });
+  const rows = rowsOf(outbox.waiting.next.peek({ ...ALL, maxEvents: Math.ceil(waiting / 2) }));
   assert.equal(outbox.append(lines), false, "what can wait is not taken, and not counted");
   outbox.settle(done(rows));
   arrive();
@@ -243,7 +247,7 @@ Deno.test("Outbox that is full keeps a fifth for dead letters, however many of i
     outbox.flush();
   }
   const { waiting } = outbox.counters();
-  const problems = outbox.waiting.next.peek(ALL).map(({ seq }) => ({ seq, reason: "no" }));
+  const problems = rowsOf(outbox.waiting.next.peek(ALL)).map(({ seq }) => ({ seq, reason: "no" }));
   const some = problems.slice(0, 300);
   assert.deepEqual(
     outbox.settle({ done: [], delivered: 0, leftOut: {}, problems: some }),
@@ -266,7 +270,7 @@ Deno.test("Outbox drops the oldest dead letter where a new one needs its room, c
     `"time_fired":"2026-06-25T21:20:05.162552+00:00","x":"${"x".repeat(50_000)}"}}`;
   const bury = (outbox: Outbox, n: number) => {
     assert.ok(outbox.append([lineOf(n)]));
-    const [row] = outbox.waiting.next.peek(ALL);
+    const [row] = rowsOf(outbox.waiting.next.peek(ALL));
     assert.ok(row);
     const problems = [{ seq: row.seq, reason: "a field type conflict" }];
     outbox.settle({ done: [], delivered: 0, leftOut: {}, problems });
@@ -352,7 +356,9 @@ Deno.test("Outbox does not call the disk full where OUTBOX_MAX_MB was lowered be
   assert.ok(outbox.size.stuck, "there is no room for what is missing");
   assert.equal(outbox.size.reason, "the outbox has reached OUTBOX_MAX_MB");
   assert.equal(outbox.missing.extent().entities, 0, "half of it is not noted");
-  const done = outbox.waiting.next.peek({ maxEvents: 3_000, maxBytes: 1e9 }).map(({ seq }) => seq);
+  const done = rowsOf(outbox.waiting.next.peek({ maxEvents: 3_000, maxBytes: 1e9 })).map((
+    { seq },
+  ) => seq);
   outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
   assert.ok(gone());
   assert.equal(outbox.missing.extent().entities, 6_000);
@@ -364,7 +370,10 @@ Deno.test("Outbox drops no dead letter for an event that has no room without it 
   {
     using outbox = open(path, 20_000_000);
     outbox.append(Array.from({ length: 2_000 }, () => "x".repeat(1_000)));
-    const problems = outbox.waiting.next.peek(ALL).map(({ seq }) => ({ seq, reason: "no" }));
+    const problems = rowsOf(outbox.waiting.next.peek(ALL)).map(({ seq }) => ({
+      seq,
+      reason: "no",
+    }));
     outbox.settle({ done: [], delivered: 0, leftOut: {}, problems });
   }
   using outbox = open(path, 8_000_000);
@@ -410,7 +419,7 @@ Deno.test("Outbox notes a gap that opens while it is full, and one that grows wh
     outbox.add(...withLine("y".repeat(400_000), heardState("sensor.a", 2_000, 1_000)));
     outbox.flush();
     assert.equal(openedUs(outbox), undefined, "there was no room to note it");
-    outbox.settle(done(outbox.waiting.next.peek(ALL)));
+    outbox.settle(done(rowsOf(outbox.waiting.next.peek(ALL))));
     outbox.add(...withLine("z", heardState("sensor.a", 3_000, 2_000)));
     outbox.flush();
     assert.equal(openedUs(outbox), 1_000, "up to there everything was heard");
@@ -477,7 +486,7 @@ Deno.test("Outbox that was full notes once it has drained that states are missin
   using folder = new TemporaryFolder();
   using outbox = fullOutbox(folder.file("outbox.sqlite"));
   assert.equal(openedUs(outbox), undefined);
-  outbox.settle(done(outbox.waiting.next.peek(ALL)));
+  outbox.settle(done(rowsOf(outbox.waiting.next.peek(ALL))));
   assert.ok(outbox.size.full, "what was refused a moment ago may be refused again");
   using _later = new LaterClock(() => 11_000);
   await until(() => openedUs(outbox) === 1_000, "the gap is noted");
@@ -507,7 +516,7 @@ Deno.test("Outbox has room while it is not full and few events wait, and nobody 
     return outbox.room(stop.signal).then(() => hasRoom = true);
   };
   const letGo = (n: number) =>
-    outbox.settle(done(outbox.waiting.next.peek({ ...ALL, maxEvents: n })));
+    outbox.settle(done(rowsOf(outbox.waiting.next.peek({ ...ALL, maxEvents: n }))));
 
   outbox.append(Array.from({ length: 2_000 }, (_, i) => `${i}`));
   const few = waits();
@@ -569,7 +578,7 @@ Deno.test("Outbox takes what can wait once there is room for all of it, and lets
   await until(() => made > 1, "it has tried again");
   assert.equal(outbox.counters().received, 1_500, "nothing of it is taken");
   assert.equal(outbox.meta("cursor"), undefined);
-  outbox.settle(done(outbox.waiting.next.peek({ ...ALL, maxEvents: 1_500 })));
+  outbox.settle(done(rowsOf(outbox.waiting.next.peek({ ...ALL, maxEvents: 1_500 }))));
   assert.equal(await taken, true);
   assert.equal(outbox.counters().received, 3_000);
   assert.equal(outbox.meta("cursor"), "1");
@@ -645,14 +654,14 @@ Deno.test("Outbox tells when the event that waits longest was fired, of those th
   outbox.append(ways.map((via) => envelopeLine(old, { registry, source: "house", via })));
   assert.equal(outbox.waiting.oldestTimeFired(), undefined, "it was old before it waited");
   outbox.append(['{"event":{"time_fired":"2026-06-25T21:20:05.162552+00:00"}}', "later"]);
-  const [heard] = outbox.waiting.next.peek({ ...ALL, skip: ways.length });
+  const [heard] = rowsOf(outbox.waiting.next.peek({ ...ALL, skip: ways.length }));
   const { time_fired: oldest } = JSON.parse(heard?.line ?? "").event;
   assert.equal(outbox.waiting.oldestTimeFired(), oldest);
   outbox.append(['{"event":{"time_fired":"2027"}}']);
   outbox.waiting.failedAlone(heard?.seq ?? 0);
-  outbox.waiting.next.peek(ALL);
+  rowsOf(outbox.waiting.next.peek(ALL));
   assert.equal(outbox.waiting.oldestTimeFired(), oldest, "it is tried alone");
   outbox.waiting.limit([...ways.keys(), ways.length, ways.length + 1, ways.length + 2]);
-  assert.equal(outbox.waiting.next.peek(ALL).length, 1);
+  assert.equal(rowsOf(outbox.waiting.next.peek(ALL)).length, 1);
   assert.equal(outbox.waiting.oldestTimeFired(), "2027", "a limit holds the older ones");
 });

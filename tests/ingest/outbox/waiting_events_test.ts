@@ -3,6 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { TemporaryFolder } from "../../temporary.ts";
+import { rowsOf } from "./rows.ts";
 
 const ALL = { maxEvents: 1_000_000, maxBytes: 1e12 };
 const { signal } = new AbortController();
@@ -24,19 +25,23 @@ Deno.test("Batches go without what a limit holds, until it is released, ahead of
   outbox.append(["a", "b", "c", "d", "e", "f"]);
   assert.ok(waiting.limit([1, 2, 4, 5]));
   assert.equal(waiting.limited, 4);
-  assert.deepEqual(seqsOf(waiting.next.peek(ALL)), [3, 6]);
+  assert.deepEqual(seqsOf(rowsOf(waiting.next.peek(ALL))), [3, 6]);
   assert.deepEqual(outbox.release(0, 2), { seqs: [1, 2], last: 2 });
   assert.equal(waiting.limited, 2);
-  assert.deepEqual(seqsOf(waiting.next.peek(ALL)), [1, 2]);
-  assert.deepEqual(seqsOf(waiting.next.peek({ ...ALL, skip: 1 })), [2, 3, 6]);
-  assert.deepEqual(seqsOf(waiting.next.peek({ ...ALL, skip: 2 })), [3, 6], "each one is reached");
-  assert.deepEqual(seqsOf(waiting.next.peek({ ...ALL, skip: 4 })), []);
+  assert.deepEqual(seqsOf(rowsOf(waiting.next.peek(ALL))), [1, 2]);
+  assert.deepEqual(seqsOf(rowsOf(waiting.next.peek({ ...ALL, skip: 1 }))), [2, 3, 6]);
+  assert.deepEqual(
+    seqsOf(rowsOf(waiting.next.peek({ ...ALL, skip: 2 }))),
+    [3, 6],
+    "each one is reached",
+  );
+  assert.deepEqual(seqsOf(rowsOf(waiting.next.peek({ ...ALL, skip: 4 }))), []);
   letGo(outbox, [1]);
   assert.deepEqual(outbox.release(2, 9), { seqs: [4, 5], last: 5 });
-  assert.deepEqual(seqsOf(waiting.next.peek(ALL)), [4, 5]);
+  assert.deepEqual(seqsOf(rowsOf(waiting.next.peek(ALL))), [4, 5]);
   letGo(outbox, [4, 5]);
   assert.deepEqual(
-    seqsOf(waiting.next.peek(ALL)),
+    seqsOf(rowsOf(waiting.next.peek(ALL))),
     [2, 3, 6],
     "what was left of those before is there",
   );
@@ -49,14 +54,19 @@ Deno.test("What is in flight is left out, and not counted among those that are s
   outbox.append(Array.from({ length: 10 }, (_, i) => `${i + 1}`));
   const { next } = outbox.waiting;
   const inFlight = { from: 4, to: 6 };
-  const first = (skip: number) => seqsOf(next.peek({ ...ALL, maxEvents: 1, skip, inFlight }));
+  const first = (skip: number) =>
+    seqsOf(rowsOf(next.peek({ ...ALL, maxEvents: 1, skip, inFlight })));
   assert.deepEqual([0, 1, 2, 3, 4, 6].map(first), [[1], [2], [3], [7], [8], [10]]);
   assert.deepEqual(first(7), []);
-  assert.deepEqual(seqsOf(next.peek({ ...ALL, inFlight })), [1, 2, 3], "those behind come next");
+  assert.deepEqual(
+    seqsOf(rowsOf(next.peek({ ...ALL, inFlight }))),
+    [1, 2, 3],
+    "those behind come next",
+  );
   letGo(outbox, [1, 2, 3]);
-  assert.deepEqual(seqsOf(next.peek({ ...ALL, inFlight })), [7, 8, 9, 10]);
-  assert.deepEqual(seqsOf(next.peek(ALL)), [4, 5, 6, 7, 8, 9, 10], "it may come back");
-  assert.deepEqual(seqsOf(next.peekBehind(8, ALL)), [9, 10]);
+  assert.deepEqual(seqsOf(rowsOf(next.peek({ ...ALL, inFlight }))), [7, 8, 9, 10]);
+  assert.deepEqual(seqsOf(rowsOf(next.peek(ALL))), [4, 5, 6, 7, 8, 9, 10], "it may come back");
+  assert.deepEqual(seqsOf(rowsOf(next.peekBehind(8, ALL))), [9, 10]);
 });
 
 Deno.test("Every event is delivered once, whatever is set aside, released, or killed", async () => {
@@ -86,7 +96,7 @@ Deno.test("Every event is delivered once, whatever is set aside, released, or ki
       const next = (maxEvents: number, skip = 0) => {
         const [from, to] = [beside[0]?.seq, beside.at(-1)?.seq];
         const inFlight = from === undefined || to === undefined ? undefined : { from, to };
-        const rows = outbox.waiting.next.peek({ ...ALL, maxEvents, skip, inFlight });
+        const rows = rowsOf(outbox.waiting.next.peek({ ...ALL, maxEvents, skip, inFlight }));
         assert.ok(!rows.some(({ seq }) => seqsOf(beside).includes(seq)), "none is sent twice");
         return rows;
       };
@@ -107,7 +117,7 @@ Deno.test("Every event is delivered once, whatever is set aside, released, or ki
         else if (kind === "send beside") {
           const behind = next(some.length + 1).at(-1)?.seq;
           if (behind === undefined || beside.length > 0) continue;
-          beside = outbox.waiting.next.peekBehind(behind, { ...ALL, maxEvents: 10 });
+          beside = rowsOf(outbox.waiting.next.peekBehind(behind, { ...ALL, maxEvents: 10 }));
           assert.ok(beside.every(({ seq }) => seq > behind));
         } else if (kind === "answer beside") {
           const answered = beside.filter((_, i) => some.includes(i));
@@ -124,7 +134,9 @@ Deno.test("Every event is delivered once, whatever is set aside, released, or ki
       beside = [];
       do {
         for (let rows = next(1e6); rows.length > 0; rows = next(1e6)) settle(rows);
-        for (let row = outbox.waiting.aside(); row; row = outbox.waiting.aside()) settle([row]);
+        for (let one = outbox.waiting.aside(); one; one = outbox.waiting.aside()) {
+          settle(rowsOf(one));
+        }
       } while (outbox.release(0, 4));
       assert.deepEqual(
         delivered.map(Number).sort((a, b) => a - b),
@@ -159,13 +171,16 @@ Deno.test("No batch looks through hundreds of thousands of events that a limit h
   for (let n = 0; n < 50; n++) {
     outbox.append([`{"event":{"time_fired":"${n}"}}`]);
     assert.equal(waiting.oldestTimeFired(), `${n}`);
-    const rows = waiting.next.peek({ maxEvents: 1_000, maxBytes: 4_000_000 });
+    const rows = rowsOf(waiting.next.peek({ maxEvents: 1_000, maxBytes: 4_000_000 }));
     assert.equal(rows.length, 1);
     letGo(outbox, seqsOf(rows));
     const released = outbox.release(n * 1_000, 1_000);
-    assert.equal(waiting.next.peek({ maxEvents: 1_000, maxBytes: 4_000_000 }).length, 1_000);
+    assert.equal(
+      rowsOf(waiting.next.peek({ maxEvents: 1_000, maxBytes: 4_000_000 })).length,
+      1_000,
+    );
     assert.ok(released && waiting.limit(released.seqs));
-    assert.equal(waiting.next.peek({ maxEvents: 1_000, maxBytes: 4_000_000 }).length, 0);
+    assert.equal(rowsOf(waiting.next.peek({ maxEvents: 1_000, maxBytes: 4_000_000 })).length, 0);
   }
   const eachMs = (performance.now() - startedMs) / 50;
   assert.ok(eachMs < scanMs / 2, `${eachMs} ms each, a look at all of them ${scanMs} ms`);
@@ -190,5 +205,26 @@ Deno.test("What comes after a start at which all is set aside is in the next bat
   using outbox = open(path);
   await outbox.waiting.next.findFirst(signal);
   outbox.append(["c"]);
-  assert.deepEqual(seqsOf(outbox.waiting.next.peek(ALL)), [3]);
+  assert.deepEqual(seqsOf(rowsOf(outbox.waiting.next.peek(ALL))), [3]);
+});
+
+Deno.test("An event whose bytes the disk has damaged is sent as UTF-8, or those around it were refused with it", () => {
+  using folder = new TemporaryFolder();
+  const path = folder.file("outbox.sqlite");
+  {
+    using outbox = open(path);
+    outbox.append(["before", "bytes", "after"]);
+  }
+  const file = Deno.readFileSync(path);
+  const at = new TextDecoder("latin1").decode(file).indexOf("bytes");
+  file.set([0xff], at + 1);
+  Deno.writeFileSync(path, file);
+  using outbox = open(path);
+  const { body, seqs } = outbox.waiting.next.peek(ALL);
+  assert.deepEqual(seqs, [1, 2, 3]);
+  const text = new TextDecoder("utf-8", { fatal: true }).decode(body);
+  assert.deepEqual(text.split("\n"), ["before", "b\uFFFDtes", "after"]);
+  outbox.waiting.suspect([2]);
+  const aside = outbox.waiting.aside();
+  assert.deepEqual(aside && rowsOf(aside), [{ seq: 2, line: "b\uFFFDtes" }]);
 });

@@ -18,6 +18,7 @@ import { SimulatedHomeAssistant } from "../../simulator/home_assistant.ts";
 import { readRecording, RECORDED } from "../../simulator/recording.ts";
 import { STATISTICS_TYPES } from "../../simulator/statistics.ts";
 import { until } from "../../until.ts";
+import { rowsOf } from "../outbox/rows.ts";
 
 /** Before it the recording's entity was given another unit. */
 const LAST_LIST_ID = 24;
@@ -247,7 +248,7 @@ Deno.test("An import that is killed at any moment goes on where it was: it loses
     const spoolAll = async () => {
       assert.ok(setup.statistics.start({}));
       await until(() => setup.statistics.progress.state === "done", "it is imported");
-      return setup.outbox.waiting.next.peek(ALL).map(({ line }) => {
+      return rowsOf(setup.outbox.waiting.next.peek(ALL)).map(({ line }) => {
         const { statistic_id, start } = JSON.parse(line).event.data;
         return `${statistic_id} ${start}`;
       });

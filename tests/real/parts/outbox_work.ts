@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { openOutbox } from "../../../lib/ingest/outbox/open_outbox.ts";
 import type { Outbox } from "../../../lib/ingest/outbox/outbox.ts";
 import { seededRandom } from "./seeded_random.ts";
+import { rowsOf } from "../../ingest/outbox/rows.ts";
 
 /** What an outbox has promised, or is about to do. */
 export type Mark =
@@ -57,7 +58,9 @@ class Work {
   }
 
   #settle(outbox: Outbox): void {
-    const rows = outbox.waiting.next.peek({ maxEvents: 1 + this.#below(12), maxBytes: 4_000_000 })
+    const rows = rowsOf(
+      outbox.waiting.next.peek({ maxEvents: 1 + this.#below(12), maxBytes: 4_000_000 }),
+    )
       .map(({ seq, line }) => ({ seq, id: Number(JSON.parse(line).id) }));
     const isProblem = this.#random() < 0.3 ? () => this.#random() < 0.3 : () => false;
     const { problems = [], done = [] } = Object.groupBy(
