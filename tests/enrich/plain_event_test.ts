@@ -2,6 +2,7 @@ import fc from "fast-check";
 import assert from "node:assert/strict";
 import { envelopeSchema, stateChangedSchema } from "../../lib/contract.ts";
 import { isPlainEnvelope, isPlainStateChanged } from "../../lib/enrich/plain_event.ts";
+import { changed, paths } from "../changed_json.ts";
 
 const TIME = "2026-06-25T21:20:05.162552+00:00";
 
@@ -33,21 +34,6 @@ const ENVELOPE = {
   source: "cabin",
   via: "history",
 };
-
-/** Where a value stands in a JSON object. */
-function paths(value: unknown, path: readonly string[] = []): (readonly string[])[] {
-  if (typeof value !== "object" || value === null) return [path];
-  return [path, ...Object.entries(value).flatMap(([key, inner]) => paths(inner, [...path, key]))];
-}
-
-/** With another value in that place; undefined leaves it out, as JSON does. */
-function changed(value: unknown, [key, ...rest]: readonly string[], other: unknown): unknown {
-  if (key === undefined) return other;
-  const entries = Object.entries(value ?? {}).map(([name, inner]) =>
-    name === key ? [name, changed(inner, rest, other)] : [name, inner]
-  );
-  return Object.fromEntries(entries);
-}
 
 const VALUES: readonly unknown[] = [
   undefined,

@@ -15,7 +15,7 @@ import { envelopeLine } from "../outbox/envelope.ts";
 import { accessOf, type HassAccessSettings } from "../hass/hass_access.ts";
 import { HassClock } from "../hass/hass_clock.ts";
 import type { Outbox } from "../outbox/outbox.ts";
-import type { EventHead } from "../hass/protocol.ts";
+import type { EventHead } from "../hass/event_head.ts";
 import type { PresentState } from "../hass/present_states.ts";
 import { type CaptureState, describeLost, type Lost, lostBy } from "./capture_state.ts";
 import { CAPTURE_TIMES, type CaptureTimes, reconnectWaitMs } from "./capture_times.ts";

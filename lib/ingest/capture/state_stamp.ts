@@ -1,6 +1,6 @@
 /** What an event says of when its entity's state was updated, and of that state. */
 import { parseTimeUs } from "../../time.ts";
-import type { EventHead } from "../hass/protocol.ts";
+import type { EventHead } from "../hass/event_head.ts";
 import type { StateStamp } from "../outbox/state_chain.ts";
 
 /** `timeUs` is the event's own time. Undefined where the event is no state's. */

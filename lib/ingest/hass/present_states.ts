@@ -3,7 +3,7 @@ import * as z from "zod";
 import { parseTimeUs } from "../../time.ts";
 import type { Connection } from "./connection.ts";
 import { type ListEntry, readInSteps } from "./long_list.ts";
-import { stateHead } from "./protocol.ts";
+import { stateHead } from "./event_head.ts";
 
 export interface PresentState {
   readonly entityId: string;

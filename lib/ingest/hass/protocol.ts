@@ -5,38 +5,8 @@
 import * as z from "zod";
 import { elementTexts, memberText } from "../../json_text.ts";
 import { describeError } from "../../retry.ts";
+import { eventHead, readEventHead } from "./event_head.ts";
 import { longList } from "./long_list.ts";
-
-const text = z.string().optional().catch(undefined);
-
-/** As much of a state as ingest needs. */
-export const stateHead = z.object({
-  state: text,
-  last_changed: text,
-  last_updated: text,
-  attributes: z.object({
-    friendly_name: text,
-    device_class: text,
-    unit_of_measurement: text,
-    state_class: text,
-    restored: z.unknown().optional(),
-  }).optional().catch(undefined),
-});
-export type StateHead = z.infer<typeof stateHead>;
-const entityState = stateHead.nullish().catch(undefined);
-
-/** As much of an event as capture needs; what it means is enrich's business. */
-const eventHead = z.object({
-  event_type: z.string().catch(""),
-  time_fired: z.string().catch(""),
-  data: z.object({
-    entity_id: z.string().optional().catch(undefined),
-    device_id: z.string().optional().catch(undefined),
-    new_state: entityState,
-    old_state: entityState,
-  }).catch({}),
-});
-export type EventHead = z.infer<typeof eventHead>;
 
 const serverMessage = z.discriminatedUnion("type", [
   z.object({ type: z.literal("auth_required") }),
@@ -116,7 +86,7 @@ function readEvent(message: string): Received | undefined {
   if (id === undefined) return undefined;
   const text = message.slice(EVENT_BEGIN.length, end);
   try {
-    const event = eventHead.parse(JSON.parse(text));
+    const event = readEventHead(JSON.parse(text));
     return { kind: "message", message: { type: "event", id: Number(id), event }, text };
   } catch {
     return undefined;
