@@ -5,7 +5,6 @@ import {
   eventHead,
   isPlainEventHead,
   readEventHead,
-  type StateHead,
 } from "../../../lib/ingest/hass/event_head.ts";
 import { changed, paths } from "../../changed_json.ts";
 
@@ -28,23 +27,13 @@ const EVENT = {
 
 const VALUES: readonly unknown[] = [undefined, null, "", "text", 5, true, [], ["a"], {}, { id: 5 }];
 
-/** All of an event that capture reads. */
-function readOf({ event_type, time_fired, data }: EventHead) {
-  const stateOf = (state: StateHead | null | undefined) => {
-    const { state: text, last_changed, last_updated, attributes } = state ?? {};
-    const { friendly_name, device_class, unit_of_measurement, state_class } = attributes ?? {};
-    const { restored } = attributes ?? {};
-    const said = { friendly_name, device_class, unit_of_measurement, state_class, restored };
-    return [state === null, { text, last_changed, last_updated }, said];
-  };
-  const { entity_id, device_id, new_state, old_state } = data;
-  return [event_type, time_fired, entity_id, device_id, stateOf(new_state), stateOf(old_state)];
-}
+/** Without members that are undefined: zod leaves them out. */
+const saidBy = (head: EventHead): unknown => JSON.parse(JSON.stringify(head));
 
 /** Compares what is read with what the schema reads. Returns whether it was read at a glance. */
 function isReadAlike(json: unknown): boolean {
   const head = eventHead.safeParse(json);
-  if (head.success) assert.deepEqual(readOf(readEventHead(json)), readOf(head.data));
+  if (head.success) assert.deepEqual(saidBy(readEventHead(json)), saidBy(head.data));
   else assert.throws(() => readEventHead(json));
   return isPlainEventHead(json);
 }
@@ -70,7 +59,7 @@ Deno.test("What is read of an event at a glance is what the schema reads of it",
 });
 
 Deno.test("What Home Assistant sends is read at a glance", () => {
-  assert.equal(readEventHead(EVENT), EVENT);
+  assert.ok(isPlainEventHead(EVENT));
   for (const name of ["old_state", "new_state"]) {
     assert.ok(isPlainEventHead(changed(EVENT, ["data", name], null)), name);
   }
