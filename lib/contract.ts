@@ -16,14 +16,16 @@ export const MAX_BATCH_BYTES = 4_000_000;
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
+/** Whether it is what JSON calls an object. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /**
  * A JSON object passed through as it is. Not `z.record`: that copies every
  * attribute and leaves out a key named `__proto__`, which is a name like any other.
  */
-const jsonObject = z.custom<JsonObject>(
-  (value) => typeof value === "object" && value !== null && !Array.isArray(value),
-  "must be an object",
-);
+const jsonObject = z.custom<JsonObject>(isJsonObject, "must be an object");
 
 const time = z.string("must be a text").refine(
   (text) => parseTimeUs(text) !== undefined,

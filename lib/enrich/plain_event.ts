@@ -4,10 +4,14 @@
  * where it is no, zod decides, and says what is wrong.
  */
 import type * as z from "zod";
-import type { Envelope, State, stateChangedSchema } from "../contract.ts";
+import {
+  type Envelope,
+  isJsonObject,
+  type JsonObject,
+  type State,
+  type stateChangedSchema,
+} from "../contract.ts";
 import { parseTimeUs } from "../time.ts";
-
-type Members = Readonly<Record<string, unknown>>;
 
 const VIA: ReadonlySet<unknown> = new Set([
   undefined,
@@ -20,30 +24,30 @@ const VIA: ReadonlySet<unknown> = new Set([
 
 /** Whether it plainly is what `envelopeSchema` asks for. */
 export function isPlainEnvelope(json: unknown): json is Envelope {
-  if (!isObject(json)) return false;
+  if (!isJsonObject(json)) return false;
   const { event, registry, source, via } = json;
   return isPlainEvent(event) && areTexts(registry, NAMES) && isTextOrNone(source) && VIA.has(via);
 }
 
 /** Whether it plainly is what `stateChangedSchema` asks for. */
-export function isPlainStateChanged(data: Members): data is z.infer<typeof stateChangedSchema> {
+export function isPlainStateChanged(data: JsonObject): data is z.infer<typeof stateChangedSchema> {
   const { entity_id: entityId, old_state: oldState, new_state: newState } = data;
   return isEntityId(entityId) && (newState === null || isPlainState(newState)) &&
     (oldState === null || oldState === undefined || isPlainState(oldState));
 }
 
 function isPlainEvent(event: unknown): boolean {
-  if (!isObject(event)) return false;
+  if (!isJsonObject(event)) return false;
   const { event_type: type, data, time_fired: fired, origin, context } = event;
-  return typeof type === "string" && type !== "" && isObject(data) && isTime(fired) &&
+  return typeof type === "string" && type !== "" && isJsonObject(data) && isTime(fired) &&
     typeof origin === "string" && areTexts(context, CONTEXT);
 }
 
 function isPlainState(state: unknown): state is State {
-  if (!isObject(state)) return false;
+  if (!isJsonObject(state)) return false;
   const { last_changed: changed, last_updated: updated } = state;
   return typeof state.entity_id === "string" && typeof state.state === "string" &&
-    isObject(state.attributes) && (changed === undefined || isTime(changed)) &&
+    isJsonObject(state.attributes) && (changed === undefined || isTime(changed)) &&
     (updated === undefined || isTime(updated));
 }
 
@@ -53,15 +57,11 @@ const CONTEXT = ["id", "parent_id", "user_id"] as const;
 /** Whether it is an object in which all these are a text, or nothing; or nothing itself. */
 function areTexts(value: unknown, names: readonly string[]): boolean {
   if (value === undefined || value === null) return true;
-  return isObject(value) && names.every((name) => isTextOrNone(value[name]));
+  return isJsonObject(value) && names.every((name) => isTextOrNone(value[name]));
 }
 
 function isTextOrNone(value: unknown): boolean {
   return value === undefined || value === null || typeof value === "string";
-}
-
-function isObject(value: unknown): value is Members {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isTime(value: unknown): boolean {

@@ -4,6 +4,6 @@
  * collected once it has doubled. By itself V8 waits longer: in a flood ingest's heap went from 25 to
  * 150 MB again and again. The flags save each program 80 MB then, for no more of the processor than
  * can be measured. Semi-spaces of 32 MB spare 6 % of it, but in the third of three floods a minute
- * apart ingest took 303 MB, where it takes 202 with these.
+ * apart ingest took 303 MB, where it took 202 with these.
  */
 export const V8_FLAGS = "--v8-flags=--max-semi-space-size=16,--heap-growing-percent=100";

@@ -1,7 +1,6 @@
 /** Damage to an outbox's file, and what then comes of its use. */
 import type { Outbox } from "../../lib/ingest/outbox/outbox.ts";
 import type { Damage } from "./actions.ts";
-import { rowsOf } from "../ingest/outbox/rows.ts";
 
 const PAGE_BYTES = 4_096;
 
@@ -36,8 +35,7 @@ export async function faultsOf(outbox: Outbox): Promise<unknown[]> {
     () => outbox.missing.byGap(),
     () => outbox.waiting.aside(),
     () => {
-      const done = rowsOf(outbox.waiting.next.peek({ maxEvents: 1_000_000, maxBytes: 1e12 }))
-        .map(({ seq }) => seq);
+      const done = outbox.waiting.next.peek({ maxEvents: 1_000_000, maxBytes: 1e12 }).seqs;
       outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
     },
     () => outbox.deadLetters.reasons(),

@@ -183,7 +183,7 @@ export class History implements Disposable {
       this.#check();
       assert.ok(this.#model.waiting.length < before, "the outbox drains");
     }
-    assert.equal(rowsOf(this.#outbox.waiting.next.peek(ALL)).length, 0);
+    assert.equal(this.#outbox.waiting.next.peek(ALL).seqs.length, 0);
     assert.equal(this.#outbox.waiting.aside(), undefined);
   }
 

@@ -1,6 +1,6 @@
 /** As much of an event as capture needs; what it means is enrich's business. */
 import * as z from "zod";
-import type { JsonObject } from "../../contract.ts";
+import { isJsonObject, type JsonObject } from "../../contract.ts";
 
 const text = z.string().optional().catch(undefined);
 
@@ -43,17 +43,17 @@ export function readEventHead(json: unknown): EventHead {
 
 /** Whether `eventHead` plainly takes it as it is. */
 export function isPlainEventHead(json: unknown): json is EventHead {
-  if (!isObject(json)) return false;
+  if (!isJsonObject(json)) return false;
   const { event_type: type, time_fired: fired, data } = json;
-  return typeof type === "string" && typeof fired === "string" && isObject(data) &&
+  return typeof type === "string" && typeof fired === "string" && isJsonObject(data) &&
     areTexts(data, IDS) && isPlainState(data.new_state) && isPlainState(data.old_state);
 }
 
 function isPlainState(state: unknown): boolean {
   if (state === null || state === undefined) return true;
-  if (!isObject(state) || !areTexts(state, STATE)) return false;
+  if (!isJsonObject(state) || !areTexts(state, STATE)) return false;
   const { attributes } = state;
-  return attributes === undefined || isObject(attributes) && areTexts(attributes, ATTRIBUTES);
+  return attributes === undefined || isJsonObject(attributes) && areTexts(attributes, ATTRIBUTES);
 }
 
 const IDS = ["entity_id", "device_id"] as const;
@@ -63,10 +63,6 @@ const ATTRIBUTES = ["friendly_name", "device_class", "unit_of_measurement", "sta
 /** Whether each of these is a text, or not there. */
 function areTexts(object: JsonObject, names: readonly string[]): boolean {
   return names.every((name) => object[name] === undefined || typeof object[name] === "string");
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function headOf({ event_type, time_fired, data }: EventHead): EventHead {

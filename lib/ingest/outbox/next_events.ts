@@ -85,7 +85,7 @@ export class NextEvents {
     return batch;
   }
 
-  /** As `peek`, of the rows behind the one of that number. */
+  /** As `peek`, of the events behind the one of that number. */
   peekBehind(seq: number, size: BatchSize): Batch {
     return this.#batch({ from: seq + 1, to: LAST_SEQ }, size);
   }
@@ -115,7 +115,8 @@ export class NextEvents {
     const n = Number(all?.bytes) <= maxBytes
       ? Number(all?.n)
       : this.#howManyFit({ from, to }, { maxEvents, maxBytes }, skip);
-    // joined by SQLite: a string for each line, encoded again to be sent, costs twice as much
+    if (n === 0) return batchOf({});
+    // joined by SQLite: a string for each line, encoded again to be sent, costs about twice as much
     const joined = this.#statements.get(
       "SELECT group_concat(seq) AS seqs, CAST(group_concat(line, char(10)) AS BLOB) AS body FROM " +
         `(SELECT seq, line FROM outbox WHERE ${FREE} ORDER BY seq LIMIT ? OFFSET ?)`,

@@ -57,9 +57,8 @@ export const connected = ({ capture }: Capturing, times = 1) =>
   until(() => capture.state.kind === "capturing" && capture.connections >= times, "it captures");
 
 export function linesOf({ outbox }: Capturing): string[] {
-  return rowsOf(outbox.waiting.next.peek({ maxEvents: 1_000_000, maxBytes: 1e12 })).map((
-    { line },
-  ) => line);
+  const batch = outbox.waiting.next.peek({ maxEvents: 1_000_000, maxBytes: 1e12 });
+  return rowsOf(batch).map(({ line }) => line);
 }
 
 /** The lines of events that Home Assistant fired, not those of ingest's own making. */

@@ -23,9 +23,8 @@ interface Snapshot {
 }
 
 function snapshotsOf(outbox: Outbox): Snapshot[] {
-  return rowsOf(outbox.waiting.next.peek(ALL)).filter(({ line }) =>
-    line.includes('"state_snapshot"')
-  )
+  return rowsOf(outbox.waiting.next.peek(ALL))
+    .filter(({ line }) => line.includes('"state_snapshot"'))
     .map(({ line }) => {
       const { time_fired: timeFired, data } = JSON.parse(line).event;
       return { entityId: data.entity_id, timeFired, line };
@@ -36,7 +35,7 @@ const brief = (outbox: Outbox) =>
   snapshotsOf(outbox).map(({ entityId, timeFired }) => `${entityId} ${timeFired.slice(0, 19)}`);
 
 function drain(outbox: Outbox): void {
-  const done = rowsOf(outbox.waiting.next.peek(ALL)).map(({ seq }) => seq);
+  const done = outbox.waiting.next.peek(ALL).seqs;
   outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
 }
 

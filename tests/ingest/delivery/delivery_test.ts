@@ -8,7 +8,6 @@ import { FullDisk } from "../../outbox_model/full_disk.ts";
 import { TemporaryFolder } from "../../temporary.ts";
 import { until } from "../../until.ts";
 import { delivering, empty, linesOf, no, TIMES } from "./delivering.ts";
-import { rowsOf } from "../outbox/rows.ts";
 
 Deno.test("Delivery sends everything once, as many at a time as a batch may have, with the token", async () => {
   const n = MAX_BATCH_EVENTS * 2.5;
@@ -385,7 +384,7 @@ async function deliverFull(
   const { delivered, deadLetters, waiting, dropped: given } = outbox.counters();
   const gone = given.get("dead_letters_full") ?? 0;
   assert.equal(received, delivered + deadLetters + waiting + 1 + gone);
-  assert.equal(rowsOf(outbox.waiting.next.peek({ maxEvents: 1e6, maxBytes: 1e9 })).length, waiting);
+  assert.equal(outbox.waiting.next.peek({ maxEvents: 1e6, maxBytes: 1e9 }).seqs.length, waiting);
   return outbox.counters();
 }
 

@@ -19,6 +19,12 @@ Deno.test("HassClock goes on from the last stamp that was given just now, and go
   assert.ok((clock.nowUs() ?? 0) >= 1_000_000_100_000_000);
 });
 
+Deno.test("HassClock counts from when a message came, where it is read later", () => {
+  const clock = new HassClock();
+  clock.hear(1_000_000_000_000_000, performance.now() - 60_000);
+  assert.ok((clock.nowUs() ?? 0) >= 1_000_000_060_000_000);
+});
+
 Deno.test("HassClock takes a present state's stamp for the time only while it has heard nothing better", () => {
   const clock = new HassClock();
   clock.atLeast(5_000_000_000);

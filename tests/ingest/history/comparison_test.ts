@@ -69,7 +69,7 @@ async function comparing(test: (setup: Compared) => Promise<void>): Promise<void
 
 /** Whatever waits is delivered. */
 function deliverAll(outbox: Outbox): void {
-  const done = rowsOf(outbox.waiting.next.peek(ALL)).map(({ seq }) => seq);
+  const done = outbox.waiting.next.peek(ALL).seqs;
   outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
 }
 

@@ -399,7 +399,7 @@ Deno.test("Rows of history that are large come in through an outbox that is smal
   for (let i = 0; i < 400; i++) hass.setState(`sensor.large${i % 7}`, String(i), { text });
   await capturing(hass, folder, async (capture, outbox) => {
     const drain = setInterval(() => {
-      const done = rowsOf(outbox.waiting.next.peek(ALL)).map(({ seq }) => seq);
+      const done = outbox.waiting.next.peek(ALL).seqs;
       outbox.settle({ done, delivered: done.length, leftOut: {}, problems: [] });
     }, 5);
     try {

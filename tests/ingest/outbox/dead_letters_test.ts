@@ -51,7 +51,7 @@ function assertCounted(outbox: Outbox, expected: Readonly<Record<string, number>
   const droppedCount = [...dropped.values()].reduce((a, b) => a + b, 0);
   assert.equal(received, delivered + deadLetters + droppedCount + waiting);
   assert.deepEqual({ waiting, dead: deadLetters, dropped: droppedCount }, expected);
-  assert.equal(rowsOf(outbox.waiting.next.peek(ALL)).length, waiting);
+  assert.equal(outbox.waiting.next.peek(ALL).seqs.length, waiting);
   assert.equal(
     outbox.deadLetters.reasons().reduce((sum, { count }) => sum + count, 0),
     expected.dead,
@@ -184,7 +184,7 @@ Deno.test("Replay has the very lines delivered again, in their order and behind 
     "waiting",
     ...lines,
   ]);
-  assert.deepEqual(rowsOf(outbox.waiting.next.peek(ALL)).map(({ seq }) => seq), [4, 5, 6, 7]);
+  assert.deepEqual(outbox.waiting.next.peek(ALL).seqs, [4, 5, 6, 7]);
   assertCounted(outbox, { waiting: 4, dead: 0, dropped: 0 });
   buryAll(outbox, "again");
   assert.deepEqual(await seqsOf(outbox, { reason: "again" }), [4, 5, 6, 7]);

@@ -1,4 +1,5 @@
 /** A batch as its events, and events as a batch. */
+import assert from "node:assert/strict";
 import type { Batch } from "../../../lib/ingest/outbox/next_events.ts";
 
 export interface Row {
@@ -8,7 +9,8 @@ export interface Row {
 
 /** The events of a batch, one by one. */
 export function rowsOf({ seqs, body }: Batch): Row[] {
-  const lines = new TextDecoder().decode(body).split("\n");
+  const lines = seqs.length === 0 ? [] : new TextDecoder().decode(body).split("\n");
+  assert.equal(lines.length, seqs.length, "an event has a line");
   return seqs.map((seq, index) => ({ seq, line: lines[index] ?? "" }));
 }
 
