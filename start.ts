@@ -10,7 +10,7 @@
 import { dirname, join } from "node:path";
 import { complainOf, processOutput } from "./lib/program/command.ts";
 import { watchFlow } from "./lib/program/flow.ts";
-import { V8_FLAGS } from "./lib/program/v8_flags.ts";
+import { NO_CODE_CACHE, V8_FLAGS } from "./lib/program/deno_flags.ts";
 import {
   findProgram,
   type ProgramName,
@@ -82,6 +82,7 @@ function runProgram(
   const { read, write } = besides(args);
   const flags = [
     V8_FLAGS,
+    NO_CODE_CACHE,
     "--deny-import",
     "--allow-net",
     "--allow-env",

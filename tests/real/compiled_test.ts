@@ -54,9 +54,12 @@ realTest(
   async () => {
     await using hass = new SimulatedHomeAssistant({ house: HOUSE }).start();
     using folder = new TemporaryFolder();
+    using temporary = new TemporaryFolder();
+    const TMPDIR = temporary.path;
     const compiledDir = prepared("COMPILED_DIR");
-    await using enrich = await startEnrich({ DATA_DIR: folder.path }, { compiledDir });
+    await using enrich = await startEnrich({ DATA_DIR: folder.path, TMPDIR }, { compiledDir });
     await using ingest = await startIngest({
+      TMPDIR,
       HASS_URL: hass.url,
       HASS_TOKEN: hass.token,
       ENRICHMENT_SERVICE_URL: enrich.url,
@@ -98,6 +101,8 @@ realTest(
       assert.ok(performance.now() - startedMs < 5_000);
     }
     assert.equal(store(), fired);
+    // what somebody else may have put there would be run
+    assert.deepEqual([...Deno.readDirSync(TMPDIR)], [], "no compiled code is kept");
     measured(`compiled programs: ${store()} points, ${text}`);
   },
 );

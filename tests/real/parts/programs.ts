@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { freePort } from "./free_port.ts";
 import { type Metrics, mustBalance, scrape } from "./metrics_text.ts";
 import { Process, type Usage } from "./process.ts";
-import { V8_FLAGS } from "../../../lib/program/v8_flags.ts";
+import { NO_CODE_CACHE, V8_FLAGS } from "../../../lib/program/deno_flags.ts";
 import { until } from "../../until.ts";
 
 const ROOT = new URL("../../../", import.meta.url).pathname;
@@ -89,7 +89,9 @@ export class Program implements AsyncDisposable {
       ...(preload === undefined ? [] : [`--preload=${preload}`]),
       join(root, `${kind.name}.ts`),
     ];
-    const newest = compiledDir ? [executable(compiledDir, kind.name)] : sources(ROOT, V8_FLAGS);
+    const newest = compiledDir
+      ? [executable(compiledDir, kind.name)]
+      : sources(ROOT, V8_FLAGS, NO_CODE_CACHE);
     const start = (other = checkout) =>
       new Process(kind.name, [...under, ...(other === undefined ? newest : sources(other))], {
         cwd: dir,
