@@ -13,8 +13,9 @@ export function envelopeLine(
     readonly via?: Envelope["via"];
   },
 ): string {
-  // a line break in JSON can only stand between tokens, and would tear the line in two
-  const text = /[\r\n]/.test(event) ? event.replace(/[\r\n]+/g, " ") : event;
   const members = JSON.stringify(rest).slice(1);
-  return members === "}" ? `{"event":${text}}` : `{"event":${text},${members}`;
+  const line = members === "}" ? `{"event":${event}}` : `{"event":${event},${members}`;
+  // a line break in JSON can only stand between tokens, and would tear the line in two. V8 makes one text
+  // of what a pattern looks through: in parts the line would hold its whole message until it is committed
+  return /[\r\n]/.test(line) ? line.replace(/[\r\n]+/g, " ") : line;
 }
