@@ -2,7 +2,7 @@
  * How V8 is to keep the memory of both programs, wherever they are started: `deno task compile` and
  * the Dockerfiles have the same. What is new fills semi-spaces of at most 16 MB, and the rest is
  * collected once it has doubled. By itself V8 waits longer: in a flood ingest's heap went from 25 to
- * 150 MB again and again. The flags save each program 80 MB then, and ingest needs some 15 % more of
+ * 150 MB again and again. The flags save each program 80 MB then, and ingest needs some 20 % more of
  * the processor for them. There is no room for less: in a flood Deno's own buffer of the WebSocket
  * may double to 59 or 118 MB besides. In the third of three floods a minute apart ingest took 250 MB
  * where the rest is collected once it has tripled, and 303 MB with semi-spaces of 32 MB.
