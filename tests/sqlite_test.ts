@@ -7,6 +7,7 @@ import {
   isFull,
   openDatabase,
   openingFault,
+  Statements,
   transaction,
 } from "../lib/sqlite.ts";
 
@@ -222,4 +223,22 @@ Deno.test("What is wrong is told by SQLite's words, not by those of a path", () 
     assert.match(String(openingFault(error, path)), /its format is version 3/);
     assert.equal(isCorrupt(error), false);
   }
+});
+
+Deno.test("Rows are inserted in their order, however many: of two with one key the last stays", () => {
+  using db = new DatabaseSync(":memory:");
+  db.exec("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT)");
+  const statements = new Statements(db);
+  const kept = () => db.prepare("SELECT k, v FROM t").all().map(({ k, v }) => [k, v]);
+  for (const count of [0, 1, 9, 10, 11, 25]) {
+    db.exec("DELETE FROM t");
+    const rows = Array.from({ length: count }, (_, i) => [i, `row ${i}`]);
+    statements.insert("INTO t (k, v)", rows);
+    assert.deepEqual(kept(), rows);
+  }
+  db.exec("DELETE FROM t");
+  const again = Array.from({ length: 25 }, (_, i) => [i % 3, String(i)]);
+  statements.insert("OR REPLACE INTO t (k, v)", again);
+  assert.deepEqual(kept(), [[0, "24"], [1, "22"], [2, "23"]]);
+  assert.throws(() => statements.insert("INTO t (k, v)", [[7, "new"], [0, "old"]]), /UNIQUE/);
 });

@@ -112,7 +112,7 @@ export class Outbox implements Disposable {
     try {
       this.#transact(() => {
         if (n > 0) this.owed.beforeEvents();
-        for (const line of lines) this.waiting.add(line);
+        this.waiting.add(lines);
         const { received = 0, ...others } = also() ?? {};
         return { ...others, received: received + n, queued: n };
       });

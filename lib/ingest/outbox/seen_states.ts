@@ -98,14 +98,28 @@ export class SeenStates {
 
   /** Within a transaction: this is the entity's last state. It may be older than the one before, where a clock went back. */
   see(entityId: string, known: KnownState): void {
-    this.#statements.get("INSERT OR REPLACE INTO seen (entity_id, last_updated_us) VALUES (?, ?)")
-      .run(entityId, known.lastUpdatedUs);
-    this.#statements.get(
-      "INSERT OR REPLACE INTO seen_state (entity_id, last_updated_us, state) VALUES (?, ?, ?)",
-    ).run(entityId, known.lastUpdatedUs, known.state === null ? null : JSON.stringify(known));
-    const isGone = known.state === null;
-    const { lastUpdatedUs } = known;
-    this.#keep(entityId, { lastUpdatedUs, known: isGone ? undefined : known, isGone });
+    this.seeAll([[entityId, known]]);
+  }
+
+  /** As `see`, of several entities. */
+  seeAll(states: readonly (readonly [entityId: string, known: KnownState])[]): void {
+    this.#statements.insert(
+      "OR REPLACE INTO seen (entity_id, last_updated_us)",
+      states.map(([entityId, { lastUpdatedUs }]) => [entityId, lastUpdatedUs]),
+    );
+    this.#statements.insert(
+      "OR REPLACE INTO seen_state (entity_id, last_updated_us, state)",
+      states.map(([entityId, known]) => [
+        entityId,
+        known.lastUpdatedUs,
+        known.state === null ? null : JSON.stringify(known),
+      ]),
+    );
+    for (const [entityId, known] of states) {
+      const isGone = known.state === null;
+      const { lastUpdatedUs } = known;
+      this.#keep(entityId, { lastUpdatedUs, known: isGone ? undefined : known, isGone });
+    }
   }
 
   /** Within a transaction: the entity is gone, since that time, its removal or the last state that is known of it. */

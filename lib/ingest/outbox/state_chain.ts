@@ -114,10 +114,8 @@ export class StateChain {
       });
       this.#witness(entityId, known.lastUpdatedUs);
     }
-    for (const [entityId, { known, lastUpdatedUs }] of ends) {
-      if (known) this.seen.see(entityId, known);
-      this.#heardSince.set(entityId, lastUpdatedUs);
-    }
+    this.seen.seeAll([...ends].flatMap(([id, { known }]) => known ? [[id, known] as const] : []));
+    for (const [entityId, { lastUpdatedUs }] of ends) this.#heardSince.set(entityId, lastUpdatedUs);
     const lastUs = events.findLast(({ firedUs }) => firedUs !== undefined)?.firedUs;
     if (lastUs !== undefined) this.seen.hear(lastUs);
   }

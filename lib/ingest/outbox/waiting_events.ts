@@ -36,9 +36,9 @@ export class WaitingEvents {
     this.next = new NextEvents(this.#statements);
   }
 
-  /** Within a transaction: the line is the last one. */
-  add(line: string): void {
-    this.#statements.get("INSERT INTO outbox (line) VALUES (?)").run(line);
+  /** Within a transaction: these lines are the last ones. */
+  add(lines: readonly string[]): void {
+    this.#statements.insert("INTO outbox (line)", lines.map((line) => [line]));
   }
 
   /** Within a transaction: the event waits no more. */
