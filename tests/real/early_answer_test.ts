@@ -41,53 +41,63 @@ async function connected(hass: HomeAssistant, signal: AbortSignal) {
   return { connection, heard: new Map([["sensor.witness", us]]) };
 }
 
+/** So often it is started again where the recorder was faster than this test, as on a busy machine. */
+const MOST_STARTS = 5;
+
 if ((await availableVersions()).includes(VERSION)) {
   realTest(
     `Home Assistant ${VERSION} answers for its recorder before that has begun, and is not believed`,
     async () => {
-      const stop = new AbortController();
       await using hass = await HomeAssistant.start({
         version: VERSION,
         minimal: true,
         templateYaml: manySensorsYaml(SENSORS),
       });
-      await hass.stop();
-      const sinceUs = BigInt(Date.now()) * 1000n;
-      const written = () => recorderRows(hass, sinceUs).length;
-      const again = hass.startAgain();
-      const { connection, heard } = await connected(hass, stop.signal);
-      try {
-        const ask = (haVersion: string) =>
-          behindBarrier(connection, {
-            haVersion,
-            witnesses: heard,
-            clock: new HassClock(),
-            deadlineMs: 60_000,
-          });
-        await until(
-          async () =>
-            configSchema.parse(await connection.command("get_config")).state === "RUNNING",
-          "it is RUNNING",
-          { limitMs: 120_000, everyMs: 2 },
-        );
-        assert.equal(await ask(BELIEVED), undefined, "a newer core would be believed");
-        const early = written();
-        const obstacle = await ask(VERSION);
-        assert.equal(early, 0, "nothing was written down when it answered");
-        assert.equal(obstacle, "the recorder has not written down yet what was heard since");
-        await until(async () => await ask(VERSION) === undefined, "it is believed", {
-          limitMs: 60_000,
-          everyMs: 20,
-        });
-        assert.ok(written() > SENSORS, `${written()} rows are written down then`);
-        measured(
-          `Home Assistant ${VERSION} answers before anything is written down, and is believed ` +
-            `when ${written()} rows are`,
-        );
-      } finally {
-        stop.abort();
-        await again;
+      for (let starts = 1; !await isSeenEarly(hass); starts++) {
+        assert.ok(starts < MOST_STARTS, `it never answered too early in ${starts} starts`);
       }
     },
   );
 } else note(`left out: no Home Assistant ${VERSION}`);
+
+/** Starts it again. False where its recorder had written something down before that could be looked at. */
+async function isSeenEarly(hass: HomeAssistant): Promise<boolean> {
+  const stop = new AbortController();
+  await hass.stop();
+  const sinceUs = BigInt(Date.now()) * 1000n;
+  const written = () => recorderRows(hass, sinceUs).length;
+  const again = hass.startAgain();
+  const { connection, heard } = await connected(hass, stop.signal);
+  try {
+    const ask = (haVersion: string) =>
+      behindBarrier(connection, {
+        haVersion,
+        witnesses: heard,
+        clock: new HassClock(),
+        deadlineMs: 60_000,
+      });
+    await until(
+      async () => configSchema.parse(await connection.command("get_config")).state === "RUNNING",
+      "it is RUNNING",
+      { limitMs: 120_000, everyMs: 2 },
+    );
+    assert.equal(await ask(BELIEVED), undefined, "a newer core would be believed");
+    const obstacle = await ask(VERSION);
+    const early = written();
+    if (early > 0) return false;
+    assert.equal(obstacle, "the recorder has not written down yet what was heard since");
+    await until(async () => await ask(VERSION) === undefined, "it is believed", {
+      limitMs: 60_000,
+      everyMs: 20,
+    });
+    assert.ok(written() > SENSORS, `${written()} rows are written down then`);
+    measured(
+      `Home Assistant ${VERSION} answers before anything is written down, and is believed ` +
+        `when ${written()} rows are`,
+    );
+    return true;
+  } finally {
+    stop.abort();
+    await again;
+  }
+}
